@@ -1,0 +1,1 @@
+//! The metadata loop and the live maps: brokers, topics, partitions.

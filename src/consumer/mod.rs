@@ -1,0 +1,1 @@
+//! Front door, per-broker fetcher, positions, decoded batches.

@@ -1,0 +1,1 @@
+//! How a cluster is found: the bootstrap list (ZooKeeper has its seat here).

@@ -1,0 +1,1 @@
+//! An in-process broker on the real wire, for demos and tests.

@@ -1,0 +1,1 @@
+//! One connection, version negotiation, and one broker's connections by purpose.

@@ -1,0 +1,1 @@
+//! What differs between operating systems: fork page, wait word, descriptor, vectored write.

@@ -1,0 +1,1 @@
+//! Front door, accumulator, per-broker sender, partitioners, outcomes.

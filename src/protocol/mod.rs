@@ -1,0 +1,4 @@
+//! Bytes only: no I/O, no clock, and no allocation that the input can inflate.
+
+pub mod modern;
+pub mod record;

@@ -1,0 +1,1 @@
+//! The process-wide I/O threads: start, share, fork rule.
