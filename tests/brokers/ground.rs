@@ -29,6 +29,11 @@ impl Ground {
         format!("{stem}-{}", self.next_topic.fetch_add(1, Ordering::Relaxed))
     }
 
+    /// The address of ZooKeeper, for releases that have one.
+    pub fn zookeeper(&self) -> Option<String> {
+        self.cluster().zookeeper()
+    }
+
     /// The cluster itself, to kill and restart its brokers.
     pub fn cluster(&self) -> MutexGuard<'_, Cluster> {
         self.cluster.lock().unwrap_or_else(PoisonError::into_inner)
