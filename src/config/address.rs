@@ -53,7 +53,9 @@ fn parse(entry: &str) -> std::result::Result<Address, String> {
     let rest = match entry.split_once("://") {
         None => entry,
         Some((scheme, rest)) if scheme.eq_ignore_ascii_case("plaintext") => rest,
-        Some((scheme, _)) => return Err(format!("has the protocol {scheme}: only PLAINTEXT is there")),
+        Some((scheme, _)) => {
+            return Err(format!("has the protocol {scheme}: only PLAINTEXT is there"));
+        }
     };
     let (host, port) = if let Some(inner) = rest.strip_prefix('[') {
         let (host, after) = inner.split_once(']').ok_or("lacks the closing bracket")?;
@@ -83,7 +85,8 @@ mod tests {
 
     #[test]
     fn lists_hold_names_and_addresses_of_both_families() {
-        let list = Address::parse_list(" a:1, 10.0.0.1:9092 ,[::1]:65535,,PLAINTEXT://b:2,a:1").unwrap();
+        let list =
+            Address::parse_list(" a:1, 10.0.0.1:9092 ,[::1]:65535,,PLAINTEXT://b:2,a:1").unwrap();
         let text: Vec<String> = list.iter().map(ToString::to_string).collect();
         assert_eq!(text, ["a:1", "10.0.0.1:9092", "[::1]:65535", "b:2"]);
         assert_eq!(list[2].host, "::1");

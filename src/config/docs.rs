@@ -15,7 +15,10 @@ pub fn markdown() -> String {
         (Owner::Producer, "Producer"),
         (Owner::Consumer, "Consumer"),
     ] {
-        let _ = write!(page, "\n## {title}\n\n| property | type, range | default | meaning |\n|---|---|---|---|\n");
+        let _ = write!(
+            page,
+            "\n## {title}\n\n| property | type, range | default | meaning |\n|---|---|---|---|\n"
+        );
         for row in properties().filter(|row| row.owner == owner && !is_refused(row)) {
             property(&mut page, row);
         }
@@ -24,7 +27,11 @@ pub fn markdown() -> String {
     for row in properties().filter(|row| !is_refused(row)) {
         for alias in row.aliases {
             let conversion = alias.conversion();
-            let _ = writeln!(page, "| `{}` | {} | `{}`{conversion} |", alias.name, alias.from, row.name);
+            let _ = writeln!(
+                page,
+                "| `{}` | {} | `{}`{conversion} |",
+                alias.name, alias.from, row.name
+            );
         }
     }
     page.push_str(REFUSED);
@@ -105,6 +112,9 @@ mod tests {
             std::fs::write(path, &page).unwrap();
         }
         let file = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(file == page, "{path} is not up to date: run SAMSA_UPDATE=1 cargo test --lib config");
+        assert!(
+            file == page,
+            "{path} is not up to date: run SAMSA_UPDATE=1 cargo test --lib config"
+        );
     }
 }

@@ -121,7 +121,8 @@ fn list(value: &str, names: &[&str]) -> Option<String> {
     if !given.iter().all(known) {
         return None;
     }
-    let chosen = names.iter().filter(|name| given.iter().any(|item| item.eq_ignore_ascii_case(name)));
+    let chosen =
+        names.iter().filter(|name| given.iter().any(|item| item.eq_ignore_ascii_case(name)));
     Some(chosen.copied().collect::<Vec<_>>().join(","))
 }
 

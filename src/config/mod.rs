@@ -18,7 +18,7 @@ pub use address::Address;
 pub use docs::markdown;
 pub use kind::Kind;
 pub use store::{Config, Explicit};
-pub use table::{Alias, Owner, Property, property, properties};
+pub use table::{Alias, Owner, Property, properties, property};
 pub use typed::{
     Acks, ClientConfig, Compression, ConsumerConfig, DeliveryReport, Events, IsolationLevel,
     Partitioner, ProducerConfig, Reset, TopicConsumerConfig, TopicProducerConfig,

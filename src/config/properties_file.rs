@@ -119,7 +119,8 @@ fn unescape(text: &str) -> Result<String, &'static str> {
             '\\' => match chars.next() {
                 Some('u') => {
                     let digits: String = chars.by_ref().take(4).collect();
-                    let hexadecimal = digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+                    let hexadecimal =
+                        digits.len() == 4 && digits.bytes().all(|b| b.is_ascii_hexdigit());
                     let unit = u16::from_str_radix(&digits, 16).ok().filter(|_| hexadecimal);
                     units.push(unit.ok_or(BAD)?);
                     continue;
@@ -157,7 +158,8 @@ mod tests {
 
     #[test]
     fn java_s_separators_comments_and_blanks_are_read() {
-        let text = "# comment\n! another\n\n  acks = all  \nlinger.ms:5\r\nbatch.size 100\rempty=\nbare\n";
+        let text =
+            "# comment\n! another\n\n  acks = all  \nlinger.ms:5\r\nbatch.size 100\rempty=\nbare\n";
         let read = pairs(text);
         let expected = [
             (4, "acks", "all  "),
@@ -175,7 +177,11 @@ mod tests {
     fn continued_lines_are_one_and_keep_the_first_number() {
         let read = pairs("a=1,\\\n   2,\\\n\t3\nb=x\\\\\nc=end\\");
         assert_eq!(read[0], (1, "a".into(), "1,2,3".into()));
-        assert_eq!(read[1], (4, "b".into(), "x\\".into()), "an escaped backslash continues nothing");
+        assert_eq!(
+            read[1],
+            (4, "b".into(), "x\\".into()),
+            "an escaped backslash continues nothing"
+        );
         assert_eq!(read[2], (5, "c".into(), "end".into()));
         assert_eq!(pairs("a=1\\\n# no comment inside")[0].2, "1# no comment inside");
     }
@@ -190,7 +196,9 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_names_its_line() {
-        for bad in ["ok=1\nx=\\u12", "ok=1\nx=\\u12g4", "ok=1\nx=\\ud83d", "ok=1\n=value", "ok=1\n:"] {
+        for bad in
+            ["ok=1\nx=\\u12", "ok=1\nx=\\u12g4", "ok=1\nx=\\ud83d", "ok=1\n=value", "ok=1\n:"]
+        {
             let error = parse(bad).unwrap_err().at("f.properties");
             assert!(error.message().starts_with("f.properties:2: "), "{bad:?}: {error}");
         }

@@ -122,8 +122,9 @@ impl Config {
     pub fn load(&mut self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
         let place = path.display().to_string();
-        let text = properties_file::read(path)
-            .map_err(|error| Error::new(Code::IO, format!("{place}: cannot be read")).caused_by(error))?;
+        let text = properties_file::read(path).map_err(|error| {
+            Error::new(Code::IO, format!("{place}: cannot be read")).caused_by(error)
+        })?;
         self.load_text(&place, &text)
     }
 

@@ -1,8 +1,6 @@
 //! What belongs to the cluster and its connections, and what every handle shares.
 
-use super::{
-    Kind, Owner, Property, Unit, bytes, librdkafka, librdkafka_as, millis, pykafka,
-};
+use super::{Kind, Owner, Property, Unit, bytes, librdkafka, librdkafka_as, millis, pykafka};
 
 /// The numbers of syslog, as librdkafka uses them.
 const SYSLOG: Unit = Unit::Map(&[
@@ -168,7 +166,10 @@ pub(super) const ROWS: &[Property] = &[
         kind: Kind::List(&["topics", "partition_end"]),
         default: "",
         doc: "Which events are wanted: `topics` (the cluster tells changes of every topic, not only of those in use), `partition_end` (a consumer tells when a partition is read to its end).",
-        aliases: &[librdkafka_as("enable.partition.eof", Unit::Map(&[("true", "partition_end"), ("false", "")]))],
+        aliases: &[librdkafka_as(
+            "enable.partition.eof",
+            Unit::Map(&[("true", "partition_end"), ("false", "")]),
+        )],
     },
     Property {
         name: "samsa.log",

@@ -1,6 +1,8 @@
 //! What belongs to consumers.
 
-use super::{INT_MAX, Kind, Owner, Property, Unit, bytes, librdkafka, librdkafka_as, millis, pykafka};
+use super::{
+    INT_MAX, Kind, Owner, Property, Unit, bytes, librdkafka, librdkafka_as, millis, pykafka,
+};
 
 /// With the names of librdkafka and of the old Scala client, and PyKafka's numbers.
 const RESETS: &[&[&str]] = &[

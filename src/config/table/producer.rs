@@ -163,7 +163,10 @@ pub(super) const ROWS: &[Property] = &[
         kind: Kind::Choice(&[&["all"], &["failures"], &["none"]]),
         default: "all",
         doc: "Which outcomes can be read: every record's, only failures, or none (`flush` still counts the failures).",
-        aliases: &[librdkafka_as("delivery.report.only.error", Unit::Map(&[("true", "failures"), ("false", "all")]))],
+        aliases: &[librdkafka_as(
+            "delivery.report.only.error",
+            Unit::Map(&[("true", "failures"), ("false", "all")]),
+        )],
     },
     Property {
         name: "samsa.delivery.keep",

@@ -6,9 +6,9 @@ mod producer;
 
 use std::time::Duration;
 
+pub use crate::protocol::record::Compression;
 pub use client::{ClientConfig, Events};
 pub use consumer::{ConsumerConfig, IsolationLevel, Reset, TopicConsumerConfig};
-pub use crate::protocol::record::Compression;
 pub use producer::{Acks, DeliveryReport, Partitioner, ProducerConfig, TopicProducerConfig};
 
 use super::store::Config;

@@ -227,7 +227,12 @@ fn level(values: Values<'_>, codec: Compression) -> Result<Option<i32>> {
     }
     Err(Error::new(
         Code::INVALID_PROPERTY,
-        format!("compression.level={any}: {} takes {} to {}", codec.name(), range.start(), range.end()),
+        format!(
+            "compression.level={any}: {} takes {} to {}",
+            codec.name(),
+            range.start(),
+            range.end()
+        ),
     )
     .with_property("compression.level"))
 }
@@ -239,6 +244,14 @@ fn warnings(config: &Config) -> Vec<String> {
         warnings.push(
             "enable.idempotence=true: the idempotent producer is not there yet; order is kept, but a \
              retry may write a record twice"
+                .to_owned(),
+        );
+    }
+    let lz4_level =
+        |value: &crate::config::Explicit<'_>| value.property.name == "compression.lz4.level";
+    if config.iter().any(|value| lz4_level(&value)) {
+        warnings.push(
+            "compression.lz4.level has no effect: the LZ4 encoder has one level, a fast one"
                 .to_owned(),
         );
     }
