@@ -22,7 +22,14 @@ fn main() {
     // Two at once: one waits for a JVM while the other works; more would only queue for the cores.
     arguments.test_threads.get_or_insert(2);
     let grounds = Arc::new(Grounds::default());
-    let trials: Vec<Trial> = releases().flat_map(|release| trials(release, &grounds)).collect();
+    let embedded = cases::embedded::ALL.iter().map(|&(name, run)| {
+        Trial::test(format!("embedded::{name}"), move || {
+            run();
+            Ok(())
+        })
+    });
+    let real = releases().flat_map(|release| trials(release, &grounds));
+    let trials: Vec<Trial> = embedded.chain(real).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     grounds.close();
     conclusion.exit();

@@ -53,7 +53,12 @@ pub fn killing_the_leader_loses_and_reorders_nothing(ground: &Ground) {
     drop(lines);
     let output = producer.wait_with_output().expect("its output");
     let said = text(&output.stdout);
-    assert_eq!(said, format!("{MESSAGES} of {MESSAGES} acknowledged\n"), "{}", text(&output.stderr));
+    assert_eq!(
+        said,
+        format!("{MESSAGES} of {MESSAGES} acknowledged\n"),
+        "{}",
+        text(&output.stderr)
+    );
 
     let consumed = reader.join().expect("the reader");
     let _ = run(std::process::Command::new("kill").args(["-INT", &consumer.id().to_string()]), b"");
@@ -116,5 +121,7 @@ fn leader_of(ground: &Ground, topic: &str, partition: usize) -> usize {
     let listing = text(&output.stdout);
     let line = listing.lines().find(|line| line.contains(&format!("Partition: {partition}\t")));
     let leader = line.and_then(|line| line.split("Leader: ").nth(1)?.split('\t').next());
-    leader.and_then(|id| id.trim().parse().ok()).unwrap_or_else(|| panic!("no leader in:\n{listing}"))
+    leader
+        .and_then(|id| id.trim().parse().ok())
+        .unwrap_or_else(|| panic!("no leader in:\n{listing}"))
 }

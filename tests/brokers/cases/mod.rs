@@ -1,6 +1,9 @@
 //! The cases: what must hold on real brokers.
 
+pub mod embedded;
 mod harness;
+mod leader;
+mod programs;
 
 use crate::ground::Ground;
 use crate::harness::Need;
@@ -18,9 +21,38 @@ pub struct Case {
 }
 
 /// Every case, in the order in which they run on each release.
-pub const ALL: &[Case] = &[Case {
-    name: "a_killed_broker_serves_again_on_the_same_port",
-    needs: &[],
-    own_cluster: 1,
-    run: harness::a_killed_broker_serves_again_on_the_same_port,
-}];
+pub const ALL: &[Case] = &[
+    shared("produce_and_consume_round_trip", &[], programs::produce_and_consume_round_trip),
+    shared("every_codec_round_trips", &[], programs::every_codec_round_trips),
+    shared(
+        "the_cluster_program_lists_brokers_and_topics",
+        &[],
+        programs::the_cluster_program_lists_brokers_and_topics,
+    ),
+    shared(
+        "a_message_above_the_limits_is_an_error",
+        &[],
+        programs::a_message_above_the_limits_is_an_error,
+    ),
+    shared(
+        "zstd_below_2_1_names_the_brokers_version",
+        &[Need::Before(2, 1)],
+        programs::zstd_below_2_1_names_the_brokers_version,
+    ),
+    Case {
+        name: "a_killed_broker_serves_again_on_the_same_port",
+        needs: &[],
+        own_cluster: 1,
+        run: harness::a_killed_broker_serves_again_on_the_same_port,
+    },
+    Case {
+        name: "killing_the_leader_loses_and_reorders_nothing",
+        needs: &[Need::Since(4, 3)],
+        own_cluster: 3,
+        run: leader::killing_the_leader_loses_and_reorders_nothing,
+    },
+];
+
+const fn shared(name: &'static str, needs: &'static [Need], run: fn(&Ground)) -> Case {
+    Case { name, needs, own_cluster: 0, run }
+}
