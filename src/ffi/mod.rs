@@ -10,8 +10,7 @@
 //!
 //! ```ignore
 //! /// A topic of a cluster. …                        (becomes the type's comment in samsa.h)
-//! #[repr(C)]
-//! pub struct samsa_topic { _private: [u8; 0] }
+//! pub struct samsa_topic { _private: [u8; 0] }       (no repr(C): cbindgen then makes it opaque)
 //!
 //! impl Opaque for samsa_topic {
 //!     type Inner = TopicHandle;                      // Send + Sync; what `&Inner` gives the body
