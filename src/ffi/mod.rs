@@ -72,9 +72,12 @@
 pub mod args;
 pub mod callback;
 pub mod cluster;
+pub mod code;
+pub mod config;
 pub mod error;
 pub mod guard;
 pub mod handle;
+pub mod logging;
 pub mod topic;
 
 /// The result of a call: 0 ok; from 1 and −1 Kafka's own error numbers; −100 … −109 conditions,
