@@ -1,5 +1,17 @@
 //! One connection, version negotiation, and one broker's connections by purpose.
 
+mod backoff;
+mod books;
+#[cfg(test)]
+pub(crate) mod duplex;
+mod frame;
+mod transport;
+mod wire;
+
+pub use backoff::{Backoff, jitter};
+pub use transport::{TcpTransport, Transport};
+pub use wire::Flush;
+
 /// What a connection is for. Each purpose has a connection of its own to each broker: a broker
 /// serves one connection's requests strictly one after the other, so that a long poll or a throttle
 /// delays everything behind it (invariant 1.18).
