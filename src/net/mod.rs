@@ -2,14 +2,21 @@
 
 mod backoff;
 mod books;
+mod connection;
 #[cfg(test)]
 pub(crate) mod duplex;
 mod frame;
+mod release;
+mod throttle;
 mod transport;
+mod versions;
 mod wire;
 
 pub use backoff::{Backoff, jitter};
+pub use connection::{Answer, Connection};
+pub use release::Old;
 pub use transport::{TcpTransport, Transport};
+pub use versions::Versions;
 pub use wire::Flush;
 
 /// What a connection is for. Each purpose has a connection of its own to each broker: a broker
