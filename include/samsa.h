@@ -1,3 +1,96 @@
+/*
+ * samsa.h - a Kafka client: one API over every broker from 0.8.2 to 4.x.
+ *
+ * Generated from the library's source (scripts/header.sh): do not edit.
+ *
+ * The shortest program:
+ *
+ *     samsa_config *config = samsa_config_new();
+ *     samsa_cluster *cluster;
+ *     samsa_topic *topic;
+ *     samsa_error *err;
+ *     samsa_config_set(config, (name) bootstrap.servers, (value) localhost:9092, &err);
+ *     samsa_cluster_open(config, 10000, &cluster, &err);
+ *     samsa_cluster_topic(cluster, (name) greetings, &topic, &err);
+ *     samsa_topic_publish(topic, NULL, 0, (value) hello, 5, 10000, NULL, &offset, &err);
+ *     samsa_cluster_close(cluster, 10000, &err);
+ *     samsa_topic_free(topic); samsa_cluster_free(cluster); samsa_config_free(config);
+ *
+ * with err looked at after each call. examples-c/ has whole programs. Link with
+ * $(pkg-config --cflags --libs samsa).
+ *
+ *
+ * THE RULES. They hold without exception; each function says only what is its own.
+ *
+ * Names. samsa_<handle>_<verb>; the handle is the first argument; const means not changed.
+ * Constants are enumerators of unnamed enums and are passed as integers.
+ *
+ * Results. A call that can fail returns a samsa_code: 0 is success. Positive numbers and -1 are the
+ * error codes of Kafka itself, as they are. From -100 to -109 are conditions, which are no errors:
+ * SAMSA_NOTHING (waited, nothing came), SAMSA_WOKEN (a wake-up ended the wait), SAMSA_EVENT (read
+ * it with next_event), SAMSA_WOULD_BLOCK. From -110 down are the errors of this library. New
+ * numbers may appear; none is ever reused.
+ *
+ * Errors. The last argument is samsa_error **err and may be NULL. It is never read and always
+ * written: NULL, or an error that the caller owns and frees with samsa_error_free. It is not NULL
+ * exactly when the code is an error. Free an error before its variable is passed again. Write
+ * code = f(&err); check(code, err); and not check(f(&err), err): C does not order arguments.
+ *
+ * Out-parameters are set to NULL, 0, or -1 (partitions, offsets, descriptors) before anything else
+ * is checked: freeing them after a failure is harmless. Those that only inform may be NULL (their
+ * function says so); the one that the call is made for may not. Counts of partial work are exact
+ * on failure too. Nothing is both in and out, but the struct_size of a struct that is filled.
+ *
+ * Endings: close, then free. close takes no more work, decides every outcome within its time and
+ * leaves the handle valid: what came of it can still be read, and polls give SAMSA_ERR_CLOSED only
+ * when all is read; every other call gives it at once. What close could not finish gets an outcome
+ * and makes it return SAMSA_ERR_TIMED_OUT; a second close returns 0. Closing a cluster closes its
+ * producers and consumers first, within the same time. free accepts NULL, never waits and is the
+ * last call; without a close before it, it abandons what is queued. Children keep what they need of
+ * their parents: every order of frees is right. Use after free is undefined.
+ *
+ * Nothing is consumed: a configuration, a string, a record passed in is copied or only borrowed for
+ * the call, on success and on failure alike.
+ *
+ * Strings in are NUL-terminated UTF-8. Bytes are pointer and length. Absent and empty differ: a NULL
+ * pointer with length 0 is absent, any other pointer with length 0 is empty. Strings out are
+ * borrowed as long as the handle they came from lives, or owned and freed by samsa_string_free.
+ *
+ * Structs that are passed singly begin with size_t struct_size: set it to sizeof the struct, and the
+ * rest to zero, which means defaults. Arrays of structs passed in come with their stride (sizeof an
+ * element). Arrays given out have a fixed stride for the life of the soname; their reserved words
+ * are zero today.
+ *
+ * Partitions are int64_t everywhere: the number of Kafka; on 0.7 broker << 32 | number. -1 leaves
+ * the choice to the partitioner.
+ *
+ * Waiting. timeout_ms is in milliseconds: 0 does not wait, -1 has no limit, less than -1 is
+ * SAMSA_ERR_INVALID_ARGUMENT. samsa_X_wakeup ends every wait now in progress on the handle, or else
+ * the next one (it is remembered once); it may be called in a signal handler. samsa_X_fd gives a
+ * descriptor that is readable while a poll would not wait, for epoll and its like: level-triggered,
+ * at times readable for nothing; the library alone reads and closes it, and it lives until free.
+ *
+ * Threads. Every handle may be used from any thread, concurrently; free alone must be the last use.
+ * Concurrent polls are allowed: each message goes to one caller.
+ *
+ * Callbacks are set on a configuration by samsa_config_set_..., with a pointer of yours and a
+ * release function, called once for the pointer after its last use. None is required. A callback
+ * must return: no exception, no longjmp. What it gets is borrowed until it returns. Application
+ * callbacks (deliveries, changes of the cluster) run only inside poll-like calls of their own handle,
+ * on the caller's thread; inside one every call is allowed but that handle's poll-like ones, which
+ * give SAMSA_ERR_IN_CALLBACK, and its free, which does nothing. Service callbacks (log) run on a
+ * thread of the library at any time and may call nothing but the functions on what they get.
+ *
+ * Misuse. NULL or a handle of another type gives SAMSA_ERR_INVALID_HANDLE; accessors that have no
+ * code give NULL, 0 or -1. A bug in the library itself is caught, gives SAMSA_ERR_PANIC and breaks
+ * the handle it met: later calls give the same.
+ *
+ * fork. In the child, a handle of the parent gives SAMSA_ERR_FORKED at once, and its free only gives
+ * back memory. Handles opened in the child work.
+ *
+ * The library never prints, aborts, raises SIGPIPE, installs a signal handler or changes the
+ * environment.
+ */
 #ifndef SAMSA_H
 #define SAMSA_H
 
