@@ -40,7 +40,7 @@ const TESTING: &[(&str, &str)] = &[("embedded.rs", "Embedded broker")];
 compile_error!("headers are generated without the test features");
 
 /// Writes the headers into the folder that `SAMSA_HEADER_DIR` names; without it does nothing.
-pub fn main() {
+pub(crate) fn main() {
     println!("cargo:rerun-if-env-changed=SAMSA_HEADER_DIR");
     let Some(out) = env::var_os("SAMSA_HEADER_DIR").map(PathBuf::from) else { return };
     let root = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it"));

@@ -453,6 +453,21 @@ enum {
 };
 
 enum {
+  /** `status` of an error or a delivery: the record was never written. */
+  SAMSA_NOT_PERSISTED = 0,
+};
+
+enum {
+  /** `status` of an error or a delivery: the record may have been written; its outcome is unknown. */
+  SAMSA_POSSIBLY_PERSISTED = 1,
+};
+
+enum {
+  /** `status` of an error or a delivery: the record was written; the broker said so. */
+  SAMSA_PERSISTED = 2,
+};
+
+enum {
   /** `samsa_log_level`: something failed that the application should know. */
   SAMSA_LOG_ERROR = 1,
   /** `samsa_log_level`: something is wrong and may mend itself. */
@@ -462,6 +477,40 @@ enum {
   /** `samsa_log_level`: what helps to find a bug. */
   SAMSA_LOG_DEBUG = 4,
 };
+
+enum {
+  /** `samsa_broker_view.flags`: this broker is the controller. */
+  SAMSA_BROKER_CONTROLLER = 1,
+};
+
+enum {
+  /** `samsa_topic_view.flags`: the topic is one of Kafka's own. */
+  SAMSA_TOPIC_INTERNAL = 1,
+};
+
+enum {
+  /**
+   * `samsa_partition_view.flags`: the partition does not exist yet; a broker of Kafka 0.7 makes it when
+   * something is sent to it.
+   */
+  SAMSA_PARTITION_VIRTUAL = 1,
+};
+
+enum {
+  /** `samsa_event_kind`: no event (NULL). */
+  SAMSA_EVENT_NONE = 0,
+  /** `samsa_event_kind`: a broker came, went, or changed its address: look at samsa_cluster_brokers. */
+  SAMSA_EVENT_BROKER = 1,
+  /** `samsa_event_kind`: a topic came, went, or its partitions changed: look at samsa_topic_partitions. */
+  SAMSA_EVENT_TOPIC = 2,
+  /** `samsa_event_kind`: a consumer has read a partition up to its end. */
+  SAMSA_EVENT_PARTITION_END = 3,
+};
+
+/**
+ * The brokers of a cluster at one moment; never changes. Any thread may read it.
+ */
+typedef struct samsa_brokers samsa_brokers;
 
 /**
  * One Kafka cluster: its connections, its metadata, the parent of topics, producers and consumers.
@@ -489,9 +538,20 @@ typedef struct samsa_config samsa_config;
 typedef struct samsa_error samsa_error;
 
 /**
+ * Something that changed. It says look again; what is true now stands in the snapshots: nothing is
+ * lost, only merged. Any thread may read it.
+ */
+typedef struct samsa_event samsa_event;
+
+/**
  * One line of the log, lent to a log callback; valid until the callback returns.
  */
 typedef struct samsa_log samsa_log;
+
+/**
+ * The partitions of a topic at one moment; never changes. Any thread may read it.
+ */
+typedef struct samsa_partitions samsa_partitions;
 
 /**
  * A topic of one cluster. It keeps its cluster alive; another cluster refuses it with
@@ -500,6 +560,11 @@ typedef struct samsa_log samsa_log;
  * Whether the topic exists is not asked when the handle is made. Any thread may use it.
  */
 typedef struct samsa_topic samsa_topic;
+
+/**
+ * The topics that are known of a cluster at one moment; never changes. Any thread may read it.
+ */
+typedef struct samsa_topics samsa_topics;
 
 /**
  * The result of a call: 0 ok; from 1 and −1 Kafka's own error numbers; −100 … −109 conditions,
@@ -518,6 +583,124 @@ typedef void (*samsa_log_callback)(const samsa_log *log, void *user);
  * after the last use. May be NULL.
  */
 typedef void (*samsa_release_callback)(void *user);
+
+/**
+ * One broker. 48 bytes; strings live as long as the samsa_brokers.
+ */
+typedef struct samsa_broker_view {
+  /**
+   * The advertised host name.
+   */
+  const char *host;
+  /**
+   * The rack, or NULL.
+   */
+  const char *rack;
+  /**
+   * A number that changes when the broker was registered anew; -1 where that is not known.
+   */
+  int64_t incarnation;
+  /**
+   * The id of the broker.
+   */
+  int32_t id;
+  /**
+   * The advertised port.
+   */
+  int32_t port;
+  /**
+   * SAMSA_BROKER_CONTROLLER.
+   */
+  uint32_t flags;
+  /**
+   * 0.
+   */
+  uint32_t reserved[3];
+} samsa_broker_view;
+
+/**
+ * One topic. 48 bytes; strings live as long as the samsa_topics.
+ */
+typedef struct samsa_topic_view {
+  /**
+   * The name.
+   */
+  const char *name;
+  /**
+   * How many partitions it has.
+   */
+  int64_t partitions;
+  /**
+   * The id of the topic (Kafka 2.8 and later); all zero where there is none.
+   */
+  uint8_t id[16];
+  /**
+   * 0, or why the topic cannot be used.
+   */
+  samsa_code code;
+  /**
+   * SAMSA_TOPIC_INTERNAL.
+   */
+  uint32_t flags;
+  /**
+   * 0.
+   */
+  uint32_t reserved[2];
+} samsa_topic_view;
+
+/**
+ * One partition. 72 bytes; arrays live as long as the samsa_partitions.
+ */
+typedef struct samsa_partition_view {
+  /**
+   * The partition.
+   */
+  int64_t partition;
+  /**
+   * The ids of all replicas, the preferred leader first.
+   */
+  const int32_t *replicas;
+  /**
+   * The ids of the replicas in sync.
+   */
+  const int32_t *in_sync;
+  /**
+   * The ids of the replicas known to be offline.
+   */
+  const int32_t *offline;
+  /**
+   * How many replicas.
+   */
+  uint32_t replicas_count;
+  /**
+   * How many in sync.
+   */
+  uint32_t in_sync_count;
+  /**
+   * How many offline.
+   */
+  uint32_t offline_count;
+  /**
+   * The id of the leader; -1 while there is none.
+   */
+  int32_t leader;
+  /**
+   * The epoch of the leader; -1 where it is not known.
+   */
+  int32_t leader_epoch;
+  /**
+   * 0, or the error of the last answer about the partition.
+   */
+  samsa_code code;
+  /**
+   * SAMSA_PARTITION_VIRTUAL.
+   */
+  uint32_t flags;
+  /**
+   * 0.
+   */
+  uint32_t reserved[3];
+} samsa_partition_view;
 
 /* ---- Errors -------------------------------------------------------------------------------- */
 
@@ -765,6 +948,82 @@ samsa_code samsa_cluster_topic(samsa_cluster *cluster,
  * abandoned, and the log says how much.
  */
 void samsa_cluster_free(samsa_cluster *cluster);
+
+/* ---- What the cluster looks like ----------------------------------------------------------- */
+
+/**
+ * Gives the array of brokers and returns how many there are; 0 and NULL for NULL.
+ *
+ * Borrowed: the array is valid until the samsa_brokers is freed. Thread: any.
+ */
+size_t samsa_brokers_list(const samsa_brokers *brokers,
+                          const samsa_broker_view **views);
+
+/**
+ * Frees the snapshot. NULL is fine.
+ */
+void samsa_brokers_free(samsa_brokers *brokers);
+
+/**
+ * Gives the array of topics, in order of their names, and returns how many there are; 0 and NULL for
+ * NULL.
+ *
+ * Borrowed: the array is valid until the samsa_topics is freed. Thread: any.
+ */
+size_t samsa_topics_list(const samsa_topics *topics,
+                         const samsa_topic_view **views);
+
+/**
+ * Frees the snapshot. NULL is fine.
+ */
+void samsa_topics_free(samsa_topics *topics);
+
+/**
+ * Gives the array of partitions, in their order, and returns how many there are; 0 and NULL for NULL.
+ *
+ * Borrowed: the array is valid until the samsa_partitions is freed. Thread: any.
+ */
+size_t samsa_partitions_list(const samsa_partitions *partitions,
+                             const samsa_partition_view **views);
+
+/**
+ * Frees the snapshot. NULL is fine.
+ */
+void samsa_partitions_free(samsa_partitions *partitions);
+
+/* ---- Events -------------------------------------------------------------------------------- */
+
+/**
+ * What happened: SAMSA_EVENT_BROKER, …; SAMSA_EVENT_NONE for NULL.
+ */
+int32_t samsa_event_kind(const samsa_event *event);
+
+/**
+ * The name of the topic concerned, or NULL.
+ *
+ * Borrowed: valid until the event is freed. Thread: any.
+ */
+const char *samsa_event_topic(const samsa_event *event);
+
+/**
+ * The partition concerned, or -1.
+ */
+int64_t samsa_event_partition(const samsa_event *event);
+
+/**
+ * The offset concerned (of SAMSA_EVENT_PARTITION_END: where the partition ended), or -1.
+ */
+int64_t samsa_event_offset(const samsa_event *event);
+
+/**
+ * The id of the broker concerned, or -1.
+ */
+int32_t samsa_event_broker(const samsa_event *event);
+
+/**
+ * Frees the event. NULL is fine.
+ */
+void samsa_event_free(samsa_event *event);
 
 /* ---- Topic --------------------------------------------------------------------------------- */
 
