@@ -29,6 +29,9 @@ struct View {
 }
 
 fn main() {
+    if std::env::args().any(|arg| arg == "--read") {
+        return read_only();
+    }
     println!("{:38} {:>10} {:>10}", "", "ns/record", "GB/s");
     for (name, size) in [("100 B", 100), ("1 kB", 1000)] {
         let value = text(size);
@@ -138,6 +141,7 @@ fn raw(batch: &SealedBatch) -> RawBatch {
     raw
 }
 
+#[inline(never)]
 fn read(batch: &SealedBatch, crc: bool, views: &mut Vec<View>) -> usize {
     views.clear();
     for raw in BatchIter::new(batch.bytes.clone()) {
@@ -181,4 +185,13 @@ fn report(name: &str, records: u32, bytes: usize, mut body: impl FnMut() -> usiz
     }
     let (ns, rate) = (best * 1e9 / f64::from(records), bytes as f64 / best / 1e9);
     println!("{name:38} {ns:>10.2} {rate:>10.2}");
+}
+
+/// For a profiler: nothing but the read path.
+fn read_only() {
+    let batch = fill(&text(100), 16 * 1024, Compression::None);
+    let mut views = Vec::new();
+    report("read to views, 100 B, 16 kB", batch.count, batch.bytes.len(), || {
+        read(&batch, false, &mut views)
+    });
 }
