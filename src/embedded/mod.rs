@@ -9,9 +9,12 @@
 //! # Ok::<(), samsa::Error>(())
 //! ```
 
+mod batch;
 mod fault;
+mod log;
 mod options;
 mod release;
+mod sequence;
 
 use std::time::Instant;
 
