@@ -11,6 +11,7 @@ use std::collections::VecDeque;
 use bytes::{Bytes, BytesMut};
 
 use super::batch::{self, Head};
+use crate::protocol::record::StoredBatch;
 
 /// Capacity of the first buffer of a log; each following one is twice as large.
 const SMALLEST_BUFFER: usize = 16 * 1024;
@@ -121,6 +122,22 @@ impl Log {
         }
         let at = self.copy_in(batch);
         self.note_entry(at, head, base, last, head.max_timestamp);
+    }
+
+    /// Appends what already has its offsets: a batch, or a run of old messages.
+    pub(super) fn append_stored(&mut self, stored: &StoredBatch) {
+        let codec = stored.bytes.get(17).map_or(0, |attributes| attributes & 0x07);
+        let at = self.copy_in(&stored.bytes);
+        self.entries.push_back(Entry {
+            base_offset: stored.base_offset,
+            last_offset: stored.last_offset,
+            max_timestamp: stored.max_timestamp,
+            magic: stored.format.magic(),
+            codec,
+            position: self.open_position + at as u64,
+            length: u32::try_from(stored.bytes.len()).unwrap_or(u32::MAX),
+        });
+        self.end_offset = self.end_offset.max(stored.last_offset.saturating_add(1));
     }
 
     fn copy_in(&mut self, batch: &[u8]) -> usize {
