@@ -104,7 +104,7 @@ impl Connection {
     }
 
     /// Waits until the fetch has what it asked for, its time is over, or the peer has left.
-    async fn long_poll(&mut self, mut fetch: serve::Fetch) -> io::Result<Vec<Bytes>> {
+    async fn long_poll(&mut self, fetch: serve::Fetch) -> io::Result<Vec<Bytes>> {
         let due = Instant::from_std(fetch.deadline);
         loop {
             if let Some(answer) = fetch.poll(&self.shared, &self.waiter, false) {

@@ -179,11 +179,6 @@ impl Verdict {
     pub(super) fn leader_move(&self, topic: &str, partition: i32) -> Option<i32> {
         self.moves.iter().find(|aim| aim.hits(topic, partition)).map(|aim| aim.what)
     }
-
-    /// Whether any leadership moves.
-    pub(super) fn moves_leaders(&self) -> bool {
-        !self.moves.is_empty()
-    }
 }
 
 #[derive(Debug)]

@@ -191,12 +191,6 @@ impl Log {
         self.entries.partition_point(|e| e.last_offset < offset)
     }
 
-    /// Bytes from `offset` to the end of the log.
-    pub(super) fn available(&self, offset: i64) -> u64 {
-        let end = self.open_position + self.open.len() as u64;
-        self.entry_at(offset).map_or(0, |e| end - e.position)
-    }
-
     /// Batches from the one that holds `offset`, cut at `max_bytes` wherever that is, as brokers
     /// do; with `at_least_one` the first batch comes whole, however large (KIP-74).
     pub(super) fn read(&mut self, offset: i64, max_bytes: usize, at_least_one: bool) -> Found {

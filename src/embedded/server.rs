@@ -141,7 +141,11 @@ impl Server {
     /// Open connections of a broker (None: of all).
     pub(super) fn connections(&self, broker: Option<i32>) -> usize {
         let running = self.lock();
-        running.connections.values().filter(|(b, _)| broker.is_none_or(|wanted| wanted == *b)).count()
+        running
+            .connections
+            .values()
+            .filter(|(b, _)| broker.is_none_or(|wanted| wanted == *b))
+            .count()
     }
 
     /// Ends tasks and waits until they have dropped their sockets. Bounded; `TIMED_OUT` if the I/O
@@ -161,7 +165,8 @@ impl Server {
             let running = self.lock();
             let old = |number: &u64| *number <= last;
             let listens = running.listeners.iter().any(|(n, (b, _))| old(n) && which.listener(*b));
-            let talks = running.connections.iter().any(|(n, (b, _))| old(n) && which.connection(*b));
+            let talks =
+                running.connections.iter().any(|(n, (b, _))| old(n) && which.connection(*b));
             !listens && !talks
         };
         loop {

@@ -99,11 +99,8 @@ impl Fetch {
         if !at_once && look.bytes < enough {
             return None;
         }
-        let framed = header::encode_response::<FetchRequest>(
-            self.version,
-            self.correlation,
-            &look.response,
-        );
+        let framed =
+            header::encode_response::<FetchRequest>(self.version, self.correlation, &look.response);
         Some(framed.unwrap_or_else(|error| {
             debug_assert!(false, "{error}");
             Vec::new()

@@ -136,7 +136,8 @@ fn respond(
         // Version 0 gives a list of segment starts, newest first; a log here is one segment.
         Ok(found) if version == 0 => {
             let most = usize::try_from(asked.max_num_offsets).unwrap_or(0);
-            response.old_style_offsets = Some(found.offset).filter(|o| *o >= 0).into_iter().collect();
+            response.old_style_offsets =
+                Some(found.offset).filter(|o| *o >= 0).into_iter().collect();
             response.old_style_offsets.truncate(most);
         }
         Ok(found) => {

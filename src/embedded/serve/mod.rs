@@ -9,6 +9,7 @@ mod produce;
 mod topics;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
@@ -24,7 +25,7 @@ use crate::protocol::modern::messages::{
     find_coordinator::FindCoordinatorRequest, init_producer_id::InitProducerIdRequest,
     list_offsets::ListOffsetsRequest, metadata::MetadataRequest, produce::ProduceRequest,
 };
-use crate::protocol::modern::{ApiKey, Message, Reader, Request, Uuid, header};
+use crate::protocol::modern::{ApiKey, Reader, Request, Uuid, header};
 
 pub(super) use fetch::Fetch;
 
@@ -218,14 +219,15 @@ fn at_once<R: Serve>(shared: &Arc<Shared>, caller: Caller, head: &Head, frame: B
 
 fn fetch(shared: &Arc<Shared>, caller: Caller, head: &Head, frame: Bytes) -> Step {
     let Some(request) = decode::<FetchRequest>(head, frame) else { return Step::close() };
-    let names =
-        |topic: Option<&str>, partition| fetch::names(&request, shared, topic, partition);
+    let names = |topic: Option<&str>, partition| fetch::names(&request, shared, topic, partition);
     let verdict = shared.meet(&Facts { broker: caller.broker, api: head.api, names: &names });
     let fate = match before(&verdict) {
         Ok(fate) => fate,
         Err(step) => return step,
     };
-    let fetch = Fetch::new(caller.broker, head.version, head.correlation, request, verdict);
+    let (version, correlation) = (head.version, head.correlation);
+    let now = Instant::now();
+    let fetch = Fetch::new(caller.broker, version, correlation, request, verdict, now);
     Step { answer: Answer::Fetch(Box::new(fetch)), fate }
 }
 

@@ -43,12 +43,8 @@ impl Serve for ProduceRequest {
         let acks = self.acks;
         let mut response = ProduceResponse::default();
         for topic in self.topic_data {
-            let found = resolve(
-                call.shared,
-                call.version >= FIRST_TOPIC_ID,
-                &topic.name,
-                topic.topic_id,
-            );
+            let found =
+                resolve(call.shared, call.version >= FIRST_TOPIC_ID, &topic.name, topic.topic_id);
             let answers = topic.partition_data.into_iter().map(|data| {
                 let outcome = match &found {
                     _ if !(-1..=1).contains(&acks) => Err(Code::INVALID_REQUIRED_ACKS.into()),
