@@ -298,7 +298,7 @@ mod tests {
     #[test]
     fn a_fault_meets_the_nth_request_that_fits_and_then_as_many_as_asked() {
         let mut table = FaultTable::default();
-        let fault = Fault::new(FaultKind::DisconnectBefore).api(0).topic("t").partition(1);
+        let fault = Fault::new(FaultKind::DisconnectBefore).api(0_i16).topic("t").partition(1);
         let id = table.inject(fault.skip(1).times(2));
         let fits = |table: &mut FaultTable| meet(table, 0, 0, "t", 1).action.is_some();
         assert!(meet(&mut table, 0, 1, "t", 1).action.is_none(), "another API");

@@ -44,7 +44,7 @@ fn advertised(shared: &Shared, broker: i32) -> Vec<ApiVersion> {
 }
 
 fn row(api: i16, (min_version, max_version): Range) -> ApiVersion {
-    ApiVersion { api_key: api, min_version, max_version, ..ApiVersion::default() }
+    ApiVersion { api_key: api, min_version, max_version }
 }
 
 /// The answer to a version that the broker does not know: error 35 in the layout of version 0, so
