@@ -10,8 +10,7 @@
 //!
 //! ```ignore
 //! /// A topic of a cluster. …                        (becomes the type's comment in samsa.h)
-//! #[repr(C)]
-//! pub struct samsa_topic { _private: [u8; 0] }
+//! pub struct samsa_topic { _private: [u8; 0] }       (no repr(C): cbindgen then makes it opaque)
 //!
 //! impl Opaque for samsa_topic {
 //!     type Inner = TopicHandle;                      // Send + Sync; what `&Inner` gives the body
@@ -58,8 +57,9 @@
 //! - A handle that a view or a list lends to C (`position.topic`) is a [`handle::Lent`].
 //! - The fixed signatures: `void samsa_X_free(X *)`, `void samsa_X_wakeup(X *)`,
 //!   `samsa_code samsa_X_fd(X *, intptr_t *fd, samsa_error **)` (−1 first),
-//!   `samsa_code samsa_X_close(X *, int32_t timeout_ms, samsa_error **)`,
-//!   `samsa_code samsa_X_next_event(X *, int32_t timeout_ms, samsa_event **, samsa_error **)`.
+//!   `samsa_code samsa_X_close(X *, int32_t timeout_ms, samsa_error **)`.
+//! - A callback setter is one line with `config::set_callback`; the callback travels inside `Config`
+//!   (`attached::<Registered<DeliveryCall>>()`), so that children inherit it.
 //! - Comments of exported items go into the header: no double quotes, no Rust links, plain ASCII
 //!   where C programmers will grep. Constants are `pub const SAMSA_…: i32/u32/i64`: the header
 //!   turns them into enumerators of unnamed enums.
@@ -71,9 +71,14 @@
 
 pub mod args;
 pub mod callback;
+pub mod cluster;
+pub mod code;
+pub mod config;
 pub mod error;
 pub mod guard;
 pub mod handle;
+pub mod logging;
+pub mod topic;
 
 /// The result of a call: 0 ok; from 1 and −1 Kafka's own error numbers; −100 … −109 conditions,
 /// which are no errors; from −110 down the library's errors (SAMSA_ERR_…).
