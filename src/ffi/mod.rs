@@ -79,6 +79,8 @@ pub mod event;
 pub mod guard;
 pub mod handle;
 pub mod logging;
+#[cfg(feature = "panic-injection")]
+pub mod panic_injection;
 pub mod snapshot;
 pub mod topic;
 
