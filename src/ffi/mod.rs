@@ -75,9 +75,11 @@ pub mod cluster;
 pub mod code;
 pub mod config;
 pub mod error;
+pub mod event;
 pub mod guard;
 pub mod handle;
 pub mod logging;
+pub mod snapshot;
 pub mod topic;
 
 /// The result of a call: 0 ok; from 1 and −1 Kafka's own error numbers; −100 … −109 conditions,
