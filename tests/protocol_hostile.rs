@@ -12,7 +12,7 @@ use samsa::{Code, Error};
 
 mod reflection;
 use reflection::generate::{Generated, Length, encode_length, generate};
-use reflection::{Codec, codecs};
+use reflection::{Codec, codec, codecs};
 
 /// Counts what each thread holds, and the most that it held.
 struct Counting;
@@ -159,6 +159,14 @@ fn null_where_a_value_is_required_is_an_error() {
         }
     }
     assert!(met > 1000, "{met} nulls were refused");
+}
+
+#[test]
+fn a_tagged_field_that_is_longer_than_its_value_is_an_error() {
+    // No error, no APIs, no throttle time, one tagged field: 3, a boolean, in two bytes.
+    let bytes = vec![0, 0, 1, 0, 0, 0, 0, 1, 3, 2, 1, 1];
+    let error = refused(&codec("ApiVersionsResponse"), 3, bytes, "tag 3");
+    assert!(error.message().contains("left over"), "{error}");
 }
 
 #[test]
