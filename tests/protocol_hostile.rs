@@ -22,6 +22,11 @@ thread_local! {
     static PEAK: Cell<isize> = const { Cell::new(0) };
 }
 
+fn size_of_block(layout: Layout) -> isize {
+    // No block is larger than isize::MAX.
+    isize::try_from(layout.size()).unwrap_or(isize::MAX)
+}
+
 fn count(bytes: isize) {
     // A thread that ends has no counters any more.
     let _ = HELD.try_with(|held| {
@@ -33,13 +38,13 @@ fn count(bytes: isize) {
 // SAFETY: every call goes to the system's allocator unchanged; counting allocates nothing.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count(layout.size().cast_signed());
+        count(size_of_block(layout));
         // SAFETY: the caller's promise about `layout` is passed on.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        count(-layout.size().cast_signed());
+        count(-size_of_block(layout));
         // SAFETY: the caller's promise about `place` and `layout` is passed on.
         unsafe { System.dealloc(place, layout) }
     }
