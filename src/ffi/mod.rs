@@ -74,6 +74,8 @@ pub mod callback;
 pub mod cluster;
 pub mod code;
 pub mod config;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 pub mod error;
 pub mod event;
 pub mod guard;
