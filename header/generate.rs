@@ -193,12 +193,34 @@ fn declared(item: &str) -> Option<&str> {
 /// `const struct samsa_x *` → `const samsa_x *`: each struct has its typedef.
 fn plain_names(item: &str) -> String {
     let mut out = String::new();
+    let item = one_line_comments(item);
     for line in item.lines() {
         let declares = line.starts_with("typedef struct") || line.starts_with(" *");
         let line = if declares { line.to_owned() } else { line.replace("struct samsa_", "samsa_") };
         let _ = writeln!(out, "{}", line.replace("ptrdiff_t", "intptr_t"));
     }
     out.truncate(out.trim_end().len());
+    out
+}
+
+/// The comment of a field that is one sentence stands in one line.
+fn one_line_comments(item: &str) -> String {
+    let lines: Vec<_> = item.lines().collect();
+    let mut out = String::new();
+    let mut at = 0;
+    while let Some(line) = lines.get(at) {
+        let sentence = lines.get(at + 1).and_then(|l| l.strip_prefix("   * "));
+        match sentence {
+            Some(text) if *line == "  /**" && lines.get(at + 2) == Some(&"   */") => {
+                let _ = writeln!(out, "  /** {text} */");
+                at += 3;
+            }
+            _ => {
+                let _ = writeln!(out, "{line}");
+                at += 1;
+            }
+        }
+    }
     out
 }
 

@@ -588,33 +588,19 @@ typedef void (*samsa_release_callback)(void *user);
  * One broker. 48 bytes; strings live as long as the samsa_brokers.
  */
 typedef struct samsa_broker_view {
-  /**
-   * The advertised host name.
-   */
+  /** The advertised host name. */
   const char *host;
-  /**
-   * The rack, or NULL.
-   */
+  /** The rack, or NULL. */
   const char *rack;
-  /**
-   * A number that changes when the broker was registered anew; -1 where that is not known.
-   */
+  /** A number that changes when the broker was registered anew; -1 where that is not known. */
   int64_t incarnation;
-  /**
-   * The id of the broker.
-   */
+  /** The id of the broker. */
   int32_t id;
-  /**
-   * The advertised port.
-   */
+  /** The advertised port. */
   int32_t port;
-  /**
-   * SAMSA_BROKER_CONTROLLER.
-   */
+  /** SAMSA_BROKER_CONTROLLER. */
   uint32_t flags;
-  /**
-   * 0.
-   */
+  /** 0. */
   uint32_t reserved[3];
 } samsa_broker_view;
 
@@ -622,29 +608,17 @@ typedef struct samsa_broker_view {
  * One topic. 48 bytes; strings live as long as the samsa_topics.
  */
 typedef struct samsa_topic_view {
-  /**
-   * The name.
-   */
+  /** The name. */
   const char *name;
-  /**
-   * How many partitions it has.
-   */
+  /** How many partitions it has. */
   int64_t partitions;
-  /**
-   * The id of the topic (Kafka 2.8 and later); all zero where there is none.
-   */
+  /** The id of the topic (Kafka 2.8 and later); all zero where there is none. */
   uint8_t id[16];
-  /**
-   * 0, or why the topic cannot be used.
-   */
+  /** 0, or why the topic cannot be used. */
   samsa_code code;
-  /**
-   * SAMSA_TOPIC_INTERNAL.
-   */
+  /** SAMSA_TOPIC_INTERNAL. */
   uint32_t flags;
-  /**
-   * 0.
-   */
+  /** 0. */
   uint32_t reserved[2];
 } samsa_topic_view;
 
@@ -652,53 +626,29 @@ typedef struct samsa_topic_view {
  * One partition. 72 bytes; arrays live as long as the samsa_partitions.
  */
 typedef struct samsa_partition_view {
-  /**
-   * The partition.
-   */
+  /** The partition. */
   int64_t partition;
-  /**
-   * The ids of all replicas, the preferred leader first.
-   */
+  /** The ids of all replicas, the preferred leader first. */
   const int32_t *replicas;
-  /**
-   * The ids of the replicas in sync.
-   */
+  /** The ids of the replicas in sync. */
   const int32_t *in_sync;
-  /**
-   * The ids of the replicas known to be offline.
-   */
+  /** The ids of the replicas known to be offline. */
   const int32_t *offline;
-  /**
-   * How many replicas.
-   */
+  /** How many replicas. */
   uint32_t replicas_count;
-  /**
-   * How many in sync.
-   */
+  /** How many in sync. */
   uint32_t in_sync_count;
-  /**
-   * How many offline.
-   */
+  /** How many offline. */
   uint32_t offline_count;
-  /**
-   * The id of the leader; -1 while there is none.
-   */
+  /** The id of the leader; -1 while there is none. */
   int32_t leader;
-  /**
-   * The epoch of the leader; -1 where it is not known.
-   */
+  /** The epoch of the leader; -1 where it is not known. */
   int32_t leader_epoch;
-  /**
-   * 0, or the error of the last answer about the partition.
-   */
+  /** 0, or the error of the last answer about the partition. */
   samsa_code code;
-  /**
-   * SAMSA_PARTITION_VIRTUAL.
-   */
+  /** SAMSA_PARTITION_VIRTUAL. */
   uint32_t flags;
-  /**
-   * 0.
-   */
+  /** 0. */
   uint32_t reserved[3];
 } samsa_partition_view;
 
