@@ -1,1 +1,21 @@
 //! One connection, version negotiation, and one broker's connections by purpose.
+
+/// What a connection is for. Each purpose has a connection of its own to each broker: a broker
+/// serves one connection's requests strictly one after the other, so that a long poll or a throttle
+/// delays everything behind it (invariant 1.18).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Metadata, offsets look-ups, topic administration: short questions.
+    Control = 0,
+    /// Produce requests; at most one live connection per broker (invariant 1.19).
+    Produce = 1,
+    /// Fetch requests, which wait at the broker.
+    Fetch = 2,
+    /// Group membership, whose joins wait at the broker.
+    Coordinator = 3,
+}
+
+impl Purpose {
+    /// All of them; the index is the discriminant.
+    pub const ALL: [Self; 4] = [Self::Control, Self::Produce, Self::Fetch, Self::Coordinator];
+}

@@ -1,1 +1,21 @@
-//! What differs between operating systems: fork page, wait word, descriptor, vectored write.
+//! What differs between operating systems: fork detection, wait word, wake descriptor, socket write,
+//! thread set-up.
+//!
+//! Each concept has one file here with its meaning and its rules; the system calls stand in
+//! [`unix`](self) under the same name, so that another system is one more folder beside it. This and
+//! `ffi` are the only rooms with `unsafe`.
+
+pub mod fork;
+pub mod net;
+pub mod stderr;
+pub mod thread;
+pub mod wait;
+pub mod wake;
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+use unix as sys;
+
+#[cfg(not(unix))]
+compile_error!("libsamsa has no operating system room for this target yet: see src/os/unix");

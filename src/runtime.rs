@@ -1,1 +1,0 @@
-//! The process-wide I/O threads: start, share, fork rule.

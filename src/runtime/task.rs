@@ -1,0 +1,71 @@
+//! A background task whose panic is told to somebody.
+
+use std::future::Future;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll};
+
+use tokio::task::JoinHandle;
+
+use super::panic::panic_error;
+use crate::error::Error;
+use crate::os::fork::Era;
+
+/// A handle on a background task. Dropping it lets the task go on.
+#[derive(Debug)]
+pub struct Task {
+    join: JoinHandle<()>,
+    era: Era,
+}
+
+impl Task {
+    /// Stops the task at its next wait, and drops what it holds; does not wait for that.
+    ///
+    /// In a forked child nothing is done: the task's thread is not there.
+    pub fn abort(&self) {
+        if self.era.is_current() {
+            self.join.abort();
+        }
+    }
+
+    /// Whether the task has ended, by itself, by a panic or by [`abort`](Self::abort).
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.join.is_finished()
+    }
+}
+
+pub(super) fn spawn(
+    handle: &tokio::runtime::Handle,
+    era: Era,
+    name: &'static str,
+    on_panic: impl FnOnce(Error) + Send + 'static,
+    future: impl Future<Output = ()> + Send + 'static,
+) -> Task {
+    let join = handle.spawn(async move {
+        if let Err(payload) = CatchPanic(pin!(future)).await {
+            let error = panic_error(&format!("task {name}"), &*payload);
+            // What is told about the panic runs waiters' code paths of ours: a second panic there
+            // must not take the I/O thread's stack apart. tokio would catch it; so do we, silently.
+            let _ = catch_unwind(AssertUnwindSafe(|| on_panic(error)));
+        }
+    });
+    Task { join, era }
+}
+
+type Payload = Box<dyn std::any::Any + Send>;
+
+struct CatchPanic<'a, F>(Pin<&'a mut F>);
+
+impl<F: Future> Future for CatchPanic<'_, F> {
+    type Output = Result<F::Output, Payload>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        // After a panic the future is not polled again; what it shared is poisoned by `on_panic`.
+        match catch_unwind(AssertUnwindSafe(|| self.0.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(output)) => Poll::Ready(Ok(output)),
+            Err(payload) => Poll::Ready(Err(payload)),
+        }
+    }
+}
