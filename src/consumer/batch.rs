@@ -34,12 +34,15 @@ pub struct Run {
     pub next_offset: i64,
 }
 
-/// A buffer that views lead into, and its share of the consumer's budget.
+/// What keeps the bytes alive that views lead into, and their share of the consumer's budget.
 #[derive(Debug)]
-pub(super) struct Held {
-    pub(super) _bytes: Bytes,
-    /// None for bytes that were copied out of the budget.
-    pub(super) _lease: Option<Arc<Lease>>,
+pub(super) enum Held {
+    /// A fetched or decompressed buffer.
+    Buffer { _bytes: Bytes, _lease: Arc<Lease> },
+    /// Bytes of their own, outside the budget.
+    Copy { _bytes: Bytes },
+    /// Another batch, from which views were copied.
+    Batch { _batch: Arc<Batch> },
 }
 
 /// Messages of one or more partitions, in order within each. Owns what its views borrow: it may

@@ -88,13 +88,21 @@ impl Filling {
         });
     }
 
-    /// Copies messages of a batch that `next` decoded; returns how many fitted.
-    pub(super) fn copy(&mut self, from: &Arc<Batch>, first: usize) -> usize {
-        let run = self.batch.runs.len() as u32;
+    /// Copies messages of a batch that `next` decoded, from index `first` on; returns how many
+    /// fitted.
+    pub(super) fn copy(&mut self, from: &Arc<Batch>, first: usize, run: Run) -> usize {
+        let mark = self.mark();
         let views = from.views.get(first..).unwrap_or_default();
-        let count = views.len().min(self.most - self.batch.views.len());
-        self.batch.views.extend(views[..count].iter().map(|v| MessageView { run, ..*v }));
-        self.batch.held.push(Held::Batch(Arc::clone(from)));
+        let count = views.len().min(self.most - mark.views);
+        let index = mark.runs as u32;
+        self.batch.views.extend(views[..count].iter().map(|v| MessageView { run: index, ..*v }));
+        self.batch.held.push(Held::Batch { _batch: Arc::clone(from) });
+        let next_offset = match count == views.len() {
+            true => run.next_offset,
+            false => self.batch.views.last().map_or(run.next_offset, |v| v.next_offset),
+        };
+        let first = mark.views as u32;
+        self.batch.runs.push(Run { first, count: count as u32, next_offset, ..run });
         count
     }
 }
@@ -120,7 +128,7 @@ pub(super) struct Reader {
     largest: usize,
     lease: Arc<Lease>,
     /// The answer counts as unread as long as this reader lives.
-    _unread: Arc<Unread>,
+    unread: Arc<Unread>,
 }
 
 /// A record batch being read.
@@ -142,12 +150,17 @@ impl Reader {
     ) -> Self {
         let batches = BatchIter::new(records);
         let (open, epoch) = (None, -1);
-        Self { source, batches, open, position, epoch, check_crc, largest, lease, _unread: unread }
+        Self { source, batches, open, position, epoch, check_crc, largest, lease, unread }
     }
 
     /// Where reading goes on; the application's position once what was read is handed out.
     pub(super) fn position(&self) -> i64 {
         self.position
+    }
+
+    /// The identity of the answer that this is a part of.
+    pub(super) fn answer(&self) -> usize {
+        Arc::as_ptr(&self.unread).addr()
     }
 
     /// Leader epoch of the last batch read; −1 where the format has none.
@@ -189,8 +202,10 @@ impl Reader {
                 if outcome == Ok(true) {
                     last.next_offset = open.next_offset;
                 }
-                let bytes = open.records.buffer().clone();
-                into.batch.held.push(Held::Buffer(bytes, Arc::clone(&open.lease)));
+                into.batch.held.push(Held::Buffer {
+                    _bytes: open.records.buffer().clone(),
+                    _lease: Arc::clone(&open.lease),
+                });
             }
             if !outcome? {
                 return Ok(Read::Full);

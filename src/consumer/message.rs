@@ -54,7 +54,7 @@ impl Message {
             .map(|start| start.map_or(std::ptr::null(), |at| bytes.as_ptr().wrapping_add(at)));
         let view = MessageView { key, value, headers, run: 0, ..*view };
         let run = Run { first: 0, count: 1, ..record.run.clone() };
-        let held = Held { _bytes: bytes, _lease: None };
+        let held = Held::Copy { _bytes: bytes };
         let batch = Batch { views: vec![view], runs: vec![run], held: vec![held], ..Batch::default() };
         Self { batch: Arc::new(batch), index: 0 }
     }

@@ -7,12 +7,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::batch::Batch;
+use super::batch::{Batch, Run};
 use super::decode::Reader;
 use super::name::Name;
 use super::reset::{Lookup, Step};
 use crate::cluster::Topic;
-use crate::error::Code;
+use crate::error::{Code, Error};
+use crate::protocol::modern::Uuid;
 
 /// The name of a stretch of a partition's life between two acts that move it (assign, seek, reset).
 /// Never reused within a consumer. What was asked in one era is void in every other (6.11, 7.4):
@@ -40,6 +41,18 @@ pub(super) enum Item {
     Decoded { batch: Arc<Batch>, next: usize },
     /// The end of the partition was reached here.
     End(i64),
+    /// What comes next could not be decoded; it is told in its place, after what came before.
+    Failed(Error),
+}
+
+impl Item {
+    /// The identity of the answer that it belongs to, if it keeps that one unread.
+    pub(super) fn answer(&self) -> Option<usize> {
+        match self {
+            Item::Data(reader) => Some(reader.answer()),
+            _ => None,
+        }
+    }
 }
 
 /// What brokers last said of the log; −1 is "unknown" and never stored (6.22).
@@ -114,6 +127,8 @@ pub(super) struct Partition {
     pub(super) topic: Arc<Topic>,
     pub(super) name: Name,
     pub(super) number: i32,
+    /// The topic's id as last seen; zero where brokers know none.
+    pub(super) topic_id: Uuid,
     pub(super) era: Era,
     pub(super) phase: Phase,
     pub(super) paused: bool,
@@ -138,8 +153,8 @@ pub(super) struct Partition {
     pub(super) listed: bool,
     /// The last error told to the application, and where: it is told once (13.7).
     pub(super) reported: Option<(Code, i64)>,
-    /// Since when metadata lacks the partition.
-    pub(super) missing_since: Option<Instant>,
+    /// What is queued does not say where it ends: nothing is fetched until it is read.
+    pub(super) awaits_reader: bool,
     /// The end that was last announced, so that each end is announced once.
     pub(super) announced_end: i64,
 }
@@ -151,6 +166,7 @@ impl Partition {
             topic,
             name,
             number,
+            topic_id: Uuid::ZERO,
             era: Era::default(),
             phase: Phase::Halted,
             paused: false,
@@ -166,7 +182,7 @@ impl Partition {
             taken: false,
             listed: false,
             reported: None,
-            missing_since: None,
+            awaits_reader: false,
             announced_end: -1,
         }
     }
@@ -177,6 +193,7 @@ impl Partition {
         self.queue.clear();
         self.taken = false;
         self.listed = false;
+        self.awaits_reader = false;
         self.retry.clear();
         self.reported = None;
         self.announced_end = -1;
@@ -211,9 +228,34 @@ impl Partition {
         self.reported = None;
     }
 
+    /// What lies before `position` was handed out; `epoch` −1 is not known.
+    pub(super) fn advance(&mut self, position: i64, epoch: i32) {
+        self.position = position;
+        if epoch >= 0 {
+            self.position_epoch = epoch;
+        }
+    }
+
+    /// The messages of `batch` before index `next` were handed out; the others wait again.
+    pub(super) fn handed_out(&mut self, batch: Arc<Batch>, next: usize, run: &Run) {
+        // After the last message the run's end counts: it may lie beyond, over batches that hold
+        // nothing for applications (6.12).
+        let position = match batch.views().get(next) {
+            Some(_) => batch.views().get(next - 1).map_or(self.position, |v| v.next_offset),
+            None => run.next_offset,
+        };
+        self.advance(position, run.leader_epoch);
+        if next < batch.len() {
+            self.queue.push_front(Item::Decoded { batch, next });
+        }
+    }
+
     /// Whether the broker may be asked for more, back-off aside.
     pub(super) fn wants_data(&self) -> bool {
-        self.phase == Phase::Fetch && !self.paused && self.fetch_offset >= 0
+        self.phase == Phase::Fetch
+            && !self.paused
+            && !self.awaits_reader
+            && self.fetch_offset >= 0
     }
 
     /// Whether a poll finds something here.

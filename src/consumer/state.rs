@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::budget::Seat;
 use super::event::Event;
 use super::name::Name;
 use super::partition::{Era, Item, Partition, Phase};
@@ -31,10 +32,21 @@ pub(super) struct Wish {
     pub(super) epoch: i32,
 }
 
+/// The partitions that one broker leads.
+#[derive(Debug, Default)]
+pub(super) struct Led {
+    /// Their indices, the one to be served first in front (6.8).
+    pub(super) order: Vec<usize>,
+    /// What its fetcher shares with readers.
+    pub(super) seat: Arc<Seat>,
+}
+
 /// Everything that changes.
 #[derive(Debug, Default)]
 pub(super) struct State {
     pub(super) partitions: Vec<Partition>,
+    /// By broker id.
+    pub(super) led: HashMap<i32, Led>,
     by_key: HashMap<(usize, i32), usize>,
     ready: VecDeque<Slot>,
     reports: VecDeque<(Option<Slot>, Error)>,
@@ -56,6 +68,7 @@ impl State {
         self.partitions.clear();
         self.by_key.clear();
         self.ready.clear();
+        self.led.values_mut().for_each(|led| led.order.clear());
         self.stall_told = false;
         for Wish { topic, name, number, start, epoch } in wishes {
             let index = self.partitions.len();
@@ -126,6 +139,21 @@ impl State {
         partition.paused = paused;
         self.list(index);
         changed
+    }
+
+    /// Puts partitions that were just served behind the others of their broker (6.8).
+    pub(super) fn rotate(&mut self, broker: i32, served: &[usize]) {
+        if let Some(led) = self.led.get_mut(&broker) {
+            let (mut front, back): (Vec<_>, Vec<_>) =
+                led.order.iter().copied().partition(|index| !served.contains(index));
+            front.extend(back);
+            led.order = front;
+        }
+    }
+
+    /// Wakes the fetchers, to look at what changed.
+    pub(super) fn wake_fetchers(&self) {
+        self.led.values().for_each(|led| led.seat.wake.notify_one());
     }
 
     /// Puts a partition among those with something to read, if it has and is not.

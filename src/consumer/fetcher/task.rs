@@ -1,0 +1,204 @@
+//! One task per broker: asks, waits for the answer, takes it in, asks again.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::arrival::{self, Context};
+use super::plan::{self, Asked, Limits};
+use crate::consumer::budget::{Seat, Unread};
+use crate::consumer::core::Core;
+use crate::consumer::partition::Retry;
+use crate::error::{Code, Error, Result};
+use crate::net::{Connection, Purpose};
+use crate::protocol::modern::messages::fetch::{FetchRequest, FetchResponse};
+use crate::runtime::{Task, inject_panic};
+
+/// Starts the fetcher of one broker; a panic in it poisons the consumer.
+pub(in crate::consumer) fn start(core: &Arc<Core>, broker: i32, seat: Arc<Seat>) -> Task {
+    let fetcher = Fetcher {
+        core: Arc::clone(core),
+        broker,
+        seat,
+        connection: None,
+        retry: Retry::default(),
+        told: None,
+    };
+    let core = Arc::clone(core);
+    let runtime = core.cluster.runtime().clone();
+    runtime.spawn("fetcher", move |error| core.fail(error), fetcher.run())
+}
+
+struct Fetcher {
+    core: Arc<Core>,
+    broker: i32,
+    seat: Arc<Seat>,
+    connection: Option<Connection>,
+    retry: Retry,
+    /// The last failure told to the application: told once until something succeeds (13.7).
+    told: Option<Code>,
+}
+
+/// A request ready to be sent.
+struct Ask {
+    partitions: Vec<Asked>,
+    version: i16,
+    limits: Limits,
+}
+
+impl Fetcher {
+    async fn run(mut self) {
+        loop {
+            let now = Instant::now();
+            let pause = match self.retry.due(now) {
+                Some(due) => ControlFlow::Break(Some(due)),
+                None => self.choose(now).map_continue(|_| ()),
+            };
+            match pause {
+                ControlFlow::Break(until) => self.rest(until).await,
+                ControlFlow::Continue(()) => {
+                    if let Err(error) = self.fetch().await {
+                        self.failed(&error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Sleeps until something changes for this broker, or until `until`.
+    async fn rest(&self, until: Option<Instant>) {
+        let woken = self.seat.wake.notified();
+        match until {
+            None => woken.await,
+            Some(until) => {
+                let _ = tokio::time::timeout_at(until.into(), woken).await;
+            }
+        }
+    }
+
+    fn choose(&self, now: Instant) -> ControlFlow<Option<Instant>, Vec<Asked>> {
+        let state = self.core.lock();
+        match state.led.get(&self.broker) {
+            Some(led) => plan::choose(&state, led, now),
+            None => ControlFlow::Break(None),
+        }
+    }
+
+    /// One request and its answer.
+    async fn fetch(&mut self) -> Result<()> {
+        let config = &self.core.config;
+        let patience = config.request_timeout + config.fetch_max_wait;
+        // More than the broker may wait (6.10), or each quiet partition would cost a connection.
+        let deadline = Instant::now() + patience;
+        let connection = self.connect(deadline).await?;
+        let Some(ask) = self.prepare(&connection)? else {
+            return Ok(());
+        };
+        let request = plan::request(&ask.partitions, ask.version, ask.limits);
+        let response: FetchResponse =
+            connection.request_at(ask.version, &request, deadline).await?;
+        inject_panic("fetcher");
+        self.accept(ask, response).await
+    }
+
+    async fn connect(&mut self, deadline: Instant) -> Result<Connection> {
+        if let Some(connection) = self.connection.take_if(|c| c.is_open()) {
+            self.connection = Some(connection.clone());
+            return Ok(connection);
+        }
+        let broker = self.core.cluster.broker(self.broker).ok_or_else(|| {
+            let text = format!("broker {} is not in the cluster's metadata", self.broker);
+            Error::new(Code::LEADER_NOT_AVAILABLE, text)
+        })?;
+        let connection = broker.connection(Purpose::Fetch, deadline).await?;
+        self.connection = Some(connection.clone());
+        Ok(connection)
+    }
+
+    /// Chooses anew, now that there is a connection: connecting took time. None when there is
+    /// nothing to ask any more, or no room.
+    fn prepare(&self, connection: &Connection) -> Result<Option<Ask>> {
+        let ControlFlow::Continue(mut partitions) = self.choose(Instant::now()) else {
+            return Ok(None);
+        };
+        let config = &self.core.config;
+        let worth = usize::try_from(config.partition_size()).unwrap_or(0);
+        let wish = config.fetch_max_bytes;
+        let Some(grant) = self.core.budget.grant(&self.seat, wish, worth) else {
+            return Ok(None);
+        };
+        let version = plan::cap(&partitions, connection.versions().pick::<FetchRequest>()?);
+        plan::cut_to_fit(&mut partitions, version, grant);
+        let limits = Limits {
+            max_wait_ms: i32::try_from(config.fetch_max_wait.as_millis()).unwrap_or(i32::MAX),
+            min_bytes: i32::try_from(config.fetch_min_bytes).unwrap_or(i32::MAX),
+            max_bytes: i32::try_from(grant).unwrap_or(i32::MAX),
+            isolation: 0,
+        };
+        Ok(Some(Ask { partitions, version, limits }))
+    }
+
+    async fn accept(&mut self, ask: Ask, response: FetchResponse) -> Result<()> {
+        let throttle = response.throttle_time_ms;
+        let code = Code::from(response.error_code);
+        if code != Code::NONE {
+            return Err(Error::new(code, "the fetch was refused as a whole"));
+        }
+        self.retry.clear();
+        self.told = None;
+        self.take_in(ask, response);
+        if let (true, Ok(ms)) = (throttle > 0, u64::try_from(throttle)) {
+            // KIP-219: the broker asks us to keep away; it would only mute the connection.
+            let pause = Duration::from_millis(ms).min(self.core.config.request_timeout);
+            tokio::time::sleep(pause).await;
+        }
+        Ok(())
+    }
+
+    fn take_in(&self, ask: Ask, response: FetchResponse) {
+        let core = &self.core;
+        let shares = response.responses.iter().flat_map(|topic| &topic.partitions);
+        let bytes = shares.map(|p| p.records.as_ref().map_or(0, bytes::Bytes::len)).sum();
+        let context = Context {
+            config: &core.config,
+            broker: self.broker,
+            version: ask.version,
+            now: Instant::now(),
+            lease: (bytes > 0).then(|| core.budget.charge(&self.seat, bytes)),
+            unread: Unread::new(&self.seat),
+        };
+        let mut state = core.lock();
+        let aftermath = arrival::accept(&mut state, ask.partitions, response, &context);
+        let news = state.has_news();
+        drop(state);
+        drop(context);
+        if news {
+            core.signal.notify();
+        }
+        if aftermath.refresh {
+            core.cluster.refresh("a broker no longer leads what was fetched from it");
+        }
+        if aftermath.lookup {
+            core.kick.notify_one();
+        }
+    }
+
+    /// The connection or the whole request failed: keep away for a while, and ask who leads now.
+    fn failed(&mut self, error: &Error) {
+        let core = &self.core;
+        self.connection = None;
+        core.config.back_off(&mut self.retry, Instant::now());
+        core.cluster.refresh("fetching from a broker failed");
+        // Passing troubles stay inside; others reach the application once.
+        let passing = error.is_retriable() || self.told == Some(error.code());
+        core.cluster.logger().debug(
+            "fetcher",
+            format_args!("fetching from broker {} failed: {error}", self.broker),
+        );
+        if !passing {
+            self.told = Some(error.code());
+            core.lock().report_general(error.clone());
+            core.signal.notify();
+        }
+    }
+}
