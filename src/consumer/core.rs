@@ -62,17 +62,16 @@ impl Core {
         self.signal.fail(error);
     }
 
-    /// Says why nothing comes, once per stall (principle 15): what the application holds fills the
-    /// budget.
-    pub(super) fn stall(&self) -> Option<Error> {
-        if !self.budget.is_starving() {
+    /// Whether fetching stands still for what the application holds, and it was not told yet.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.budget.is_starving() && !self.lock().stall_told
+    }
+
+    /// Says why nothing comes, once per stall (principle 15).
+    pub(super) fn tell_stall(&self) -> Option<Error> {
+        if !self.budget.is_starving() || std::mem::replace(&mut self.lock().stall_told, true) {
             return None;
         }
-        let mut state = self.lock();
-        if std::mem::replace(&mut state.stall_told, true) {
-            return None;
-        }
-        drop(state);
         let (used, limit) = (self.budget.used(), self.budget.limit());
         let text = format!(
             "fetching stands still: batches and messages that the application holds keep {used} \

@@ -11,7 +11,7 @@ use super::name::Name;
 use super::partition::Marks;
 use super::view::MessageView;
 use crate::error::{Code, Error, Result};
-use crate::protocol::record::{BatchIter, RawBatch, Records};
+use crate::protocol::record::{BatchIter, Compression, RawBatch, Records};
 
 /// A batch in the making: the views of several partitions, up to a number.
 #[derive(Debug)]
@@ -158,6 +158,11 @@ impl Reader {
         self.position
     }
 
+    /// Leaves out what lies below `position`.
+    pub(super) fn skip_to(&mut self, position: i64) {
+        self.position = self.position.max(position);
+    }
+
     /// The identity of the answer that this is a part of.
     pub(super) fn answer(&self) -> usize {
         Arc::as_ptr(&self.unread).addr()
@@ -221,7 +226,7 @@ impl Reader {
         if next_offset <= self.position {
             return Ok(());
         }
-        self.epoch = raw.partition_leader_epoch();
+        self.epoch = raw.partition_leader_epoch;
         if raw.is_control() {
             // Control batches are never delivered and always advance (3.14, 6.12).
             if self.check_crc {
@@ -230,12 +235,13 @@ impl Reader {
             self.position = next_offset;
             return Ok(());
         }
-        let compressed = raw.is_compressed();
+        let plain = raw.compression()? == Compression::None;
         let records = raw.open(self.check_crc, self.largest)?;
-        let lease = match compressed {
-            true => Budget::charge_like(&self.lease, records.buffer().len()),
-            false => Arc::clone(&self.lease),
+        let lease = match plain {
+            true => Arc::clone(&self.lease),
+            false => Budget::charge_like(&self.lease, records.buffer().len()),
         };
+        let next_offset = next_offset.max(records.next_offset());
         self.open = Some(Open { records, next_offset, lease });
         Ok(())
     }
@@ -268,15 +274,19 @@ impl Open {
         run: u32,
     ) -> Result<bool> {
         let buffer = self.records.buffer().clone();
-        while views.len() < most {
-            let Some(record) = self.records.next() else { return Ok(true) };
-            let record = record?;
-            // Batches are returned whole: what lies below the position was not asked for (3.4).
-            if record.offset >= position {
-                views.push(MessageView::of(&buffer, &record, run));
-            }
+        while self.records.remaining() > 0 {
+            let Some(room) = most.checked_sub(views.len()).filter(|room| *room > 0) else {
+                return Ok(false);
+            };
+            let limit = u32::try_from(room).unwrap_or(u32::MAX);
+            self.records.visit(limit, &mut |record| {
+                // Batches are returned whole: what lies below was not asked for (3.4).
+                if record.offset >= position {
+                    views.push(MessageView::of(&buffer, &record, run));
+                }
+            })?;
         }
-        Ok(self.records.is_finished())
+        Ok(true)
     }
 }
 

@@ -133,7 +133,8 @@ impl State {
         let slot = self.next_ready()?;
         let partition = self.current(slot)?;
         match partition.queue.pop_front()? {
-            Item::Data(reader) => {
+            Item::Data(mut reader) => {
+                reader.skip_to(partition.position);
                 partition.taken = true;
                 Some(Head::Data(slot, reader))
             }

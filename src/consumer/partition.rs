@@ -12,6 +12,7 @@ use super::decode::Reader;
 use super::name::Name;
 use super::reset::{Lookup, Step};
 use crate::cluster::Topic;
+use crate::config::{IsolationLevel, TopicConsumerConfig};
 use crate::error::{Code, Error};
 use crate::protocol::modern::Uuid;
 
@@ -126,6 +127,8 @@ impl Retry {
 pub(super) struct Partition {
     pub(super) topic: Arc<Topic>,
     pub(super) name: Name,
+    /// What is configured for its topic.
+    pub(super) own: TopicConsumerConfig,
     pub(super) number: i32,
     /// The topic's id as last seen; zero where brokers know none.
     pub(super) topic_id: Uuid,
@@ -161,8 +164,14 @@ pub(super) struct Partition {
 
 impl Partition {
     /// A partition that is told where to start by [`Partition::restart`].
-    pub(super) fn new(topic: Arc<Topic>, name: Name, number: i32, fetch_size: i32) -> Self {
+    pub(super) fn new(
+        topic: Arc<Topic>,
+        name: Name,
+        number: i32,
+        own: TopicConsumerConfig,
+    ) -> Self {
         Self {
+            own,
             topic,
             name,
             number,
@@ -177,7 +186,7 @@ impl Partition {
             leader_epoch: -1,
             marks: Marks::default(),
             retry: Retry::default(),
-            fetch_size,
+            fetch_size: own.max_partition_fetch_bytes,
             queue: VecDeque::new(),
             taken: false,
             listed: false,
@@ -226,6 +235,15 @@ impl Partition {
         self.fetch_offset = offset;
         self.retry.clear();
         self.reported = None;
+    }
+
+    /// The end as far as it can be read; none while unknown (6.21).
+    pub(super) fn end(&self, isolation: IsolationLevel) -> Option<i64> {
+        let end = match isolation {
+            IsolationLevel::ReadUncommitted => self.marks.high_watermark,
+            IsolationLevel::ReadCommitted => self.marks.last_stable,
+        };
+        (end >= 0).then_some(end)
     }
 
     /// What lies before `position` was handed out; `epoch` −1 is not known.

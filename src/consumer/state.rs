@@ -9,10 +9,10 @@ use super::budget::Seat;
 use super::event::Event;
 use super::name::Name;
 use super::partition::{Era, Item, Partition, Phase};
-use super::position::Start;
+use super::position::{Position, Start};
 use super::reset::{self, Step};
 use crate::cluster::Topic;
-use crate::config::Reset;
+use crate::config::TopicConsumerConfig;
 use crate::error::{Code, Error, Result};
 
 /// A partition as it was in one era.
@@ -30,6 +30,7 @@ pub(super) struct Wish {
     pub(super) number: i32,
     pub(super) start: Start,
     pub(super) epoch: i32,
+    pub(super) own: TopicConsumerConfig,
 }
 
 /// The partitions that one broker leads.
@@ -64,17 +65,17 @@ impl State {
     }
 
     /// Replaces the assignment. Everything of the old one is dropped, errors included.
-    pub(super) fn assign(&mut self, wishes: Vec<Wish>, policy: Reset, fetch_size: i32) {
+    pub(super) fn assign(&mut self, wishes: Vec<Wish>) {
         self.partitions.clear();
         self.by_key.clear();
         self.ready.clear();
         self.led.values_mut().for_each(|led| led.order.clear());
         self.stall_told = false;
-        for Wish { topic, name, number, start, epoch } in wishes {
+        for Wish { topic, name, number, start, epoch, own } in wishes {
             let index = self.partitions.len();
             self.by_key.insert((topic.index(), number), index);
-            self.partitions.push(Partition::new(topic, name, number, fetch_size));
-            self.restart(index, start, epoch, policy);
+            self.partitions.push(Partition::new(topic, name, number, own));
+            self.restart(index, start, epoch);
         }
     }
 
@@ -94,8 +95,9 @@ impl State {
     }
 
     /// Moves a partition: assign, seek.
-    pub(super) fn restart(&mut self, index: usize, start: Start, epoch: i32, policy: Reset) {
-        let step = reset::begin(start, policy);
+    pub(super) fn restart(&mut self, index: usize, start: Start, epoch: i32) {
+        let Some(partition) = self.partitions.get(index) else { return };
+        let step = reset::begin(start, partition.own.auto_offset_reset);
         self.enter(index, step, |p| no_offset(p, "there is no committed offset"));
         if let (Some(p), Start::Offset(_)) = (self.partitions.get_mut(index), start) {
             p.position_epoch = epoch;
@@ -103,14 +105,14 @@ impl State {
     }
 
     /// The leader said that the fetch offset does not exist (6.19).
-    pub(super) fn out_of_range(&mut self, index: usize, policy: Reset) -> Option<(Step, i64)> {
-        let offset = self.partitions.get(index)?.fetch_offset;
-        let step = reset::out_of_range(offset, policy);
+    pub(super) fn out_of_range(&mut self, index: usize) {
+        let Some(partition) = self.partitions.get(index) else { return };
+        let offset = partition.fetch_offset;
+        let step = reset::out_of_range(offset, partition.own.auto_offset_reset);
         self.enter(index, step, |p| {
             no_offset(p, &format!("offset {offset} is out of range"))
                 .caused_by(Error::bare(Code::OFFSET_OUT_OF_RANGE))
         });
-        Some((step, offset))
     }
 
     /// Data that was queued cannot be used: fetch again from the position.
@@ -187,6 +189,27 @@ impl State {
             }
         }
         None
+    }
+
+    /// Whether a poll may find something: messages, errors, events.
+    pub(super) fn has_news(&self) -> bool {
+        !(self.ready.is_empty() && self.reports.is_empty() && self.events.is_empty())
+    }
+
+    /// Where a partition goes on.
+    pub(super) fn position(&self, index: usize) -> Option<Position> {
+        let partition = self.partitions.get(index)?;
+        let mut position = Position::new(partition.name.clone(), partition.number);
+        position.offset = (partition.position >= 0).then_some(partition.position);
+        position.leader_epoch =
+            (partition.position_epoch >= 0).then_some(partition.position_epoch);
+        Some(position)
+    }
+
+    /// First offset and high watermark as last heard; −1 unknown.
+    pub(super) fn watermarks(&self, index: usize) -> (i64, i64) {
+        let marks = self.partitions.get(index).map(|p| p.marks).unwrap_or_default();
+        (marks.log_start, marks.high_watermark)
     }
 
     /// Whether anything is ready to be read.

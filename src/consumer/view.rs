@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use crate::protocol::record::RecordSpan;
+use crate::protocol::record::{RecordSpan, Span, TimestampType};
 
 /// Set in [`MessageView::flags`] when the timestamp is the broker's (log append time).
 pub const LOG_APPEND_TIME: u16 = 1;
@@ -63,9 +63,21 @@ impl MessageView {
             headers_length,
             headers_count: record.headers_count,
             run,
-            flags: if record.log_append_time { LOG_APPEND_TIME } else { 0 },
+            flags: match record.timestamp_type {
+                TimestampType::LogAppendTime => LOG_APPEND_TIME,
+                _ => 0,
+            },
             delivery_count: 0,
             reserved: [0; 2],
         }
+    }
+}
+
+/// Pointer and length for C: NULL for null, and for a span that is not of this buffer.
+#[inline]
+fn locate(buffer: &Bytes, span: Span) -> (*const u8, u32) {
+    match span.of(buffer) {
+        Some(bytes) => (bytes.as_ptr(), span.len),
+        None => (std::ptr::null(), 0),
     }
 }

@@ -116,7 +116,7 @@ fn take_share(
             return;
         }
         Verdict::Reset => {
-            state.out_of_range(asked.slot.index, context.config.auto_offset_reset);
+            state.out_of_range(asked.slot.index);
             aftermath.lookup = true;
             return;
         }
@@ -155,7 +155,7 @@ fn take_data(state: &mut State, asked: &Asked, data: PartitionData, context: &Co
         }
         Outline::UpTo(end) => {
             partition.fetch_offset = end;
-            partition.fetch_size = context.config.partition_size();
+            partition.fetch_size = partition.own.max_partition_fetch_bytes;
         }
         Outline::Unclear => partition.awaits_reader = true,
     }
@@ -175,7 +175,7 @@ fn take_data(state: &mut State, asked: &Asked, data: PartitionData, context: &Co
 /// A record larger than the fetch size: below v3 brokers cut it off, so ask for more next time, up
 /// to `fetch.max.bytes` (6.9). From v3 on the first batch comes whole and a cut one is a fault.
 fn grow(partition: &mut Partition, asked: &Asked, context: &Context<'_>) -> Option<Error> {
-    let most = i32::try_from(context.config.fetch_max_bytes).unwrap_or(i32::MAX);
+    let most = context.config.fetch_max_bytes;
     let (code, why) = if context.version >= FIRST_VERSION_WITH_SOFT_LIMITS {
         (Code::PROTOCOL, "the broker's answer cuts off its first batch".to_owned())
     } else if asked.size < most {
@@ -199,8 +199,8 @@ fn grow(partition: &mut Partition, asked: &Asked, context: &Context<'_>) -> Opti
 fn announce_end(state: &mut State, asked: &Asked, context: &Context<'_>) {
     let Some(partition) = state.current(asked.slot) else { return };
     let offset = partition.fetch_offset;
-    let at_end = partition.end(context.config) == Some(offset) && !partition.awaits_reader;
-    if context.config.partition_end_events && at_end && partition.announced_end != offset {
+    let at_end = partition.end(context.config.isolation_level) == Some(offset) && !partition.awaits_reader;
+    if context.config.events.partition_end && at_end && partition.announced_end != offset {
         partition.announced_end = offset;
         state.push(asked.slot, Item::End(offset));
     }

@@ -46,6 +46,16 @@ struct Ask {
     limits: Limits,
 }
 
+/// What became of the preparation.
+enum Prepared {
+    /// The request.
+    Ask(Ask),
+    /// Things changed while connecting: look again.
+    Nothing,
+    /// The budget is used up; the seat is registered.
+    NoRoom,
+}
+
 impl Fetcher {
     async fn run(mut self) {
         loop {
@@ -87,18 +97,25 @@ impl Fetcher {
     /// One request and its answer.
     async fn fetch(&mut self) -> Result<()> {
         let config = &self.core.config;
-        let patience = config.request_timeout + config.fetch_max_wait;
         // More than the broker may wait (6.10), or each quiet partition would cost a connection.
-        let deadline = Instant::now() + patience;
+        let deadline = Instant::now() + config.request_timeout + config.fetch_max_wait;
         let connection = self.connect(deadline).await?;
-        let Some(ask) = self.prepare(&connection)? else {
-            return Ok(());
-        };
-        let request = plan::request(&ask.partitions, ask.version, ask.limits);
-        let response: FetchResponse =
-            connection.request_at(ask.version, &request, deadline).await?;
-        inject_panic("fetcher");
-        self.accept(ask, response).await
+        match self.prepare(&connection)? {
+            Prepared::Nothing => Ok(()),
+            Prepared::NoRoom => {
+                // Who waits for messages learns why there are none; a release wakes us.
+                self.core.signal.nudge();
+                self.rest(None).await;
+                Ok(())
+            }
+            Prepared::Ask(ask) => {
+                let request = plan::request(&ask.partitions, ask.version, ask.limits);
+                let response: FetchResponse =
+                    connection.request_at(ask.version, &request, deadline).await?;
+                inject_panic("fetcher");
+                self.accept(ask, response).await
+            }
+        }
     }
 
     async fn connect(&mut self, deadline: Instant) -> Result<Connection> {
@@ -115,27 +132,27 @@ impl Fetcher {
         Ok(connection)
     }
 
-    /// Chooses anew, now that there is a connection: connecting took time. None when there is
-    /// nothing to ask any more, or no room.
-    fn prepare(&self, connection: &Connection) -> Result<Option<Ask>> {
+    /// Chooses anew, now that there is a connection: connecting took time.
+    fn prepare(&self, connection: &Connection) -> Result<Prepared> {
         let ControlFlow::Continue(mut partitions) = self.choose(Instant::now()) else {
-            return Ok(None);
+            return Ok(Prepared::Nothing);
         };
         let config = &self.core.config;
-        let worth = usize::try_from(config.partition_size()).unwrap_or(0);
-        let wish = config.fetch_max_bytes;
+        let bytes = |number: i32| usize::try_from(number).unwrap_or(0);
+        let worth = bytes(config.max_partition_fetch_bytes);
+        let wish = bytes(config.fetch_max_bytes);
         let Some(grant) = self.core.budget.grant(&self.seat, wish, worth) else {
-            return Ok(None);
+            return Ok(Prepared::NoRoom);
         };
         let version = plan::cap(&partitions, connection.versions().pick::<FetchRequest>()?);
         plan::cut_to_fit(&mut partitions, version, grant);
         let limits = Limits {
             max_wait_ms: i32::try_from(config.fetch_max_wait.as_millis()).unwrap_or(i32::MAX),
-            min_bytes: i32::try_from(config.fetch_min_bytes).unwrap_or(i32::MAX),
+            min_bytes: config.fetch_min_bytes,
             max_bytes: i32::try_from(grant).unwrap_or(i32::MAX),
-            isolation: 0,
+            isolation: config.isolation_level.wire(),
         };
-        Ok(Some(Ask { partitions, version, limits }))
+        Ok(Prepared::Ask(Ask { partitions, version, limits }))
     }
 
     async fn accept(&mut self, ask: Ask, response: FetchResponse) -> Result<()> {
