@@ -204,7 +204,7 @@ impl Reader {
             if let Some(last) = added.last_mut() {
                 self.position = last.next_offset;
                 // Rule 3.5: after the last record comes the end of the batch, which compaction keeps.
-                if outcome == Ok(true) {
+                if matches!(outcome, Ok(true)) {
                     last.next_offset = open.next_offset;
                 }
                 into.batch.held.push(Held::Buffer {

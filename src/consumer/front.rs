@@ -12,7 +12,7 @@ use super::name::Name;
 use super::position::Position;
 use super::state::{State, Wish};
 use crate::cluster::{Child, Cluster};
-use crate::config::{Config, ConsumerConfig, IsolationLevel};
+use crate::config::{Config, ConsumerConfig};
 use crate::error::{Code, Error, Result};
 use crate::os::fork::Era;
 use crate::runtime;

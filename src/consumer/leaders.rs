@@ -19,8 +19,7 @@ use crate::runtime::{Task, inject_panic};
 pub(super) fn start(core: &Arc<Core>) -> Task {
     let shared = Arc::clone(core);
     let core = Arc::clone(core);
-    let runtime = core.cluster.runtime().clone();
-    runtime.spawn("consumer", move |error| shared.fail(error), run(core))
+    core.cluster.runtime().spawn("consumer", move |error| shared.fail(error), run(core))
 }
 
 async fn run(core: Arc<Core>) {

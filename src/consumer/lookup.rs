@@ -25,8 +25,7 @@ struct Search {
 /// Looks up where these partitions start; a panic poisons the consumer.
 pub(super) fn start(core: &Arc<Core>, slots: Vec<Slot>) -> Task {
     let (shared, core) = (Arc::clone(core), Arc::clone(core));
-    let runtime = core.cluster.runtime().clone();
-    runtime.spawn("offsets", move |error| shared.fail(error), run(core, slots))
+    core.cluster.runtime().spawn("offsets", move |error| shared.fail(error), run(core, slots))
 }
 
 async fn run(core: Arc<Core>, slots: Vec<Slot>) {

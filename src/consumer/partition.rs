@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::batch::{Batch, Run};
 use super::decode::Reader;
@@ -14,6 +14,7 @@ use super::reset::{Lookup, Step};
 use crate::cluster::Topic;
 use crate::config::{IsolationLevel, TopicConsumerConfig};
 use crate::error::{Code, Error};
+use crate::net::Backoff;
 use crate::protocol::modern::Uuid;
 
 /// The name of a stretch of a partition's life between two acts that move it (assign, seek, reset).
@@ -93,27 +94,15 @@ pub(super) struct Retry {
 }
 
 impl Retry {
-    /// Whether it may be tried at `now`.
-    pub(super) fn is_due(&self, now: Instant) -> bool {
-        self.until.is_none_or(|until| until <= now)
-    }
-
     /// When it may be tried, if that lies ahead of `now`.
     pub(super) fn due(&self, now: Instant) -> Option<Instant> {
         self.until.filter(|until| *until > now)
     }
 
-    /// Counts a failure: the pause doubles from `first` up to `most`, ± 20 % (13.5).
-    pub(super) fn failed(&mut self, now: Instant, first: Duration, most: Duration, jitter: u32) {
-        let doubled = first.saturating_mul(1 << self.failures.min(16)).min(most);
-        let percent = 80 + jitter % 41;
+    /// Counts a failure and waits for longer than after the last one (13.5).
+    pub(super) fn failed(&mut self, now: Instant, backoff: Backoff, jitter: f64) {
         self.failures = self.failures.saturating_add(1);
-        self.until = now.checked_add(doubled.saturating_mul(percent) / 100);
-    }
-
-    /// Waits without counting a failure.
-    pub(super) fn pause(&mut self, now: Instant, time: Duration) {
-        self.until = now.checked_add(time);
+        self.until = now.checked_add(backoff.delay(self.failures, jitter));
     }
 
     /// Forgets all failures.
@@ -303,24 +292,25 @@ impl Partition {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
-    fn rule_13_5_back_off_doubles_up_to_its_cap_with_jitter() {
+    fn rule_13_5_a_retry_waits_longer_after_each_failure_until_it_succeeds() {
         let (now, ms) = (Instant::now(), Duration::from_millis);
+        let backoff = Backoff { first: ms(100), most: ms(1000) };
         let mut retry = Retry::default();
+        assert!(retry.due(now).is_none());
         let mut pauses = Vec::new();
-        for _ in 0..6 {
-            retry.failed(now, ms(100), ms(1000), 20);
+        for _ in 0..5 {
+            retry.failed(now, backoff, 0.5);
             pauses.push(retry.due(now).unwrap() - now);
         }
-        assert_eq!(pauses, [100, 200, 400, 800, 1000, 1000].map(ms));
-        retry.failed(now, ms(100), ms(1000), 0);
-        assert_eq!(retry.due(now).unwrap() - now, ms(800));
-        retry.failed(now, ms(100), ms(1000), 40);
-        assert_eq!(retry.due(now).unwrap() - now, ms(1200));
+        assert_eq!(pauses, [100, 200, 400, 800, 1000].map(ms));
+        assert!(retry.due(now + ms(1000)).is_none(), "due at its time");
         retry.clear();
-        assert!(retry.is_due(now));
+        assert!(retry.due(now).is_none());
     }
 
     #[test]

@@ -4,12 +4,13 @@ use std::time::Instant;
 
 use super::partition::Retry;
 use crate::config::ConsumerConfig;
-use crate::net;
+use crate::net::{Backoff, jitter};
 
 impl ConsumerConfig {
     /// Counts a failure: `retry.backoff.ms`, doubling up to `retry.backoff.max.ms`, with jitter.
     pub(super) fn back_off(&self, retry: &mut Retry, now: Instant) {
-        retry.failed(now, self.retry_backoff, self.retry_backoff_max, net::jitter());
+        let backoff = Backoff { first: self.retry_backoff, most: self.retry_backoff_max };
+        retry.failed(now, backoff, jitter());
     }
 
     /// Whether batches are checked, and what one may decompress to.

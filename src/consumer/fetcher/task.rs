@@ -25,8 +25,7 @@ pub(in crate::consumer) fn start(core: &Arc<Core>, broker: i32, seat: Arc<Seat>)
         told: None,
     };
     let core = Arc::clone(core);
-    let runtime = core.cluster.runtime().clone();
-    runtime.spawn("fetcher", move |error| core.fail(error), fetcher.run())
+    core.cluster.runtime().spawn("fetcher", move |error| core.fail(error), fetcher.run())
 }
 
 struct Fetcher {
