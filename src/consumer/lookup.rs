@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::core::Core;
+use super::name::Name;
 use super::partition::Phase;
 use super::position::{EARLIEST, LATEST, Position};
 use super::reset::Lookup;
 use super::state::Slot;
-use crate::cluster::Topic;
+use crate::cluster::{Cluster, Topic};
+use crate::config::{ConsumerConfig, IsolationLevel};
 use crate::error::{Code, Error, Result};
 use crate::runtime::{Completion, Task};
 
@@ -124,20 +126,16 @@ impl Core {
     /// Asks for the offsets of many partitions at once and waits; each answer or error in its place.
     fn query(
         self: &Arc<Self>,
-        questions: Vec<(Arc<Topic>, i32, i64)>,
+        questions: Vec<Question>,
         deadline: Option<Instant>,
     ) -> Result<Vec<Result<i64>>> {
-        let (sender, answer) = Completion::new();
-        let core = Arc::clone(self);
         // Without a limit of the caller's the question still has one: it can be asked again.
         let limit = deadline.unwrap_or_else(|| Instant::now() + self.config.request_timeout);
+        let isolation = self.config.isolation_level;
         let shared = Arc::clone(self);
-        let task = async move {
-            let found = core.cluster.list_offsets(&questions, core.config.isolation_level, limit).await;
-            sender.send(Ok(found.into_iter().map(|f| f.map(|f| f.offset)).collect()));
-        };
-        let runtime = self.cluster.runtime();
-        self.keep(runtime.spawn("offsets", move |error| shared.fail(error), task));
+        let on_panic = move |error| shared.fail(error);
+        let (answer, task) = list_offsets(&self.cluster, isolation, questions, limit, on_panic);
+        self.keep(task);
         answer.wait(deadline, Some(&self.signal))
     }
 
@@ -174,7 +172,7 @@ impl Core {
         number: i32,
         deadline: Option<Instant>,
     ) -> Result<(i64, i64)> {
-        let mut one = |when| -> Result<i64> {
+        let one = |when| -> Result<i64> {
             let answers = self.query(vec![(Arc::clone(topic), number, when)], deadline)?;
             answers.into_iter().next().unwrap_or_else(|| Err(Error::bare(Code::ABANDONED)))
         };
@@ -183,12 +181,53 @@ impl Core {
 }
 
 /// The offsets of every partition of a topic: [`EARLIEST`], [`LATEST`], or of the first record not
-/// older than `when` (ms). Waits for the topic's metadata if need be; `deadline` None = no limit.
-/// An error of one partition stands in its place.
+/// older than `when` (ms); no offset where there is none that late. Waits for the topic's metadata
+/// if need be; `deadline` None = no limit. An error of one partition stands in its place.
 pub fn topic_offsets(
-    _topic: &Arc<Topic>,
-    _when: i64,
-    _deadline: Option<Instant>,
+    cluster: &Arc<Cluster>,
+    topic: &Arc<Topic>,
+    when: i64,
+    deadline: Option<Instant>,
 ) -> Result<Vec<Position>> {
-    todo!()
+    let name = Name::new(topic.name())?;
+    if when < EARLIEST {
+        let text = format!("{when} is neither a time, nor EARLIEST (-2) or LATEST (-1)");
+        return Err(Error::new(Code::INVALID_ARGUMENT, text).with_topic(name.as_str()));
+    }
+    let metadata = cluster.wait_topic(topic, deadline)?;
+    let count = i32::try_from(metadata.partitions.len()).unwrap_or(i32::MAX);
+    let questions = (0..count).map(|number| (Arc::clone(topic), number, when)).collect();
+    let config = ConsumerConfig::from(cluster.config())?;
+    let limit = deadline.unwrap_or_else(|| Instant::now() + config.request_timeout);
+    let (answer, _task) = list_offsets(cluster, config.isolation_level, questions, limit, |_| {});
+    let found = answer.wait(deadline, None)?;
+    let place = |(number, answer): (i32, Result<i64>)| {
+        let mut position = Position::new(name.clone(), number);
+        position.timestamp = (when >= 0).then_some(when);
+        match answer {
+            Ok(offset) => position.offset = (offset >= 0).then_some(offset),
+            Err(error) => position.error = Some(error),
+        }
+        position
+    };
+    Ok((0..count).zip(found).map(place).collect())
+}
+
+type Question = (Arc<Topic>, i32, i64);
+
+/// Asks in the background: the answers in the order of the questions, −1 where there is none.
+fn list_offsets(
+    cluster: &Arc<Cluster>,
+    isolation: IsolationLevel,
+    questions: Vec<Question>,
+    limit: Instant,
+    on_panic: impl FnOnce(Error) + Send + 'static,
+) -> (Completion<Vec<Result<i64>>>, Task) {
+    let (sender, answer) = Completion::new();
+    let shared = Arc::clone(cluster);
+    let ask = async move {
+        let found = shared.list_offsets(&questions, isolation, limit).await;
+        sender.send(Ok(found.into_iter().map(|f| f.map(|f| f.offset)).collect()));
+    };
+    (answer, cluster.runtime().spawn("offsets", on_panic, ask))
 }

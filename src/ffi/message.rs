@@ -1,16 +1,15 @@
 //! `samsa_message`: one message that stands alone; `samsa_headers_read`: headers of any message.
 
-use std::ffi::{c_char, c_void};
+use std::ffi::c_char;
 use std::ptr;
 
-use super::args::{self, Out};
+use super::args::Out;
 use super::batch::samsa_message_view;
 use super::error::samsa_error;
-use super::guard::{call, free, guard, read};
+use super::guard::{free, guard, read};
 use super::handle::{self, Opaque};
 use super::samsa_code;
 use crate::consumer::Message;
-use crate::protocol::record::read_headers;
 
 /// One message. It pins the buffer that it was fetched in: copy it if it is kept for long.
 ///

@@ -15,6 +15,8 @@ use crate::protocol::modern::messages::fetch;
 
 /// From here on topics go by id.
 const FIRST_VERSION_WITH_IDS: i16 = 13;
+/// From here on a request can ask for committed data only.
+pub(super) const FIRST_VERSION_WITH_ISOLATION: i16 = 4;
 /// From here on the first batch comes whole, whatever its size (KIP-74).
 pub(super) const FIRST_VERSION_WITH_SOFT_LIMITS: i16 = 3;
 /// Answers that may wait to be read before no further one is asked for: the one that is being read
@@ -111,12 +113,9 @@ pub(super) fn cut_to_fit(asked: &mut Vec<Asked>, version: i16, grant: usize) {
     asked.truncate(count);
 }
 
-/// The highest version to speak: ids only when every topic has one (2.6).
-pub(super) fn cap(asked: &[Asked], version: i16) -> i16 {
-    match asked.iter().any(|a| a.id == Uuid::ZERO) {
-        true => version.min(FIRST_VERSION_WITH_IDS - 1),
-        false => version,
-    }
+/// Whether topics can go by id: only when every one has an id (2.6).
+pub(super) fn all_have_ids(asked: &[Asked]) -> bool {
+    asked.iter().all(|a| !a.id.is_zero())
 }
 
 /// The request, without a session (id 0, epoch −1: KIP-227's "no session, and make none").

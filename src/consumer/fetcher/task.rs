@@ -2,13 +2,14 @@
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::arrival::{self, Context};
 use super::plan::{self, Asked, Limits};
 use crate::consumer::budget::{Seat, Unread};
 use crate::consumer::core::Core;
 use crate::consumer::partition::Retry;
+use crate::config::IsolationLevel;
 use crate::error::{Code, Error, Result};
 use crate::net::{Connection, Purpose};
 use crate::protocol::modern::messages::fetch::{FetchRequest, FetchResponse};
@@ -112,7 +113,7 @@ impl Fetcher {
                 let response: FetchResponse =
                     connection.request_at(ask.version, &request, deadline).await?;
                 inject_panic("fetcher");
-                self.accept(ask, response).await
+                self.accept(ask, response)
             }
         }
     }
@@ -143,7 +144,7 @@ impl Fetcher {
         let Some(grant) = self.core.budget.grant(&self.seat, wish, worth) else {
             return Ok(Prepared::NoRoom);
         };
-        let version = plan::cap(&partitions, connection.versions().pick::<FetchRequest>()?);
+        let version = self.version(connection, &partitions)?;
         plan::cut_to_fit(&mut partitions, version, grant);
         let limits = Limits {
             max_wait_ms: i32::try_from(config.fetch_max_wait.as_millis()).unwrap_or(i32::MAX),
@@ -154,8 +155,22 @@ impl Fetcher {
         Ok(Prepared::Ask(Ask { partitions, version, limits }))
     }
 
-    async fn accept(&mut self, ask: Ask, response: FetchResponse) -> Result<()> {
-        let throttle = response.throttle_time_ms;
+    /// Topic ids only where every topic of the request has one (2.6); committed data only where the
+    /// broker can tell (2.8).
+    fn version(&self, connection: &Connection, partitions: &[Asked]) -> Result<i16> {
+        let versions = connection.versions();
+        let version = match plan::all_have_ids(partitions) {
+            true => versions.pick_with_topic_ids::<FetchRequest>()?,
+            false => versions.pick::<FetchRequest>()?,
+        };
+        let committed = self.core.config.isolation_level == IsolationLevel::ReadCommitted;
+        match committed && version < plan::FIRST_VERSION_WITH_ISOLATION {
+            true => Err(versions.unsupported("isolation.level=read_committed")),
+            false => Ok(version),
+        }
+    }
+
+    fn accept(&mut self, ask: Ask, response: FetchResponse) -> Result<()> {
         let code = Code::from(response.error_code);
         if code != Code::NONE {
             return Err(Error::new(code, "the fetch was refused as a whole"));
@@ -163,11 +178,6 @@ impl Fetcher {
         self.retry.clear();
         self.told = None;
         self.take_in(ask, response);
-        if let (true, Ok(ms)) = (throttle > 0, u64::try_from(throttle)) {
-            // KIP-219: the broker asks us to keep away; it would only mute the connection.
-            let pause = Duration::from_millis(ms).min(self.core.config.request_timeout);
-            tokio::time::sleep(pause).await;
-        }
         Ok(())
     }
 
