@@ -12,7 +12,6 @@ use crate::error::{Code, Error};
 ///
 /// Every function on it takes NULL and then answers for no error (code 0, the text of success).
 /// It never changes: any number of threads may read it. What it lends is valid until it is freed.
-#[repr(C)]
 #[derive(Debug)]
 pub struct samsa_error {
     _private: [u8; 0],
