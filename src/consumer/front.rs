@@ -227,6 +227,11 @@ impl Consumer {
         Ok(())
     }
 
+    /// Poisons the consumer: every waiter and every later call gets `error`.
+    pub fn fail(&self, error: Error) {
+        self.core.fail(error);
+    }
+
     fn shut(&self) {
         self.core.stop();
         self.core.lock().shut();

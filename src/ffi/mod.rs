@@ -70,14 +70,20 @@
 #![allow(dead_code, reason = "the grammar lands before all of its users")]
 
 pub mod args;
+pub mod batch;
 pub mod callback;
 pub mod cluster;
 pub mod code;
 pub mod config;
+pub mod consumer;
 pub mod error;
+pub mod event;
 pub mod guard;
 pub mod handle;
+pub mod header;
 pub mod logging;
+pub mod message;
+pub mod position;
 pub mod topic;
 
 /// The result of a call: 0 ok; from 1 and −1 Kafka's own error numbers; −100 … −109 conditions,

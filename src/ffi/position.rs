@@ -3,16 +3,16 @@
 use std::ffi::{c_char, c_void};
 use std::mem::offset_of;
 use std::ptr;
-use std::sync::Arc;
 
 use super::args::{self, Out, Strided};
 use super::error::samsa_error;
-use super::guard::{call, free, read};
+use super::guard::{free, guard, read};
 use super::handle::{self, Opaque};
 use super::topic::samsa_topic;
-use super::{samsa_code, waiting};
+use super::samsa_code;
 use crate::consumer::{Name, Position, topic_offsets};
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
+use crate::runtime::deadline;
 
 /// In samsa_position.flags: `offset` is given.
 pub const SAMSA_POSITION_OFFSET: u32 = 1;
@@ -131,11 +131,11 @@ unsafe fn from_c(position: &samsa_position) -> Result<Position> {
     let known = SAMSA_POSITION_OFFSET | SAMSA_POSITION_TIME | SAMSA_POSITION_EPOCH;
     if position.flags & !known != 0 {
         let text = format!("position.flags has unknown bits: {:#x}", position.flags);
-        return Err(crate::Error::new(crate::Code::INVALID_ARGUMENT, text).with_topic(topic));
+        return Err(Error::new(Code::INVALID_ARGUMENT, text).with_topic(topic));
     }
     let number = i32::try_from(position.partition).map_err(|_| {
         let text = format!("position.partition {} is out of range", position.partition);
-        crate::Error::new(crate::Code::INVALID_ARGUMENT, text).with_topic(topic)
+        Error::new(Code::INVALID_ARGUMENT, text).with_topic(topic)
     })?;
     let given = |flag, value| (position.flags & flag != 0).then_some(value);
     let mut read = Position::new(Name::new(topic)?, number);
@@ -208,4 +208,33 @@ pub unsafe extern "C" fn samsa_positions_list(
 pub unsafe extern "C" fn samsa_positions_free(positions: *mut samsa_positions) {
     // SAFETY: the caller keeps the header's rules.
     unsafe { free(positions) }
+}
+
+/// The offsets of every partition of a topic: `when` is SAMSA_EARLIEST, SAMSA_LATEST, or milliseconds
+/// since 1970 for the first message not older. In the order of the partitions; without
+/// SAMSA_POSITION_OFFSET where no message is that late; with a code where one partition failed. Waits
+/// for the topic's metadata if need be. `timeout_ms`: -1 = no limit.
+///
+/// Who frees: the caller, `*positions` by samsa_positions_free. NULL: `topic` and `positions` are
+/// required. Thread: any. On error: `*positions` is NULL; SAMSA_ERR_TIMED_OUT,
+/// SAMSA_ERR_INVALID_ARGUMENT.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_topic_offsets(
+    topic: *mut samsa_topic,
+    when: i64,
+    timeout_ms: i32,
+    positions: *mut *mut samsa_positions,
+    err: *mut *mut samsa_error,
+) -> samsa_code {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe {
+        let positions = Out::new(positions, ptr::null_mut());
+        guard(err, topic, |held| {
+            let positions = positions.required("positions")?;
+            let limit = deadline(timeout_ms)?;
+            let found = topic_offsets(&held.cluster.cluster, &held.topic, when, limit)?;
+            positions.set(give_list(found));
+            Ok(())
+        })
+    }
 }
