@@ -3,7 +3,7 @@
 //! The I/O thread outlives `dlclose`, so the library must never be unmapped (`nodelete`).
 
 #[cfg(feature = "header")]
-#[path = "build/header.rs"]
+#[path = "header/generate.rs"]
 mod header;
 
 fn main() {

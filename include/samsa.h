@@ -1,3 +1,96 @@
+/*
+ * samsa.h - a Kafka client: one API over every broker from 0.8.2 to 4.x.
+ *
+ * Generated from the library's source (scripts/header.sh): do not edit.
+ *
+ * The shortest program:
+ *
+ *     samsa_config *config = samsa_config_new();
+ *     samsa_cluster *cluster;
+ *     samsa_topic *topic;
+ *     samsa_error *err;
+ *     samsa_config_set(config, (name) bootstrap.servers, (value) localhost:9092, &err);
+ *     samsa_cluster_open(config, 10000, &cluster, &err);
+ *     samsa_cluster_topic(cluster, (name) greetings, &topic, &err);
+ *     samsa_topic_publish(topic, NULL, 0, (value) hello, 5, 10000, NULL, &offset, &err);
+ *     samsa_cluster_close(cluster, 10000, &err);
+ *     samsa_topic_free(topic); samsa_cluster_free(cluster); samsa_config_free(config);
+ *
+ * with err looked at after each call. examples-c/ has whole programs. Link with
+ * $(pkg-config --cflags --libs samsa).
+ *
+ *
+ * THE RULES. They hold without exception; each function says only what is its own.
+ *
+ * Names. samsa_<handle>_<verb>; the handle is the first argument; const means not changed.
+ * Constants are enumerators of unnamed enums and are passed as integers.
+ *
+ * Results. A call that can fail returns a samsa_code: 0 is success. Positive numbers and -1 are the
+ * error codes of Kafka itself, as they are. From -100 to -109 are conditions, which are no errors:
+ * SAMSA_NOTHING (waited, nothing came), SAMSA_WOKEN (a wake-up ended the wait), SAMSA_EVENT (read
+ * it with next_event), SAMSA_WOULD_BLOCK. From -110 down are the errors of this library. New
+ * numbers may appear; none is ever reused.
+ *
+ * Errors. The last argument is samsa_error **err and may be NULL. It is never read and always
+ * written: NULL, or an error that the caller owns and frees with samsa_error_free. It is not NULL
+ * exactly when the code is an error. Free an error before its variable is passed again. Write
+ * code = f(&err); check(code, err); and not check(f(&err), err): C does not order arguments.
+ *
+ * Out-parameters are set to NULL, 0, or -1 (partitions, offsets, descriptors) before anything else
+ * is checked: freeing them after a failure is harmless. Those that only inform may be NULL (their
+ * function says so); the one that the call is made for may not. Counts of partial work are exact
+ * on failure too. Nothing is both in and out, but the struct_size of a struct that is filled.
+ *
+ * Endings: close, then free. close takes no more work, decides every outcome within its time and
+ * leaves the handle valid: what came of it can still be read, and polls give SAMSA_ERR_CLOSED only
+ * when all is read; every other call gives it at once. What close could not finish gets an outcome
+ * and makes it return SAMSA_ERR_TIMED_OUT; a second close returns 0. Closing a cluster closes its
+ * producers and consumers first, within the same time. free accepts NULL, never waits and is the
+ * last call; without a close before it, it abandons what is queued. Children keep what they need of
+ * their parents: every order of frees is right. Use after free is undefined.
+ *
+ * Nothing is consumed: a configuration, a string, a record passed in is copied or only borrowed for
+ * the call, on success and on failure alike.
+ *
+ * Strings in are NUL-terminated UTF-8. Bytes are pointer and length. Absent and empty differ: a NULL
+ * pointer with length 0 is absent, any other pointer with length 0 is empty. Strings out are
+ * borrowed as long as the handle they came from lives, or owned and freed by samsa_string_free.
+ *
+ * Structs that are passed singly begin with size_t struct_size: set it to sizeof the struct, and the
+ * rest to zero, which means defaults. Arrays of structs passed in come with their stride (sizeof an
+ * element). Arrays given out have a fixed stride for the life of the soname; their reserved words
+ * are zero today.
+ *
+ * Partitions are int64_t everywhere: the number of Kafka; on 0.7 broker << 32 | number. -1 leaves
+ * the choice to the partitioner.
+ *
+ * Waiting. timeout_ms is in milliseconds: 0 does not wait, -1 has no limit, less than -1 is
+ * SAMSA_ERR_INVALID_ARGUMENT. samsa_X_wakeup ends every wait now in progress on the handle, or else
+ * the next one (it is remembered once); it may be called in a signal handler. samsa_X_fd gives a
+ * descriptor that is readable while a poll would not wait, for epoll and its like: level-triggered,
+ * at times readable for nothing; the library alone reads and closes it, and it lives until free.
+ *
+ * Threads. Every handle may be used from any thread, concurrently; free alone must be the last use.
+ * Concurrent polls are allowed: each message goes to one caller.
+ *
+ * Callbacks are set on a configuration by samsa_config_set_..., with a pointer of yours and a
+ * release function, called once for the pointer after its last use. None is required. A callback
+ * must return: no exception, no longjmp. What it gets is borrowed until it returns. Application
+ * callbacks (deliveries, changes of the cluster) run only inside poll-like calls of their own handle,
+ * on the caller's thread; inside one every call is allowed but that handle's poll-like ones, which
+ * give SAMSA_ERR_IN_CALLBACK, and its free, which does nothing. Service callbacks (log) run on a
+ * thread of the library at any time and may call nothing but the functions on what they get.
+ *
+ * Misuse. NULL or a handle of another type gives SAMSA_ERR_INVALID_HANDLE; accessors that have no
+ * code give NULL, 0 or -1. A bug in the library itself is caught, gives SAMSA_ERR_PANIC and breaks
+ * the handle it met: later calls give the same.
+ *
+ * fork. In the child, a handle of the parent gives SAMSA_ERR_FORKED at once, and its free only gives
+ * back memory. Handles opened in the child work.
+ *
+ * The library never prints, aborts, raises SIGPIPE, installs a signal handler or changes the
+ * environment.
+ */
 #ifndef SAMSA_H
 #define SAMSA_H
 
@@ -360,6 +453,21 @@ enum {
 };
 
 enum {
+  /** `status` of an error or a delivery: the record was never written. */
+  SAMSA_NOT_PERSISTED = 0,
+};
+
+enum {
+  /** `status` of an error or a delivery: the record may have been written; its outcome is unknown. */
+  SAMSA_POSSIBLY_PERSISTED = 1,
+};
+
+enum {
+  /** `status` of an error or a delivery: the record was written; the broker said so. */
+  SAMSA_PERSISTED = 2,
+};
+
+enum {
   /** `samsa_log_level`: something failed that the application should know. */
   SAMSA_LOG_ERROR = 1,
   /** `samsa_log_level`: something is wrong and may mend itself. */
@@ -369,6 +477,40 @@ enum {
   /** `samsa_log_level`: what helps to find a bug. */
   SAMSA_LOG_DEBUG = 4,
 };
+
+enum {
+  /** `samsa_broker_view.flags`: this broker is the controller. */
+  SAMSA_BROKER_CONTROLLER = 1,
+};
+
+enum {
+  /** `samsa_topic_view.flags`: the topic is one of Kafka's own. */
+  SAMSA_TOPIC_INTERNAL = 1,
+};
+
+enum {
+  /**
+   * `samsa_partition_view.flags`: the partition does not exist yet; a broker of Kafka 0.7 makes it when
+   * something is sent to it.
+   */
+  SAMSA_PARTITION_VIRTUAL = 1,
+};
+
+enum {
+  /** `samsa_event_kind`: no event (NULL). */
+  SAMSA_EVENT_NONE = 0,
+  /** `samsa_event_kind`: a broker came, went, or changed its address: look at samsa_cluster_brokers. */
+  SAMSA_EVENT_BROKER = 1,
+  /** `samsa_event_kind`: a topic came, went, or its partitions changed: look at samsa_topic_partitions. */
+  SAMSA_EVENT_TOPIC = 2,
+  /** `samsa_event_kind`: a consumer has read a partition up to its end. */
+  SAMSA_EVENT_PARTITION_END = 3,
+};
+
+/**
+ * The brokers of a cluster at one moment; never changes. Any thread may read it.
+ */
+typedef struct samsa_brokers samsa_brokers;
 
 /**
  * One Kafka cluster: its connections, its metadata, the parent of topics, producers and consumers.
@@ -396,9 +538,20 @@ typedef struct samsa_config samsa_config;
 typedef struct samsa_error samsa_error;
 
 /**
+ * Something that changed. It says look again; what is true now stands in the snapshots: nothing is
+ * lost, only merged. Any thread may read it.
+ */
+typedef struct samsa_event samsa_event;
+
+/**
  * One line of the log, lent to a log callback; valid until the callback returns.
  */
 typedef struct samsa_log samsa_log;
+
+/**
+ * The partitions of a topic at one moment; never changes. Any thread may read it.
+ */
+typedef struct samsa_partitions samsa_partitions;
 
 /**
  * A topic of one cluster. It keeps its cluster alive; another cluster refuses it with
@@ -407,6 +560,11 @@ typedef struct samsa_log samsa_log;
  * Whether the topic exists is not asked when the handle is made. Any thread may use it.
  */
 typedef struct samsa_topic samsa_topic;
+
+/**
+ * The topics that are known of a cluster at one moment; never changes. Any thread may read it.
+ */
+typedef struct samsa_topics samsa_topics;
 
 /**
  * The result of a call: 0 ok; from 1 and −1 Kafka's own error numbers; −100 … −109 conditions,
@@ -425,6 +583,124 @@ typedef void (*samsa_log_callback)(const samsa_log *log, void *user);
  * after the last use. May be NULL.
  */
 typedef void (*samsa_release_callback)(void *user);
+
+/**
+ * One broker. 48 bytes; strings live as long as the samsa_brokers.
+ */
+typedef struct samsa_broker_view {
+  /**
+   * The advertised host name.
+   */
+  const char *host;
+  /**
+   * The rack, or NULL.
+   */
+  const char *rack;
+  /**
+   * A number that changes when the broker was registered anew; -1 where that is not known.
+   */
+  int64_t incarnation;
+  /**
+   * The id of the broker.
+   */
+  int32_t id;
+  /**
+   * The advertised port.
+   */
+  int32_t port;
+  /**
+   * SAMSA_BROKER_CONTROLLER.
+   */
+  uint32_t flags;
+  /**
+   * 0.
+   */
+  uint32_t reserved[3];
+} samsa_broker_view;
+
+/**
+ * One topic. 48 bytes; strings live as long as the samsa_topics.
+ */
+typedef struct samsa_topic_view {
+  /**
+   * The name.
+   */
+  const char *name;
+  /**
+   * How many partitions it has.
+   */
+  int64_t partitions;
+  /**
+   * The id of the topic (Kafka 2.8 and later); all zero where there is none.
+   */
+  uint8_t id[16];
+  /**
+   * 0, or why the topic cannot be used.
+   */
+  samsa_code code;
+  /**
+   * SAMSA_TOPIC_INTERNAL.
+   */
+  uint32_t flags;
+  /**
+   * 0.
+   */
+  uint32_t reserved[2];
+} samsa_topic_view;
+
+/**
+ * One partition. 72 bytes; arrays live as long as the samsa_partitions.
+ */
+typedef struct samsa_partition_view {
+  /**
+   * The partition.
+   */
+  int64_t partition;
+  /**
+   * The ids of all replicas, the preferred leader first.
+   */
+  const int32_t *replicas;
+  /**
+   * The ids of the replicas in sync.
+   */
+  const int32_t *in_sync;
+  /**
+   * The ids of the replicas known to be offline.
+   */
+  const int32_t *offline;
+  /**
+   * How many replicas.
+   */
+  uint32_t replicas_count;
+  /**
+   * How many in sync.
+   */
+  uint32_t in_sync_count;
+  /**
+   * How many offline.
+   */
+  uint32_t offline_count;
+  /**
+   * The id of the leader; -1 while there is none.
+   */
+  int32_t leader;
+  /**
+   * The epoch of the leader; -1 where it is not known.
+   */
+  int32_t leader_epoch;
+  /**
+   * 0, or the error of the last answer about the partition.
+   */
+  samsa_code code;
+  /**
+   * SAMSA_PARTITION_VIRTUAL.
+   */
+  uint32_t flags;
+  /**
+   * 0.
+   */
+  uint32_t reserved[3];
+} samsa_partition_view;
 
 /* ---- Errors -------------------------------------------------------------------------------- */
 
@@ -672,6 +948,82 @@ samsa_code samsa_cluster_topic(samsa_cluster *cluster,
  * abandoned, and the log says how much.
  */
 void samsa_cluster_free(samsa_cluster *cluster);
+
+/* ---- What the cluster looks like ----------------------------------------------------------- */
+
+/**
+ * Gives the array of brokers and returns how many there are; 0 and NULL for NULL.
+ *
+ * Borrowed: the array is valid until the samsa_brokers is freed. Thread: any.
+ */
+size_t samsa_brokers_list(const samsa_brokers *brokers,
+                          const samsa_broker_view **views);
+
+/**
+ * Frees the snapshot. NULL is fine.
+ */
+void samsa_brokers_free(samsa_brokers *brokers);
+
+/**
+ * Gives the array of topics, in order of their names, and returns how many there are; 0 and NULL for
+ * NULL.
+ *
+ * Borrowed: the array is valid until the samsa_topics is freed. Thread: any.
+ */
+size_t samsa_topics_list(const samsa_topics *topics,
+                         const samsa_topic_view **views);
+
+/**
+ * Frees the snapshot. NULL is fine.
+ */
+void samsa_topics_free(samsa_topics *topics);
+
+/**
+ * Gives the array of partitions, in their order, and returns how many there are; 0 and NULL for NULL.
+ *
+ * Borrowed: the array is valid until the samsa_partitions is freed. Thread: any.
+ */
+size_t samsa_partitions_list(const samsa_partitions *partitions,
+                             const samsa_partition_view **views);
+
+/**
+ * Frees the snapshot. NULL is fine.
+ */
+void samsa_partitions_free(samsa_partitions *partitions);
+
+/* ---- Events -------------------------------------------------------------------------------- */
+
+/**
+ * What happened: SAMSA_EVENT_BROKER, …; SAMSA_EVENT_NONE for NULL.
+ */
+int32_t samsa_event_kind(const samsa_event *event);
+
+/**
+ * The name of the topic concerned, or NULL.
+ *
+ * Borrowed: valid until the event is freed. Thread: any.
+ */
+const char *samsa_event_topic(const samsa_event *event);
+
+/**
+ * The partition concerned, or -1.
+ */
+int64_t samsa_event_partition(const samsa_event *event);
+
+/**
+ * The offset concerned (of SAMSA_EVENT_PARTITION_END: where the partition ended), or -1.
+ */
+int64_t samsa_event_offset(const samsa_event *event);
+
+/**
+ * The id of the broker concerned, or -1.
+ */
+int32_t samsa_event_broker(const samsa_event *event);
+
+/**
+ * Frees the event. NULL is fine.
+ */
+void samsa_event_free(samsa_event *event);
 
 /* ---- Topic --------------------------------------------------------------------------------- */
 

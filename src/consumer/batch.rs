@@ -52,7 +52,7 @@ pub struct Batch {
     pub(super) views: Vec<MessageView>,
     pub(super) runs: Vec<Run>,
     pub(super) held: Vec<Held>,
-    columns: OnceLock<Columns>,
+    pub(super) columns: OnceLock<Columns>,
 }
 
 // SAFETY: the pointers of `views` lead into `held`, buffers that nobody writes once they are in a

@@ -44,7 +44,8 @@ impl Columns {
     }
 
     fn with_capacity(batch: &Batch) -> Result<Self> {
-        let size = |r: Record<'_>| r.key().map_or(0, <[u8]>::len) + r.value().map_or(0, <[u8]>::len);
+        let size =
+            |r: Record<'_>| r.key().map_or(0, <[u8]>::len) + r.value().map_or(0, <[u8]>::len);
         let bytes: usize = batch.iter().map(size).sum();
         // Positions are u32, and the largest value means "absent".
         if u32::try_from(bytes).map_or(true, |b| b == ABSENT) {

@@ -89,11 +89,7 @@ impl Consumer {
         self.wait(timeout_ms, Core::try_next)
     }
 
-    fn wait<T>(
-        &self,
-        timeout_ms: i32,
-        attempt: impl Fn(&Core) -> Option<Result<T>>,
-    ) -> Result<T> {
+    fn wait<T>(&self, timeout_ms: i32, attempt: impl Fn(&Core) -> Option<Result<T>>) -> Result<T> {
         self.era.check()?;
         let core = &*self.core;
         let limit = runtime::deadline(timeout_ms)?;
@@ -101,9 +97,9 @@ impl Consumer {
         loop {
             // A wait without a limit is cut short once when the budget stops fetching: to say so.
             let stalled = || limit.is_none() && deadline.is_none() && core.is_stalled();
-            let outcome = core.signal.wait(deadline, || {
-                attempt(core).map(Some).or_else(|| stalled().then_some(None))
-            });
+            let outcome = core
+                .signal
+                .wait(deadline, || attempt(core).map(Some).or_else(|| stalled().then_some(None)));
             match outcome {
                 Ok(Some(result)) => return result,
                 Ok(None) => deadline = Instant::now().checked_add(STALL_PATIENCE),

@@ -64,7 +64,8 @@ async fn ask(core: &Core, searches: &mut [Search], second: bool) {
         return;
     }
     let deadline = Instant::now() + core.config.request_timeout;
-    let answers = core.cluster.list_offsets(&questions, core.config.isolation_level, deadline).await;
+    let answers =
+        core.cluster.list_offsets(&questions, core.config.isolation_level, deadline).await;
     for (search, answer) in asking.into_iter().zip(answers) {
         let answer = answer.map(|found| (found.offset >= 0).then_some(found.offset));
         search.answered(second, answer);

@@ -55,7 +55,8 @@ impl Message {
         let view = MessageView { key, value, headers, run: 0, ..*view };
         let run = Run { first: 0, count: 1, ..record.run.clone() };
         let held = Held::Copy { _bytes: bytes };
-        let batch = Batch { views: vec![view], runs: vec![run], held: vec![held], ..Batch::default() };
+        let batch =
+            Batch { views: vec![view], runs: vec![run], held: vec![held], ..Batch::default() };
         Self { batch: Arc::new(batch), index: 0 }
     }
 }

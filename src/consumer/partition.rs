@@ -259,10 +259,7 @@ impl Partition {
 
     /// Whether the broker may be asked for more, back-off aside.
     pub(super) fn wants_data(&self) -> bool {
-        self.phase == Phase::Fetch
-            && !self.paused
-            && !self.awaits_reader
-            && self.fetch_offset >= 0
+        self.phase == Phase::Fetch && !self.paused && !self.awaits_reader && self.fetch_offset >= 0
     }
 
     /// Whether a poll finds something here.

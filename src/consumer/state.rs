@@ -201,8 +201,7 @@ impl State {
         let partition = self.partitions.get(index)?;
         let mut position = Position::new(partition.name.clone(), partition.number);
         position.offset = (partition.position >= 0).then_some(partition.position);
-        position.leader_epoch =
-            (partition.position_epoch >= 0).then_some(partition.position_epoch);
+        position.leader_epoch = (partition.position_epoch >= 0).then_some(partition.position_epoch);
         Some(position)
     }
 

@@ -21,8 +21,6 @@ pub const SAMSA_ABSENT: u32 = crate::consumer::ABSENT;
 ///
 /// It never changes: any number of threads may read it. It outlives its consumer if need be. What it
 /// holds counts against samsa.memory.limit until it is freed.
-#[repr(C)]
-#[derive(Debug)]
 pub struct samsa_batch {
     _private: [u8; 0],
 }

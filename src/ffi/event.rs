@@ -1,92 +1,105 @@
-//! `samsa_event`: what happened besides messages, for who asked for it.
+//! `samsa_event`: something that changed.
 
+use std::any::Any;
 use std::ffi::{CString, c_char};
 use std::ptr;
 
-use super::error::c_string;
 use super::guard::{free, read};
 use super::handle::Opaque;
-use crate::consumer::Event;
 
-/// Kind of a samsa_event: all messages of a partition up to the event's offset were handed out, and
-/// there was none after it when the broker was last asked. A consumer's, by samsa.events=partition_end.
-pub const SAMSA_EVENT_PARTITION_END: i32 = 1;
+/// `samsa_event_kind`: no event (NULL).
+pub const SAMSA_EVENT_NONE: i32 = 0;
+/// `samsa_event_kind`: a broker came, went, or changed its address: look at samsa_cluster_brokers.
+pub const SAMSA_EVENT_BROKER: i32 = 1;
+/// `samsa_event_kind`: a topic came, went, or its partitions changed: look at samsa_topic_partitions.
+pub const SAMSA_EVENT_TOPIC: i32 = 2;
+/// `samsa_event_kind`: a consumer has read a partition up to its end.
+pub const SAMSA_EVENT_PARTITION_END: i32 = 3;
 
-/// Something that happened besides messages. It never changes: any number of threads may read it.
-#[repr(C)]
-#[derive(Debug)]
+/// Something that changed. It says look again; what is true now stands in the snapshots: nothing is
+/// lost, only merged. Any thread may read it.
 pub struct samsa_event {
     _private: [u8; 0],
 }
 
-/// What an event handle holds; what a kind does not have is absent or -1.
+/// What an event handle holds.
 #[derive(Debug)]
 pub struct EventHandle {
-    /// One of the SAMSA_EVENT_... kinds.
+    /// `SAMSA_EVENT_…`.
     pub kind: i32,
     /// The topic concerned.
     pub topic: Option<CString>,
-    /// The partition concerned.
+    /// The partition concerned, or −1.
     pub partition: i64,
-    /// The offset concerned.
+    /// The broker concerned, or −1.
+    pub broker: i32,
+    /// The offset concerned (the end of a partition), or −1.
     pub offset: i64,
+    /// Dropped with the event: what waits until the application has read it.
+    pub hold: Option<Hold>,
 }
 
-impl From<Event> for EventHandle {
-    fn from(event: Event) -> Self {
-        let Event::PartitionEnd { topic, partition, offset } = event;
-        Self {
-            kind: SAMSA_EVENT_PARTITION_END,
-            topic: Some(c_string(topic.as_str())),
-            partition: partition.into(),
-            offset,
-        }
+/// Something that an event keeps back as long as it is not freed.
+pub struct Hold(pub Box<dyn Any + Send + Sync>);
+
+impl std::fmt::Debug for Hold {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hold")
+    }
+}
+
+impl EventHandle {
+    /// An event of this kind that concerns nothing yet.
+    pub fn new(kind: i32) -> Self {
+        Self { kind, topic: None, partition: -1, broker: -1, offset: -1, hold: None }
     }
 }
 
 impl Opaque for samsa_event {
     type Inner = EventHandle;
     const NAME: &'static str = "samsa_event";
-    const BOUND: bool = false;
 }
 
-/// What happened: a SAMSA_EVENT_... number. A program ignores kinds that it does not know.
-///
-/// NULL gives 0. Thread: any. On error: 0.
+/// What happened: SAMSA_EVENT_BROKER, …; SAMSA_EVENT_NONE for NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_event_kind(event: *const samsa_event) -> i32 {
     // SAFETY: the caller keeps the header's rules.
-    unsafe { read(event, 0, |e| e.kind) }
+    unsafe { read(event, SAMSA_EVENT_NONE, |event| event.kind) }
 }
 
-/// Name of the topic concerned, or NULL.
+/// The name of the topic concerned, or NULL.
 ///
-/// Who frees: nobody; borrowed until samsa_event_free. NULL gives NULL. Thread: any. On error: NULL.
+/// Borrowed: valid until the event is freed. Thread: any.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_event_topic(event: *const samsa_event) -> *const c_char {
     // SAFETY: the caller keeps the header's rules.
-    unsafe { read(event, ptr::null(), |e| e.topic.as_ref().map_or(ptr::null(), |t| t.as_ptr())) }
+    unsafe {
+        read(event, ptr::null(), |event| event.topic.as_ref().map_or(ptr::null(), |t| t.as_ptr()))
+    }
 }
 
 /// The partition concerned, or -1.
-///
-/// NULL gives -1. Thread: any. On error: -1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_event_partition(event: *const samsa_event) -> i64 {
     // SAFETY: the caller keeps the header's rules.
-    unsafe { read(event, -1, |e| e.partition) }
+    unsafe { read(event, -1, |event| event.partition) }
 }
 
-/// The offset concerned, or -1.
-///
-/// NULL gives -1. Thread: any. On error: -1.
+/// The offset concerned (of SAMSA_EVENT_PARTITION_END: where the partition ended), or -1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_event_offset(event: *const samsa_event) -> i64 {
     // SAFETY: the caller keeps the header's rules.
-    unsafe { read(event, -1, |e| e.offset) }
+    unsafe { read(event, -1, |event| event.offset) }
 }
 
-/// Frees an event; what it lent is gone. NULL is fine. Never waits. Thread: any, as the last use.
+/// The id of the broker concerned, or -1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_event_broker(event: *const samsa_event) -> i32 {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe { read(event, -1, |event| event.broker) }
+}
+
+/// Frees the event. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_event_free(event: *mut samsa_event) {
     // SAFETY: the caller keeps the header's rules.

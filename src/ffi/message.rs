@@ -14,8 +14,6 @@ use crate::consumer::Message;
 /// One message. It pins the buffer that it was fetched in: copy it if it is kept for long.
 ///
 /// It never changes: any number of threads may read it. It outlives its consumer if need be.
-#[repr(C)]
-#[derive(Debug)]
 pub struct samsa_message {
     _private: [u8; 0],
 }

@@ -84,6 +84,7 @@ pub mod header;
 pub mod logging;
 pub mod message;
 pub mod position;
+pub mod snapshot;
 pub mod topic;
 
 /// The result of a call: 0 ok; from 1 and −1 Kafka's own error numbers; −100 … −109 conditions,

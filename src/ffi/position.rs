@@ -8,8 +8,8 @@ use super::args::{self, Out, Strided};
 use super::error::samsa_error;
 use super::guard::{free, guard, read};
 use super::handle::{self, Opaque};
-use super::topic::samsa_topic;
 use super::samsa_code;
+use super::topic::samsa_topic;
 use crate::consumer::{Name, Position, topic_offsets};
 use crate::error::{Code, Error, Result};
 use crate::runtime::deadline;
@@ -72,8 +72,6 @@ const _: () = {
 };
 
 /// A list of positions that a call returned. It never changes: any number of threads may read it.
-#[repr(C)]
-#[derive(Debug)]
 pub struct samsa_positions {
     _private: [u8; 0],
 }

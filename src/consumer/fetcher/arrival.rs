@@ -74,8 +74,7 @@ pub(super) fn accept(
     let mut aftermath = Aftermath::default();
     let mut served = Vec::new();
     let throttled = response.throttle_time_ms > 0 && response.responses.is_empty();
-    let mut outstanding =
-        Outstanding { asked: asked.into_iter().map(Some).collect(), cursor: 0 };
+    let mut outstanding = Outstanding { asked: asked.into_iter().map(Some).collect(), cursor: 0 };
     for mut topic in response.responses {
         for data in std::mem::take(&mut topic.partitions) {
             let Some(asked) = outstanding.take(&topic, data.partition_index) else { continue };
@@ -199,7 +198,8 @@ fn grow(partition: &mut Partition, asked: &Asked, context: &Context<'_>) -> Opti
 fn announce_end(state: &mut State, asked: &Asked, context: &Context<'_>) {
     let Some(partition) = state.current(asked.slot) else { return };
     let offset = partition.fetch_offset;
-    let at_end = partition.end(context.config.isolation_level) == Some(offset) && !partition.awaits_reader;
+    let at_end =
+        partition.end(context.config.isolation_level) == Some(offset) && !partition.awaits_reader;
     if context.config.events.partition_end && at_end && partition.announced_end != offset {
         partition.announced_end = offset;
         state.push(asked.slot, Item::End(offset));

@@ -6,10 +6,10 @@ use std::time::Instant;
 
 use super::arrival::{self, Context};
 use super::plan::{self, Asked, Limits};
+use crate::config::IsolationLevel;
 use crate::consumer::budget::{Seat, Unread};
 use crate::consumer::core::Core;
 use crate::consumer::partition::Retry;
-use crate::config::IsolationLevel;
 use crate::error::{Code, Error, Result};
 use crate::net::{Connection, Purpose};
 use crate::protocol::modern::messages::fetch::{FetchRequest, FetchResponse};
@@ -217,10 +217,9 @@ impl Fetcher {
         core.cluster.refresh("fetching from a broker failed");
         // Passing troubles stay inside; others reach the application once.
         let passing = error.is_retriable() || self.told == Some(error.code());
-        core.cluster.logger().debug(
-            "fetcher",
-            format_args!("fetching from broker {} failed: {error}", self.broker),
-        );
+        core.cluster
+            .logger()
+            .debug("fetcher", format_args!("fetching from broker {} failed: {error}", self.broker));
         if !passing {
             self.told = Some(error.code());
             core.lock().report_general(error.clone());
