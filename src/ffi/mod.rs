@@ -76,6 +76,8 @@ pub mod cluster;
 pub mod code;
 pub mod config;
 pub mod consumer;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 pub mod error;
 pub mod event;
 pub mod guard;
