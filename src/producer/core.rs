@@ -123,6 +123,12 @@ impl Core {
         self.topics.queues().map(|queue| queue.purge(purge, error)).sum()
     }
 
+    /// Why some broker cannot be reached now, if so.
+    pub(crate) fn trouble(&self) -> Option<Error> {
+        let senders: Vec<_> = self.lock().values().cloned().collect();
+        senders.iter().find_map(|mail| mail.trouble())
+    }
+
     /// How many records have no outcome.
     pub(crate) fn undecided(&self) -> u64 {
         self.topics.queues().map(|queue| queue.undecided()).sum()

@@ -129,17 +129,16 @@ impl Deliveries {
     /// # Errors
     /// INVALID_ARGUMENT if there is no such record, INVALID_STATE without `samsa.delivery.keep`.
     pub fn record(&self, index: usize) -> Result<Kept<'_>> {
-        let found = self.find(index).and_then(|(at, record)| {
-            Some((self.entries.get(at)?, self.kept.get(at)?, record))
-        });
+        let found = self
+            .find(index)
+            .and_then(|(at, record)| Some((self.entries.get(at)?, self.kept.get(at)?, record)));
         let Some((entry, kept, at)) = found else {
             let text = format!("there is no delivery {index}: there are {}", self.len());
             return Err(Error::new(Code::INVALID_ARGUMENT, text));
         };
         let Some(body) = &entry.body else {
             let text = "records are kept for their delivery only with samsa.delivery.keep=true";
-            return Err(Error::new(Code::INVALID_STATE, text)
-                .with_property("samsa.delivery.keep"));
+            return Err(Error::new(Code::INVALID_STATE, text).with_property("samsa.delivery.keep"));
         };
         let batches = match kept.get() {
             Some(batches) => batches,

@@ -22,11 +22,8 @@ pub(crate) struct Stamp {
 
 impl Stamp {
     /// The stamp of a batch without identity.
-    pub(crate) const NONE: Self = Self {
-        producer_id: NO_PRODUCER_ID,
-        epoch: NO_PRODUCER_EPOCH,
-        base_sequence: NO_SEQUENCE,
-    };
+    pub(crate) const NONE: Self =
+        Self { producer_id: NO_PRODUCER_ID, epoch: NO_PRODUCER_EPOCH, base_sequence: NO_SEQUENCE };
 
     /// Whether the broker can tell the batch from another one.
     pub(crate) fn is_some(self) -> bool {

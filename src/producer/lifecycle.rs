@@ -117,7 +117,10 @@ impl Producer {
                 // Counted before: the purge changes it.
                 let late = core.late("close");
                 let text = "the producer was closed before its outcome was known";
-                core.purge(Purge { queued: true, in_flight: true }, &Error::new(Code::CLOSED, text));
+                core.purge(
+                    Purge { queued: true, in_flight: true },
+                    &Error::new(Code::CLOSED, text),
+                );
                 Err(late)
             }
             Err(error) => Err(error),

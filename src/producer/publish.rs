@@ -38,11 +38,7 @@ impl Producer {
     /// As [`send`](Self::send); besides, the broker's. TIMED_OUT at the deadline, and WOKEN: records
     /// that were not sent yet are withdrawn then, others are "possibly persisted", which
     /// [`Error::persistence`] tells.
-    pub fn publish(
-        &self,
-        records: &[Record<'_>],
-        deadline: Option<Instant>,
-    ) -> Result<(i32, i64)> {
+    pub fn publish(&self, records: &[Record<'_>], deadline: Option<Instant>) -> Result<(i32, i64)> {
         let core = &self.core;
         core.era.check()?;
         core.ledger.check_open()?;

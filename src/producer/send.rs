@@ -11,6 +11,7 @@ use super::topics::TopicQueues;
 use crate::cluster::Topic;
 use crate::error::{Code, Error, Result};
 use crate::os::clock;
+use crate::runtime::Completion;
 
 /// How long a call may wait. The clock is read only if it comes to that.
 pub(super) struct Patience {
@@ -212,7 +213,7 @@ impl Core {
             self.cluster.want_topics(std::slice::from_ref(topic));
             self.update(queues);
         } else {
-            self.cluster.wait_topic(topic, Some(patience.deadline()), &self.signal)?;
+            self.look_up(topic, patience.deadline())?;
             self.update(queues);
         }
         if queues.partitions() > 0 {
@@ -223,6 +224,31 @@ impl Core {
             Some(error) => Err(error),
             None if patience.may_wait() => Err(unreachable_partition(queues)),
             None => Err(Error::bare(Code::WOULD_BLOCK)),
+        }
+    }
+
+    /// Waits until the cluster answered for this topic: a look-up of its own, so that an older answer
+    /// does not count (invariant 1.10), which a wake-up and a close can end.
+    fn look_up(self: &Arc<Self>, topic: &Arc<Topic>, deadline: Instant) -> Result<()> {
+        let (sender, answer) = Completion::new();
+        let (core, wanted) = (Arc::clone(self), Arc::clone(topic));
+        let broken = Arc::clone(self);
+        let look_up = async move {
+            let result = core.cluster.topic_metadata(&wanted, deadline).await;
+            sender.send(result.map(drop));
+            core.signal.nudge();
+        };
+        self.runtime.spawn("topic look-up", move |_| broken.signal.nudge(), look_up);
+        let waited = self.signal.wait_for_result(Some(deadline), || {
+            answer.try_take().or_else(|| self.ledger.check_open().err().map(Err))
+        });
+        match waited {
+            Ok(result) => result,
+            Err(error) if error.code() == Code::NOTHING => {
+                let text = format!("no metadata of topic {} within max.block.ms", topic.name());
+                Err(Error::new(Code::TIMED_OUT, text).with_topic(&**topic.name()))
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -289,7 +315,8 @@ impl Core {
 #[cold]
 fn negative_timestamp(record: &Record<'_>) -> Error {
     let timestamp = record.timestamp.unwrap_or(-1);
-    let text = format!("the timestamp {timestamp} is negative: give milliseconds since 1970 or none");
+    let text =
+        format!("the timestamp {timestamp} is negative: give milliseconds since 1970 or none");
     Error::new(Code::INVALID_ARGUMENT, text).with_topic(&**record.topic.name())
 }
 

@@ -48,7 +48,11 @@ impl Topics {
     }
 
     /// Makes the place for a topic; it has no queues before [`TopicQueues::update`].
-    pub(crate) fn add(&self, topic: &Arc<Topic>, config: &ProducerConfig) -> Option<&Arc<TopicQueues>> {
+    pub(crate) fn add(
+        &self,
+        topic: &Arc<Topic>,
+        config: &ProducerConfig,
+    ) -> Option<&Arc<TopicQueues>> {
         let _growth = self.grow();
         self.table.get_or_init(topic.index(), || {
             Arc::new(TopicQueues {
@@ -89,10 +93,6 @@ impl TopicQueues {
     #[inline]
     pub(crate) fn partitions(&self) -> u32 {
         self.count.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn config(&self) -> &TopicProducerConfig {
-        &self.config
     }
 
     pub(crate) fn queue(&self, partition: i32) -> Option<&Arc<Queue>> {

@@ -37,7 +37,6 @@ pub(crate) struct Batch {
     pub(crate) count: u32,
     /// Its size before compression, in bytes.
     pub(crate) raw_size: usize,
-    pub(crate) opened: Instant,
     /// The end of its delivery time, which began with its first record (invariant 4.3).
     pub(crate) deadline: Instant,
     pub(crate) stretch: Stretch,

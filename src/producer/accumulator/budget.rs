@@ -114,7 +114,8 @@ impl Budget {
         let mut used = self.used.load(Ordering::SeqCst);
         loop {
             let wanted = used.checked_add(bytes).filter(|wanted| *wanted <= self.total)?;
-            match self.used.compare_exchange_weak(used, wanted, Ordering::SeqCst, Ordering::SeqCst) {
+            match self.used.compare_exchange_weak(used, wanted, Ordering::SeqCst, Ordering::SeqCst)
+            {
                 Ok(_) => return Some(Reserved { budget: Arc::clone(self), bytes, unread: false }),
                 Err(now) => used = now,
             }

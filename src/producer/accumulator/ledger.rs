@@ -17,7 +17,6 @@ use crate::runtime::Signal;
 
 #[derive(Debug)]
 pub(crate) struct Ledger {
-    pub(crate) signal: Arc<Signal>,
     pub(crate) budget: Arc<Budget>,
     pub(crate) pending: Pending,
     pub(crate) outbox: Outbox,
@@ -42,7 +41,7 @@ impl Ledger {
         Arc::new(Self {
             budget: Budget::new(config.buffer_memory, Arc::clone(&signal)),
             pending: Pending::new(Arc::clone(&signal)),
-            outbox: Outbox::new(Arc::clone(&signal)),
+            outbox: Outbox::new(signal),
             keeper: Mail::new(-1),
             delivery_timeout: config.delivery_timeout,
             keeps_tokens: config.delivery_report != DeliveryReport::None,
@@ -53,7 +52,6 @@ impl Ledger {
             next_batch: AtomicU64::new(1),
             closed: AtomicBool::new(false),
             failure: OnceLock::new(),
-            signal,
         })
     }
 
@@ -77,11 +75,6 @@ impl Ledger {
     pub(crate) fn fail(&self, error: Error) {
         let _ = self.failure.set(error);
         self.close();
-    }
-
-    /// The error that broke the producer, if any.
-    pub(crate) fn failure(&self) -> Option<&Error> {
-        self.failure.get()
     }
 
     pub(super) fn next_batch(&self) -> u64 {

@@ -10,13 +10,10 @@ mod queue_send;
 mod seal;
 mod tokens;
 
-#[cfg(test)]
-mod queue_tests;
-
-pub(crate) use batch::{Body, PublishSender};
-pub(crate) use budget::{Budget, Reserved};
+pub(crate) use batch::Body;
+pub(crate) use budget::Reserved;
 pub(crate) use ledger::Ledger;
-pub(crate) use queue::{Appended, Leader, Queue, largest_encoding};
+pub(crate) use queue::{Appended, Arrival, Leader, Queue, largest_encoding};
 pub(crate) use queue_fate::{Purge, Withdrawn};
 pub(crate) use queue_send::{Answer, Flight, Take, Wanted};
 pub(crate) use seal::Seal;

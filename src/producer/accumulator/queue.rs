@@ -16,7 +16,7 @@ use super::seal::{Seal, Work};
 use super::tokens::Tokens;
 use crate::cluster::Topic;
 use crate::config::TopicProducerConfig;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::producer::identity::Identity;
 use crate::producer::mail::Mail;
 use crate::producer::partitioner::moves_on;
@@ -278,7 +278,6 @@ impl Queue {
             id,
             count: builder.count(),
             raw_size: builder.size(),
-            opened,
             deadline: opened + self.ledger.delivery_timeout,
             stretch,
             tokens,
@@ -325,6 +324,24 @@ impl Queue {
     pub(crate) fn is_busy(&self) -> bool {
         let state = self.lock();
         state.flying.is_some() || !state.sealed.is_empty()
+    }
+
+    /// As [`name`](Self::name); an error that the broker's generation causes names the broker too.
+    pub(crate) fn blame(&self, error: Error) -> Error {
+        self.name_leader(&self.lock(), error)
+    }
+
+    /// The error of a publish that was withdrawn before it was sent: `error`, and why it waited.
+    pub(crate) fn unsent(&self, error: Error) -> Error {
+        let state = self.lock();
+        let cause = match &state.leader {
+            None => Some(Error::new(Code::LEADER_NOT_AVAILABLE, "the partition has no leader")),
+            Some(leader) => leader.mail.trouble(),
+        };
+        match cause {
+            Some(cause) if !error.code().is_condition() => self.name(error.caused_by(cause)),
+            _ => self.name(error),
+        }
     }
 
     /// Closes the open batch for a flush; the caller finishes it.
@@ -390,8 +407,8 @@ impl Queue {
     }
 
     /// Says which broker a record cannot go to.
-    fn name_leader(&self, state: &State, error: Error) -> Error {
-        let error = error.with_topic(&**self.topic.name()).with_partition(self.partition.into());
+    pub(super) fn name_leader(&self, state: &State, error: Error) -> Error {
+        let error = self.name(error);
         match state.leader.as_ref().and_then(|leader| leader.mail.profile()) {
             Some(profile) => profile.blame(error),
             None => error,

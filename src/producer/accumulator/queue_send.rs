@@ -50,10 +50,17 @@ pub(crate) struct Flight {
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// −1 in either: not known.
-    Written { base_offset: i64, log_append_time: i64 },
+    Written {
+        base_offset: i64,
+        log_append_time: i64,
+    },
     /// Nobody acknowledges (acks=0): the bytes left.
     Unacknowledged,
-    Refused { action: Action, error: Error, records: Vec<RecordError> },
+    Refused {
+        action: Action,
+        error: Error,
+        records: Vec<RecordError>,
+    },
 }
 
 impl Queue {
@@ -164,7 +171,12 @@ impl Queue {
 
     /// The leader takes another format than the batch has: decode and encode anew, off the I/O thread
     /// (invariant 3.16).
-    fn reencode_head(self: &Arc<Self>, state: &mut State, body: &Arc<Body>, format: Format) -> Take {
+    fn reencode_head(
+        self: &Arc<Self>,
+        state: &mut State,
+        body: &Arc<Body>,
+        format: Format,
+    ) -> Take {
         let Some(head) = state.sealed.front_mut() else { return Take::Nothing };
         head.body = None;
         let id = head.id;
@@ -203,7 +215,7 @@ impl Queue {
             Ok(bodies) => self.place_bodies(&mut state, at, bodies),
             Err(error) => {
                 if let Some(batch) = state.sealed.remove(at) {
-                    let error = self.name_broker(&state, error);
+                    let error = self.name_leader(&state, error);
                     self.fail(batch, error, Persistence::NotPersisted);
                 }
             }
@@ -342,18 +354,14 @@ impl Queue {
         self.ledger.settle(self, batch, outcome);
     }
 
-    pub(super) fn name(&self, error: Error) -> Error {
+    /// Says which partition an error is about.
+    pub(crate) fn name(&self, error: Error) -> Error {
         error.with_topic(&**self.topic.name()).with_partition(self.partition.into())
-    }
-
-    fn name_broker(&self, state: &State, error: Error) -> Error {
-        let profile = state.leader.as_ref().and_then(|leader| leader.mail.profile());
-        profile.map_or(error.clone(), |profile| profile.blame(error))
     }
 
     /// The error of a batch whose delivery time is over: why it had to wait is in its causes.
     pub(super) fn expired(&self, state: &State, batch: &Batch) -> Error {
-        let seconds = self.ledger.delivery_timeout.as_millis();
+        let millis = self.ledger.delivery_timeout.as_millis();
         let why = if state.leader.is_none() { ": the partition has no leader" } else { "" };
         let sent = match batch.attempts {
             0 => "and was never sent".to_owned(),
@@ -361,7 +369,7 @@ impl Queue {
         };
         let error = Error::new(
             Code::TIMED_OUT,
-            format!("no acknowledgement within delivery.timeout.ms={seconds} {sent}{why}"),
+            format!("no acknowledgement within delivery.timeout.ms={millis} {sent}{why}"),
         );
         let trouble = || state.leader.as_ref().and_then(|leader| leader.mail.trouble());
         match batch.last_error.clone().or_else(trouble) {

@@ -92,7 +92,8 @@ impl Work {
         match self {
             Self::Build { builder, reserved } => Ok(vec![Body::new(builder.seal()?, reserved)]),
             Self::Reencode { body, to, budget } => {
-                let parts = body.sealed.reencode(to.format, to.compression, to.level, to.max_size)?;
+                let parts =
+                    body.sealed.reencode(to.format, to.compression, to.level, to.max_size)?;
                 // The room of the old body comes back when its last request is done with it; the
                 // parts are already accepted and cannot be refused.
                 let part = |sealed: SealedBatch| {

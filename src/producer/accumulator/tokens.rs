@@ -47,7 +47,8 @@ impl Tokens {
 
     /// What it takes of memory, in bytes.
     pub(crate) fn bytes(&self) -> usize {
-        self.opaques.capacity() * size_of::<u64>() + self.stamps.capacity() * size_of::<(u32, i64)>()
+        self.opaques.capacity() * size_of::<u64>()
+            + self.stamps.capacity() * size_of::<(u32, i64)>()
     }
 
     /// Cuts off the records from `at` on, for a batch that is split.
@@ -57,11 +58,13 @@ impl Tokens {
             _ => Vec::new(),
         };
         let run = self.stamps.partition_point(|(first, _)| *first < at);
-        let begins = run.checked_sub(1).and_then(|run| self.stamps.get(run)).map(|(_, stamp)| *stamp);
+        let begins =
+            run.checked_sub(1).and_then(|run| self.stamps.get(run)).map(|(_, stamp)| *stamp);
         let later = self.stamps.split_off(run);
         let mut stamps: Vec<(u32, i64)> =
             later.into_iter().map(|(first, stamp)| (first - at, stamp)).collect();
-        if let (Some(stamp), false) = (begins, stamps.first().is_some_and(|(first, _)| *first == 0)) {
+        if let (Some(stamp), false) = (begins, stamps.first().is_some_and(|(first, _)| *first == 0))
+        {
             stamps.insert(0, (0, stamp));
         }
         Self { opaques, stamps }

@@ -91,7 +91,8 @@ pub(super) fn hints(
 ) -> (Vec<LeaderHint>, Vec<BrokerInfo>) {
     let mut hints = Vec::new();
     for topic in &response.responses {
-        let told = topic.partition_responses.iter().filter(|told| told.current_leader.leader_id >= 0);
+        let told =
+            topic.partition_responses.iter().filter(|told| told.current_leader.leader_id >= 0);
         for told in told {
             let Some(name) = name_of(topic.topic_id, &topic.name, flights, ids) else { continue };
             hints.push(LeaderHint {
@@ -119,7 +120,7 @@ fn name_of(
     let mut topics = flights.iter().map(|flight| flight.queue.topic());
     let found = match ids {
         Some(ids) => topics.find(|topic| ids.get(&topic.index()) == Some(&id)),
-        None => topics.find(|topic| &***topic.name() == name),
+        None => topics.find(|topic| **topic.name() == *name),
     };
     found.map(|topic| Arc::clone(topic.name()))
 }

@@ -48,7 +48,9 @@ pub(crate) fn classify(code: Code, acks: Acks, can_split: bool) -> Action {
         Code::NETWORK_EXCEPTION | Code::KAFKA_STORAGE_ERROR => {
             Action::Retry { refresh: true, maybe_written: true }
         }
-        Code::CORRUPT_MESSAGE | Code::NOT_ENOUGH_REPLICAS | Code::THROTTLING_QUOTA_EXCEEDED => RETRY,
+        Code::CORRUPT_MESSAGE | Code::NOT_ENOUGH_REPLICAS | Code::THROTTLING_QUOTA_EXCEEDED => {
+            RETRY
+        }
         Code::LEADER_NOT_AVAILABLE
         | Code::REPLICA_NOT_AVAILABLE
         | Code::FENCED_LEADER_EPOCH
@@ -79,10 +81,9 @@ pub(crate) fn classify_failure(error: &Error) -> Action {
         | Code::RECORD_TOO_LARGE
         | Code::INVALID_ARGUMENT
         | Code::UNDECODABLE => Action::Fail(persistence),
-        _ => Action::Retry {
-            refresh: true,
-            maybe_written: persistence != Persistence::NotPersisted,
-        },
+        _ => {
+            Action::Retry { refresh: true, maybe_written: persistence != Persistence::NotPersisted }
+        }
     }
 }
 

@@ -76,7 +76,6 @@ impl Cargo {
             data.partition_data.push(PartitionProduceData {
                 index: flight.queue.partition(),
                 records: Some(flight.body.bytes().clone()),
-                ..PartitionProduceData::default()
             });
         }
         ProduceRequest {

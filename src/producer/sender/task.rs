@@ -19,8 +19,7 @@ use crate::runtime::inject_panic;
 
 /// Serves the queues that post to `mail` until it is stopped.
 pub(crate) async fn run(core: Arc<Core>, mail: Arc<Mail>) {
-    let backoff =
-        Backoff { first: core.config.retry_backoff, most: core.config.retry_backoff_max };
+    let backoff = Backoff { first: core.config.retry_backoff, most: core.config.retry_backoff_max };
     let mut sender = Sender {
         core,
         mail,
