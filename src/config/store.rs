@@ -331,3 +331,6 @@ impl Resolved<'_> {
         Error::new(Code::INVALID_PROPERTY, message).with_property(name)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,7 +17,6 @@ use crate::error::Result;
 ///
 /// Any thread may use it. Close it when outcomes matter, then free it; what was made from it keeps
 /// what it needs of it, so that every order of frees is right.
-#[repr(C)]
 #[derive(Debug)]
 pub struct samsa_cluster {
     _private: [u8; 0],

@@ -6,17 +6,27 @@ use std::ptr;
 use super::guard::{free, read};
 use super::handle::Opaque;
 use super::samsa_code;
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Persistence};
+
+/// `status` of an error or a delivery: the record was never written.
+pub const SAMSA_NOT_PERSISTED: u32 = 0;
+/// `status` of an error or a delivery: the record may have been written; its outcome is unknown.
+pub const SAMSA_POSSIBLY_PERSISTED: u32 = 1;
+/// `status` of an error or a delivery: the record was written; the broker said so.
+pub const SAMSA_PERSISTED: u32 = 2;
 
 /// What went wrong in one call: code, message, context. Owned by whoever got it.
 ///
 /// Every function on it takes NULL and then answers for no error (code 0, the text of success).
 /// It never changes: any number of threads may read it. What it lends is valid until it is freed.
-#[repr(C)]
 #[derive(Debug)]
 pub struct samsa_error {
     _private: [u8; 0],
 }
+
+const _: () = assert!(SAMSA_NOT_PERSISTED == Persistence::NotPersisted as u32);
+const _: () = assert!(SAMSA_POSSIBLY_PERSISTED == Persistence::PossiblyPersisted as u32);
+const _: () = assert!(SAMSA_PERSISTED == Persistence::Persisted as u32);
 
 /// An error with its strings in C's form.
 #[derive(Debug)]

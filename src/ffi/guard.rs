@@ -93,6 +93,11 @@ where
     value
 }
 
+/// Runs a function that takes no handle and has no code: what `body` gives, or `absent` on a panic.
+pub fn plain<R>(absent: R, body: impl FnOnce() -> R) -> R {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or(absent)
+}
+
 /// Runs a `_wakeup`: safe in a signal handler as long as `body` is. A handle that is not what it
 /// should be is left alone.
 ///

@@ -10,8 +10,7 @@
 //!
 //! ```ignore
 //! /// A topic of a cluster. …                        (becomes the type's comment in samsa.h)
-//! #[repr(C)]
-//! pub struct samsa_topic { _private: [u8; 0] }
+//! pub struct samsa_topic { _private: [u8; 0] }       (no repr(C): cbindgen then makes it opaque)
 //!
 //! impl Opaque for samsa_topic {
 //!     type Inner = TopicHandle;                      // Send + Sync; what `&Inner` gives the body
@@ -71,11 +70,25 @@
 #![allow(dead_code, reason = "the grammar lands before all of its users")]
 
 pub mod args;
+pub mod batch;
 pub mod callback;
 pub mod cluster;
+pub mod code;
+pub mod config;
+pub mod consumer;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 pub mod error;
+pub mod event;
 pub mod guard;
 pub mod handle;
+pub mod header;
+pub mod logging;
+pub mod message;
+#[cfg(feature = "panic-injection")]
+pub mod panic_injection;
+pub mod position;
+pub mod snapshot;
 pub mod topic;
 
 /// The result of a call: 0 ok; from 1 and −1 Kafka's own error numbers; −100 … −109 conditions,

@@ -14,7 +14,6 @@ use crate::cluster::Topic;
 /// SAMSA_ERR_FOREIGN_TOPIC.
 ///
 /// Whether the topic exists is not asked when the handle is made. Any thread may use it.
-#[repr(C)]
 #[derive(Debug)]
 pub struct samsa_topic {
     _private: [u8; 0],

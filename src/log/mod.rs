@@ -9,10 +9,13 @@ mod service;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
 use crate::os;
+
+/// How many lines of one logger may wait.
+const QUEUE: usize = 1024;
 
 /// How severe a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +82,9 @@ struct Shared {
     /// 0: nothing is logged.
     level: AtomicU8,
     sink: Option<Arc<dyn Sink>>,
+    /// How many lines wait. Bounded per logger: one client's slow callback may delay the lines of the
+    /// others, it does not cost them any.
+    waiting: AtomicUsize,
     dropped: AtomicU64,
 }
 
@@ -103,7 +109,8 @@ impl Logger {
 
     fn with(level: u8, sink: Option<Arc<dyn Sink>>) -> Self {
         let level = AtomicU8::new(level);
-        Self { shared: Arc::new(Shared { level, sink, dropped: AtomicU64::new(0) }) }
+        let (waiting, dropped) = (AtomicUsize::new(0), AtomicU64::new(0));
+        Self { shared: Arc::new(Shared { level, sink, waiting, dropped }) }
     }
 
     /// Whether a line of this level would be logged: to spare the work of making it.
@@ -153,7 +160,9 @@ impl Logger {
         // The text may be cut: that is its only error, and it is fine.
         let _ = fmt::Write::write_fmt(&mut text, message);
         let entry = Entry { level, facility, message: text.0, time: SystemTime::now() };
-        if !service::queue(&self.shared, entry) {
+        let waiting = self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+        if waiting >= QUEUE || !service::queue(&self.shared, entry) {
+            self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
@@ -220,3 +229,6 @@ impl Sink for Stderr {
         os::stderr::write(line.as_bytes());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,9 +11,6 @@ use crate::os::fork::PerEra;
 use crate::os::thread;
 use crate::os::wait::WaitWord;
 
-/// How many lines may wait, of all loggers together.
-pub(super) const QUEUE: usize = 1024;
-
 static SERVICE: PerEra<Service> = PerEra::new();
 
 #[derive(Default)]
@@ -32,7 +29,7 @@ struct State {
     done: u64,
 }
 
-/// Queues a line; false when the queue is full or there is no thread to serve it.
+/// Queues a line, whose logger has counted it; false when there is no thread to serve it.
 pub(super) fn queue(logger: &Arc<Shared>, entry: Entry) -> bool {
     let started = SERVICE.get_or_try_init(|| {
         thread::spawn("samsa-log", serve)?;
@@ -41,9 +38,6 @@ pub(super) fn queue(logger: &Arc<Shared>, entry: Entry) -> bool {
     let Ok(service) = started else { return false };
     {
         let mut state = service.lock();
-        if state.lines.len() >= QUEUE {
-            return false;
-        }
         state.queued += 1;
         state.lines.push_back((Arc::clone(logger), entry));
     }
@@ -75,6 +69,7 @@ fn serve() {
         let next = service.lock().lines.pop_front();
         match next {
             Some((logger, entry)) => {
+                logger.waiting.fetch_sub(1, Ordering::Relaxed);
                 give(&logger, &entry);
                 // The last reference may be ours: the sink's drop is user code, outside the lock.
                 drop(logger);

@@ -88,3 +88,6 @@ fn check_overrides(overrides: Option<&Config>, child: Owner) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::protocol::modern::Uuid;
-use crate::protocol::modern::define::{default_of, define_api, define_structs};
+use crate::protocol::modern::define::{define_api, define_structs};
 use crate::protocol::modern::schema::Entity::{BrokerId, ProducerId, TopicName};
 use crate::protocol::modern::schema::{between, since};
 
@@ -26,7 +26,7 @@ define_structs! {
         max_bytes: i32 = i32::MAX => since(3).ignorable(),
         /// 0: all records; 1: only those of committed transactions. See rule 2.8 before asking 1
         /// of a broker below version 4.
-        isolation_level: i8 => since(4).ignorable(),
+        isolation_level: i8 => since(4),
         /// The session, or 0.
         session_id: i32 => since(7).ignorable(),
         /// 0 opens a session, −1 is without, n is the n-th request in it.
