@@ -3,6 +3,7 @@
 pub mod embedded;
 mod harness;
 mod leader;
+mod peers;
 mod programs;
 
 use crate::ground::Ground;
@@ -38,6 +39,16 @@ pub const ALL: &[Case] = &[
         "zstd_below_2_1_names_the_brokers_version",
         &[Need::Before(2, 1)],
         programs::zstd_below_2_1_names_the_brokers_version,
+    ),
+    shared("what_we_write_comes_back_as_it_was", &[], peers::ourselves),
+    shared("kcat_and_we_read_each_other", &[], peers::kcat),
+    shared("the_console_tools_and_we_read_each_other", &[], peers::console_tools),
+    shared("pykafka_and_we_read_each_other", &[Need::Before(4, 0)], peers::pykafka),
+    shared("confluent_kafka_and_we_read_each_other", &[Need::Since(0, 10)], peers::confluent),
+    shared(
+        "headers_below_0_11_name_the_brokers_version",
+        &[Need::Before(0, 11)],
+        peers::headers_below_0_11_name_the_brokers_version,
     ),
     Case {
         name: "a_killed_broker_serves_again_on_the_same_port",
