@@ -16,7 +16,8 @@ static FAILED: AtomicU64 = AtomicU64::new(0);
 /// Properties that make the comparison fair: outcomes for every message, checksums verified, and
 /// no pause when the queue was full (librdkafka's default stalls a fast reader for a second).
 const COMMON: &[(&str, &str)] = &[("log_level", "3")];
-const PRODUCER: &[(&str, &str)] = &[("linger.ms", "5"), ("acks", "all"), ("queue.buffering.max.messages", "100000")];
+const PRODUCER: &[(&str, &str)] =
+    &[("linger.ms", "5"), ("acks", "all"), ("queue.buffering.max.messages", "100000")];
 const CONSUMER: &[(&str, &str)] = &[
     ("group.id", "bench"),
     ("enable.auto.commit", "false"),
@@ -24,7 +25,11 @@ const CONSUMER: &[(&str, &str)] = &[
     ("fetch.queue.backoff.ms", "10"),
 ];
 
-unsafe extern "C" fn delivered(_: *mut rd_kafka_t, message: *const rd_kafka_message_t, _: *mut c_void) {
+unsafe extern "C" fn delivered(
+    _: *mut rd_kafka_t,
+    message: *const rd_kafka_message_t,
+    _: *mut c_void,
+) {
     // SAFETY: librdkafka hands out a valid message for the length of the call.
     let failed = unsafe { (*message).err } != rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR;
     (if failed { &FAILED } else { &DELIVERED }).fetch_add(1, Ordering::Relaxed);
@@ -64,7 +69,8 @@ impl Client {
         // SAFETY: the configuration is given to rd_kafka_new, which owns it on success.
         unsafe {
             let config = rd_kafka_conf_new();
-            for (name, value) in COMMON.iter().chain(own).chain(&[("bootstrap.servers", bootstrap)]) {
+            for (name, value) in COMMON.iter().chain(own).chain(&[("bootstrap.servers", bootstrap)])
+            {
                 set(config, name, value);
             }
             if producer {
@@ -87,7 +93,17 @@ impl Client {
             let start = (cpu_seconds(), Instant::now());
             for i in 0..count {
                 let payload = ring[i as usize % ring.len()].as_ptr().cast_mut().cast();
-                while rd_kafka_produce(topic, -1, RD_KAFKA_MSG_F_COPY as i32, payload, size, null(), 0, null_mut()) != 0 {
+                while rd_kafka_produce(
+                    topic,
+                    -1,
+                    RD_KAFKA_MSG_F_COPY as i32,
+                    payload,
+                    size,
+                    null(),
+                    0,
+                    null_mut(),
+                ) != 0
+                {
                     rd_kafka_poll(self.0, 1);
                 }
                 if i % 1024 == 0 {
@@ -96,7 +112,10 @@ impl Client {
             }
             rd_kafka_flush(self.0, 60_000);
             let spent = (cpu_seconds() - start.0, start.1.elapsed().as_secs_f64());
-            assert_eq!((DELIVERED.load(Ordering::Relaxed), FAILED.load(Ordering::Relaxed)), (count, 0));
+            assert_eq!(
+                (DELIVERED.load(Ordering::Relaxed), FAILED.load(Ordering::Relaxed)),
+                (count, 0)
+            );
             rd_kafka_metadata_destroy(metadata);
             rd_kafka_topic_destroy(topic);
             rd_kafka_destroy(self.0);
@@ -145,14 +164,17 @@ impl Client {
 /// Text-like payloads that are not all the same.
 fn payloads(size: usize) -> Vec<Vec<u8>> {
     (0..1024_usize)
-        .map(|i| (0..size).map(|j| b'a' + u8::try_from((i * 31 + j * 7) % 26).unwrap_or(0)).collect())
+        .map(|i| {
+            (0..size).map(|j| b'a' + u8::try_from((i * 31 + j * 7) % 26).unwrap_or(0)).collect()
+        })
         .collect()
 }
 
 /// # Safety
 /// `config` is a live configuration.
 unsafe fn set(config: *mut rd_kafka_conf_t, name: &str, value: &str) {
-    let (name, value) = (CString::new(name).expect("a name"), CString::new(value).expect("a value"));
+    let (name, value) =
+        (CString::new(name).expect("a name"), CString::new(value).expect("a value"));
     let mut text = [0; 512];
     // SAFETY: all pointers live for the length of the call.
     let result = unsafe {
