@@ -1,0 +1,236 @@
+//! The open batch of one partition.
+
+use bytes::Bytes;
+
+use super::header::NewRecord;
+use super::legacy::{self, NewMessage};
+use super::v2::{self, BATCH_OVERHEAD, NewBatch};
+use super::{Compression, Format, NO_TIMESTAMP, SealedBatch};
+use crate::error::{Code, Error, Result};
+
+/// The open batch of one partition: records are encoded straight into its one buffer, which starts
+/// small and grows, with room for the batch header in front.
+///
+/// Offsets inside count from 0 in every format; the broker assigns the real ones.
+#[derive(Debug)]
+pub struct BatchBuilder {
+    buffer: Vec<u8>,
+    format: Format,
+    compression: Compression,
+    level: Option<i32>,
+    count: u32,
+    base_timestamp: i64,
+    max_timestamp: i64,
+}
+
+impl BatchBuilder {
+    /// An empty batch. `level` is the codec's default if none; the buffer starts with
+    /// `initial_capacity` bytes, header included.
+    ///
+    /// # Errors
+    /// UNSUPPORTED_FEATURE for zstd below v2.
+    pub fn new(
+        format: Format,
+        compression: Compression,
+        level: Option<i32>,
+        initial_capacity: usize,
+    ) -> Result<Self> {
+        compression.check(format)?;
+        let room = if format == Format::V2 { BATCH_OVERHEAD } else { 0 };
+        let mut buffer = Vec::with_capacity(initial_capacity.max(room));
+        buffer.resize(room, 0);
+        Ok(Self {
+            buffer,
+            format,
+            compression,
+            level,
+            count: 0,
+            base_timestamp: NO_TIMESTAMP,
+            max_timestamp: NO_TIMESTAMP,
+        })
+    }
+
+    /// The format, fixed when the batch opened.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// How many bytes [`append`](Self::append) would add now, before compression.
+    #[must_use]
+    #[inline]
+    pub fn encoded_size(&self, record: &NewRecord<'_>) -> usize {
+        if self.format == Format::V2 {
+            let delta = self.timestamp_delta(record.timestamp);
+            v2::body_size(record, delta, self.count) + super::varint::MAX_I32
+        } else {
+            let content = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+            legacy::overhead(self.format) + content
+        }
+    }
+
+    /// Encodes one record behind the others. Nothing is allocated but the buffer's growth.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT for a negative timestamp other than −1, UNSUPPORTED_FEATURE for headers
+    /// below v2, RECORD_TOO_LARGE above 2³¹ − 1 bytes. The batch is as before then.
+    #[inline]
+    pub fn append(&mut self, record: &NewRecord<'_>) -> Result<()> {
+        if record.timestamp < NO_TIMESTAMP {
+            return Err(negative_timestamp(record.timestamp));
+        }
+        if self.format != Format::V2 {
+            return self.append_message(record);
+        }
+        let delta = self.timestamp_delta(record.timestamp);
+        let body = v2::body_size(record, delta, self.count);
+        v2::check_size(self.buffer.len() + body + super::varint::MAX_I32)?;
+        v2::append_record(&mut self.buffer, record, delta, self.count, body);
+        self.note(record.timestamp);
+        Ok(())
+    }
+
+    fn append_message(&mut self, record: &NewRecord<'_>) -> Result<()> {
+        if record.headers.count() > 0 {
+            return Err(no_headers(self.format));
+        }
+        // The wrapper of a compressed batch has an overhead of its own.
+        let wrapper = legacy::overhead(self.format);
+        v2::check_size(self.buffer.len() + self.encoded_size(record) + wrapper)?;
+        let message = NewMessage {
+            format: self.format,
+            offset: i64::from(self.count),
+            attributes: 0,
+            timestamp: record.timestamp,
+            key: record.key,
+            value: record.value,
+        };
+        legacy::append_message(&mut self.buffer, &message);
+        self.note(record.timestamp);
+        Ok(())
+    }
+
+    /// Deltas count from the first record's timestamp and may be negative.
+    #[inline]
+    fn timestamp_delta(&self, timestamp: i64) -> i64 {
+        if self.count == 0 { 0 } else { timestamp - self.base_timestamp }
+    }
+
+    #[inline]
+    fn note(&mut self, timestamp: i64) {
+        if self.count == 0 {
+            self.base_timestamp = timestamp;
+        }
+        self.max_timestamp = self.max_timestamp.max(timestamp);
+        self.count += 1;
+    }
+
+    /// How many records it holds.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.count
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// Its size in bytes, overhead included, before compression.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// What its buffer takes of memory, in bytes.
+    #[must_use]
+    pub fn capacity(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    /// The largest timestamp in it, −1 for none.
+    #[must_use]
+    pub fn max_timestamp(&self) -> i64 {
+        self.max_timestamp
+    }
+
+    /// Compresses, writes header and CRC: the bytes of a Produce request. Plain messages v0 and v1
+    /// stay as they are; compressed ones become one wrapper.
+    ///
+    /// # Errors
+    /// INVALID_STATE for an empty batch, which no broker takes (invariant 3.15); INVALID_ARGUMENT
+    /// if the codec refuses its level.
+    pub fn seal(self) -> Result<SealedBatch> {
+        if self.count == 0 {
+            return Err(Error::new(Code::INVALID_STATE, "a batch without records cannot be sent"));
+        }
+        let (format, compression, count) = (self.format, self.compression, self.count);
+        let max_timestamp = self.max_timestamp;
+        let bytes = match format {
+            Format::V2 => self.seal_batch()?,
+            Format::V0 | Format::V1 => self.seal_messages()?,
+        };
+        v2::check_size(bytes.len())?;
+        Ok(SealedBatch { bytes: Bytes::from(bytes), count, max_timestamp, format, compression })
+    }
+
+    fn seal_batch(self) -> Result<Vec<u8>> {
+        let new = NewBatch {
+            attributes: self.compression.id(),
+            count: self.count,
+            base_timestamp: self.base_timestamp,
+            max_timestamp: self.max_timestamp,
+        };
+        let mut batch = match self.compression {
+            Compression::None => self.buffer,
+            _ => self.compressed(BATCH_OVERHEAD)?,
+        };
+        v2::write_header(&mut batch, &new);
+        Ok(batch)
+    }
+
+    fn seal_messages(self) -> Result<Vec<u8>> {
+        if self.compression == Compression::None {
+            return Ok(self.buffer);
+        }
+        let value = self.compressed(0)?;
+        let message = NewMessage {
+            format: self.format,
+            offset: i64::from(self.count - 1),
+            attributes: self.compression.id(),
+            timestamp: self.max_timestamp,
+            key: None,
+            value: Some(&value),
+        };
+        let mut wrapper = Vec::with_capacity(legacy::overhead(self.format) + value.len());
+        legacy::append_message(&mut wrapper, &message);
+        Ok(wrapper)
+    }
+
+    /// The records, compressed, behind `room` empty bytes.
+    fn compressed(&self, room: usize) -> Result<Vec<u8>> {
+        let records = &self.buffer[if self.format == Format::V2 { BATCH_OVERHEAD } else { 0 }..];
+        let mut out = Vec::with_capacity(room + records.len() / 2);
+        out.resize(room, 0);
+        self.compression.compress(self.level, self.format, records, &mut out)?;
+        // Encoders want room for the worst case; the batch may wait long, and what it holds counts.
+        out.shrink_to_fit();
+        Ok(out)
+    }
+}
+
+#[cold]
+fn negative_timestamp(timestamp: i64) -> Error {
+    let message = format!("timestamp {timestamp} is negative: give milliseconds since 1970, or -1");
+    Error::new(Code::INVALID_ARGUMENT, message)
+}
+
+#[cold]
+fn no_headers(format: Format) -> Error {
+    let message = format!(
+        "record headers need record batches v2 (brokers 0.11 and later), but the partition's \
+         leader takes message format {format}"
+    );
+    Error::new(Code::UNSUPPORTED_FEATURE, message)
+}

@@ -1,0 +1,32 @@
+//! gzip: one member written, any number read.
+
+use std::io::{Read, Write};
+
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+
+use super::{Compression, above, malformed, not_compressed};
+use crate::error::Result;
+
+pub(super) fn compress(input: &[u8], level: Option<i32>, out: &mut Vec<u8>) -> Result<()> {
+    let level = level.map_or_else(flate2::Compression::default, |level| {
+        flate2::Compression::new(level.clamp(1, 9).unsigned_abs())
+    });
+    let failed = |error| not_compressed(Compression::Gzip, error);
+    out.reserve(input.len() / 3);
+    let mut encoder = GzEncoder::new(out, level);
+    encoder.write_all(input).map_err(failed)?;
+    encoder.finish().map_err(failed)?;
+    Ok(())
+}
+
+/// `read_to_end` grows its buffer with what really comes: the trailer's size is not looked at.
+pub(super) fn decompress(input: &[u8], cap: usize) -> Result<Vec<u8>> {
+    let mut out = Vec::with_capacity(input.len().saturating_mul(3).min(cap));
+    let mut capped = MultiGzDecoder::new(input).take(cap as u64 + 1);
+    capped.read_to_end(&mut out).map_err(|error| malformed(Compression::Gzip, error))?;
+    if out.len() > cap {
+        return Err(above(Compression::Gzip, cap));
+    }
+    Ok(out)
+}
