@@ -45,6 +45,6 @@ seq 1 100000 | "$programs/produce" numbers "$at"
 echo
 echo "\$ $programs/consume -n 100000 numbers $at | tail -n 3"
 "$programs/consume" -n 100000 numbers "$at" | tail -n 3
-run "$programs/throughput" numbers "$at"
+run "$programs/throughput" load "$at"
 echo
 echo "Done: everything that was published was consumed."
