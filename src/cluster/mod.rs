@@ -1,13 +1,20 @@
 //! The metadata loop and the live maps: brokers, topics, partitions.
 
+mod answer;
 mod child;
+mod hint;
+mod merge;
+mod merge_topic;
 mod metadata;
+mod schedule;
 mod topic;
 
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 pub use child::Child;
+pub use hint::LeaderHint;
+pub use merge::Change;
 pub use metadata::{BrokerInfo, Metadata, PartitionMetadata, TopicId, TopicMetadata};
 pub use topic::{Topic, check_name};
 

@@ -1,6 +1,7 @@
 //! What an embedded cluster is started with.
 
 use super::release::Release;
+use crate::error::{Code, Error, Result};
 
 /// Settings of an embedded cluster; [`Default`] is what a plain test wants.
 #[derive(Clone, Debug)]
@@ -70,5 +71,103 @@ impl TopicSpec {
             message_max_bytes: None,
             retention_bytes: None,
         }
+    }
+}
+
+impl TopicSpec {
+    /// Sets a topic configuration by Kafka's name. What an embedded broker has no use for is
+    /// accepted and ignored, as long as its value is not one that it should have understood.
+    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let bad = || {
+            let why = format!("topic {}: {name}={value} is not understood", self.name);
+            Error::new(Code::INVALID_CONFIG, why).with_topic(&self.name)
+        };
+        match name {
+            "message.timestamp.type" => {
+                self.log_append_time = Some(append_time(value).ok_or_else(bad)?);
+            }
+            "max.message.bytes" => {
+                self.message_max_bytes = Some(value.parse().map_err(|_| bad())?);
+            }
+            "retention.bytes" => {
+                let bytes: i64 = value.parse().map_err(|_| bad())?;
+                self.retention_bytes = u64::try_from(bytes).ok();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Options {
+    /// Sets an option by the name it has in Kafka's `server.properties`; for topics made later.
+    ///
+    /// `INVALID_PROPERTY` for a value that does not parse, `UNKNOWN_PROPERTY` for another name.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let bad = || {
+            Error::new(Code::INVALID_PROPERTY, format!("{name}={value} is not understood"))
+                .with_property(name)
+        };
+        match name {
+            "auto.create.topics.enable" => {
+                self.auto_create_topics = value.parse().map_err(|_| bad())?;
+            }
+            "num.partitions" => self.default_partitions = value.parse().map_err(|_| bad())?,
+            "default.replication.factor" => {
+                self.replication_factor = value.parse().map_err(|_| bad())?;
+            }
+            "message.max.bytes" => self.message_max_bytes = value.parse().map_err(|_| bad())?,
+            "log.retention.bytes" => {
+                let bytes: i64 = value.parse().map_err(|_| bad())?;
+                self.retention_bytes = u64::try_from(bytes).ok();
+            }
+            "log.message.timestamp.type" => {
+                self.log_append_time = append_time(value).ok_or_else(bad)?;
+            }
+            "cluster.id" => value.clone_into(&mut self.cluster_id),
+            _ => {
+                let why = format!("an embedded broker has no option {name}");
+                return Err(Error::new(Code::UNKNOWN_PROPERTY, why).with_property(name));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn append_time(value: &str) -> Option<bool> {
+    match value {
+        "LogAppendTime" => Some(true),
+        "CreateTime" => Some(false),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_are_set_by_kafkas_names() {
+        let mut options = Options::default();
+        options.set("log.retention.bytes", "1000").unwrap();
+        options.set("log.message.timestamp.type", "LogAppendTime").unwrap();
+        options.set("auto.create.topics.enable", "false").unwrap();
+        assert_eq!(options.retention_bytes, Some(1_000));
+        assert!(options.log_append_time && !options.auto_create_topics);
+        options.set("log.retention.bytes", "-1").unwrap();
+        assert_eq!(options.retention_bytes, None);
+        let code = |o: &mut Options, n: &str, v: &str| o.set(n, v).unwrap_err().code();
+        assert_eq!(code(&mut options, "num.partitions", "many"), Code::INVALID_PROPERTY);
+        assert_eq!(code(&mut options, "broker.rack", "a"), Code::UNKNOWN_PROPERTY);
+    }
+
+    #[test]
+    fn a_topics_configuration_is_understood_or_refused() {
+        let mut spec = TopicSpec::new("t", 1);
+        spec.set("max.message.bytes", "77").unwrap();
+        spec.set("cleanup.policy", "compact").unwrap();
+        assert_eq!(spec.message_max_bytes, Some(77));
+        let refused = spec.set("message.timestamp.type", "Sometime").unwrap_err();
+        assert_eq!(refused.code(), Code::INVALID_CONFIG);
     }
 }

@@ -1,11 +1,10 @@
 //! Which broker generation an embedded broker plays, so that negotiation can be tested without one.
 
+use super::sequence::Strictness;
+
 /// The broker generation to play.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Release {
-    /// Every version that the library's protocol definitions hold, advertised exactly.
-    #[default]
-    Newest,
     /// Closes the connection on ApiVersions and on any API it does not know.
     V0_8_2,
     /// Silent on ApiVersions and on any API it does not know; answers what is pipelined behind it.
@@ -24,4 +23,96 @@ pub enum Release {
     V3_9,
     /// Advertises Produce from version 0 as 4.x does, and closes on versions 0 to 2 as it does too.
     V4_3,
+    /// Every version that the library's protocol definitions hold, advertised exactly.
+    #[default]
+    Newest,
+}
+
+/// First and last version of an API.
+pub(super) type Range = (i16, i16);
+
+const NONE: Option<Range> = None;
+
+const fn upto(max: i16) -> Option<Range> {
+    Some((0, max))
+}
+
+/// What the releases answer to ApiVersions, for the APIs that an embedded broker serves; 0.8.2 and
+/// 0.9.0, which cannot be asked, by their documentation. Columns: 0.8.2, 0.9.0, 0.10.0, 0.10.2,
+/// 0.11.0, 1.1, 2.8, 3.9, 4.3.
+const ADVERTISED: [(i16, [Option<Range>; 9]); 9] = [
+    (0, [upto(0), upto(1), upto(2), upto(2), upto(3), upto(5), upto(9), upto(11), upto(13)]),
+    (1, [upto(0), upto(1), upto(2), upto(3), upto(5), upto(7), upto(12), upto(17), Some((4, 18))]),
+    (2, [upto(0), upto(0), upto(0), upto(1), upto(2), upto(2), upto(6), upto(9), Some((1, 11))]),
+    (3, [upto(0), upto(0), upto(1), upto(2), upto(4), upto(5), upto(11), upto(12), upto(13)]),
+    (10, [upto(0), upto(0), upto(0), upto(0), upto(1), upto(1), upto(3), upto(6), upto(6)]),
+    (18, [NONE, NONE, upto(0), upto(0), upto(1), upto(1), upto(3), upto(4), upto(4)]),
+    (19, [NONE, NONE, NONE, upto(1), upto(2), upto(2), upto(7), upto(7), Some((2, 7))]),
+    (20, [NONE, NONE, NONE, upto(0), upto(1), upto(1), upto(6), upto(6), Some((1, 6))]),
+    (22, [NONE, NONE, NONE, NONE, upto(0), upto(0), upto(4), upto(5), upto(5)]),
+];
+
+/// What happens to a request of an API that the broker does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unknown {
+    /// The connection is closed.
+    Close,
+    /// The request is forgotten; those behind it are answered.
+    Forget,
+}
+
+impl Release {
+    /// The versions advertised for an API, out of those that are served at all.
+    pub(super) fn advertised(self, api: i16, defined: Range) -> Option<Range> {
+        if self == Self::Newest {
+            return Some(defined);
+        }
+        let (_, row) = ADVERTISED.iter().find(|(key, _)| *key == api)?;
+        let (min, max) = (*row.get(self as usize)?)?;
+        let range = (min.max(defined.0), max.min(defined.1));
+        (range.0 <= range.1).then_some(range)
+    }
+
+    /// Whether a version is answered, though it be advertised: 4.x advertises Produce 0 to 2 for
+    /// the sake of old librdkafka and closes on them (KIP-896).
+    pub(super) fn answers(self, api: i16, version: i16) -> bool {
+        !(self == Self::V4_3 && api == 0 && version < 3)
+    }
+
+    pub(super) fn on_unknown_api(self) -> Unknown {
+        if self == Self::V0_9_0 { Unknown::Forget } else { Unknown::Close }
+    }
+
+    /// 0.8 and 0.9 read no version in Metadata: any is answered as version 0.
+    pub(super) fn metadata_is_always_v0(self) -> bool {
+        self <= Self::V0_9_0
+    }
+
+    /// Since 2.4 the answer to a too new ApiVersions names the versions of ApiVersions (KIP-511).
+    pub(super) fn names_api_versions_on_error(self) -> bool {
+        self >= Self::V2_8
+    }
+
+    pub(super) fn strictness(self) -> Strictness {
+        Strictness { unknown_must_begin_at_zero: self < Self::V2_8 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_advertises_exactly_what_is_defined() {
+        assert_eq!(Release::Newest.advertised(1, (0, 18)), Some((0, 18)));
+    }
+
+    #[test]
+    fn an_old_release_advertises_its_own_versions() {
+        assert_eq!(Release::V0_8_2.advertised(0, (0, 13)), Some((0, 0)));
+        assert_eq!(Release::V0_9_0.advertised(18, (0, 4)), None);
+        assert_eq!(Release::V1_1.advertised(1, (0, 18)), Some((0, 7)));
+        assert_eq!(Release::V4_3.advertised(0, (0, 13)), Some((0, 13)));
+        assert!(!Release::V4_3.answers(0, 2) && Release::V4_3.answers(0, 3));
+    }
 }

@@ -19,6 +19,18 @@ pub struct CodeInfo {
     kind: Kind,
 }
 
+impl CodeInfo {
+    /// The name as C spells it: `SAMSA_OK`, `SAMSA_NOTHING`, `SAMSA_ERR_TIMED_OUT`.
+    #[must_use]
+    pub fn c_name(&self) -> String {
+        match self.kind {
+            Kind::Success => "SAMSA_OK".to_owned(),
+            Kind::Condition => format!("SAMSA_{}", self.name),
+            _ => format!("SAMSA_ERR_{}", self.name),
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Success,

@@ -1,5 +1,24 @@
 //! One connection, version negotiation, and one broker's connections by purpose.
 
+mod backoff;
+mod books;
+mod connection;
+#[cfg(test)]
+pub(crate) mod duplex;
+mod frame;
+mod release;
+mod throttle;
+mod transport;
+mod versions;
+mod wire;
+
+pub use backoff::{Backoff, jitter};
+pub use connection::{Answer, Connection};
+pub use release::Old;
+pub use transport::{TcpTransport, Transport};
+pub use versions::Versions;
+pub use wire::Flush;
+
 /// What a connection is for. Each purpose has a connection of its own to each broker: a broker
 /// serves one connection's requests strictly one after the other, so that a long poll or a throttle
 /// delays everything behind it (invariant 1.18).

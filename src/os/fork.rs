@@ -139,3 +139,6 @@ impl<T: Send + Sync + 'static> Default for PerEra<T> {
         Self::new()
     }
 }
+
+#[cfg(test)]
+pub(crate) mod tests;

@@ -25,3 +25,46 @@ pub fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> std::io::Resul
     let builder = std::thread::Builder::new().name(name.to_owned());
     without_signals(|| builder.spawn(body)).map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    /// Which signals the calling thread blocks.
+    fn blocked(signals: [libc::c_int; 4]) -> [bool; 4] {
+        // SAFETY: an all-zero set is a valid place to write the mask to; nothing is changed.
+        unsafe {
+            let mut set = std::mem::zeroed();
+            libc::pthread_sigmask(libc::SIG_BLOCK, std::ptr::null(), &raw mut set);
+            signals.map(|signal| libc::sigismember(&raw const set, signal) == 1)
+        }
+    }
+
+    const SIGNALS: [libc::c_int; 4] = [libc::SIGTERM, libc::SIGUSR1, libc::SIGPIPE, libc::SIGSEGV];
+
+    #[test]
+    fn our_threads_take_no_signals_but_their_own_faults_and_have_a_name() {
+        let (tell, told) = mpsc::channel();
+        let before = blocked(SIGNALS);
+        spawn("samsa-test-0", move || {
+            let name = std::thread::current().name().map(str::to_owned);
+            tell.send((blocked(SIGNALS), name)).unwrap();
+        })
+        .unwrap();
+        let (mask, name) = told.recv().unwrap();
+        assert_eq!(mask, [true, true, true, false]);
+        assert_eq!(name.as_deref(), Some("samsa-test-0"));
+        assert_eq!(blocked(SIGNALS), before, "the starter's mask is as it was");
+    }
+
+    #[test]
+    fn the_mask_comes_back_after_a_panic_too() {
+        let before = blocked(SIGNALS);
+        let result = std::panic::catch_unwind(|| {
+            without_signals(|| std::panic::resume_unwind(Box::new("planted")))
+        });
+        assert!(result.is_err());
+        assert_eq!(blocked(SIGNALS), before);
+    }
+}

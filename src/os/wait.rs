@@ -58,3 +58,56 @@ impl WaitWord {
         self.word.notify_from_signal();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use std::time::Duration;
+
+    #[test]
+    fn a_stale_ticket_does_not_sleep_and_a_deadline_ends_the_sleep() {
+        let word = WaitWord::new();
+        let ticket = word.prepare();
+        word.notify_all();
+        assert!(word.changed_since(ticket));
+        word.wait(ticket, None);
+        let deadline = Instant::now() + Duration::from_millis(5);
+        while Instant::now() < deadline {
+            word.wait(word.prepare(), Some(deadline));
+        }
+        word.wait(word.prepare(), Some(deadline));
+    }
+
+    /// Two threads pass a turn to and fro: each lost wake-up would stop both until the deadline.
+    #[test]
+    fn rule_13_3_no_wakeup_is_lost_between_two_threads() {
+        const ROUNDS: u32 = 20_000;
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let shared = Arc::new((WaitWord::new(), AtomicU32::new(0)));
+        let threads: Vec<_> = (0..2)
+            .map(|me| {
+                let shared = Arc::clone(&shared);
+                std::thread::spawn(move || {
+                    let (word, turn) = &*shared;
+                    for round in 0..ROUNDS {
+                        loop {
+                            let ticket = word.prepare();
+                            if turn.load(Ordering::SeqCst) == round * 2 + me {
+                                break;
+                            }
+                            assert!(Instant::now() < deadline, "lost in round {round}");
+                            word.wait(ticket, Some(deadline));
+                        }
+                        turn.fetch_add(1, Ordering::SeqCst);
+                        word.notify_all();
+                    }
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    }
+}

@@ -261,3 +261,6 @@ impl Default for Signal {
 fn is_due(deadline: Option<Instant>) -> bool {
     deadline.is_some_and(|deadline| Instant::now() >= deadline)
 }
+
+#[cfg(test)]
+mod tests;

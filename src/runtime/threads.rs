@@ -108,3 +108,100 @@ fn start(io_threads: usize) -> Result<Shared> {
         .caused_by(error)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::os::fork::tests::in_child;
+    use crate::runtime::Completion;
+    use std::time::Instant;
+
+    fn soon() -> Option<Instant> {
+        Some(Instant::now() + Duration::from_secs(60))
+    }
+
+    fn ask<T: Send + 'static>(
+        runtime: Runtime,
+        question: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        let (sender, answer) = Completion::new();
+        runtime.spawn("question", drop, async move { sender.send(Ok(question())) });
+        answer.wait(soon(), None)
+    }
+
+    #[test]
+    fn tasks_run_on_named_threads_and_the_first_number_of_threads_wins() {
+        let runtime = Runtime::get(None).unwrap();
+        assert_eq!(runtime.io_threads(), 1);
+        let name = ask(runtime, || std::thread::current().name().map(str::to_owned)).unwrap();
+        assert_eq!(name.as_deref(), Some("samsa-io-0"));
+        Runtime::get(Some(1)).expect("the same number is fine");
+        let error = Runtime::get(Some(2)).unwrap_err();
+        assert_eq!(error.code(), Code::INVALID_PROPERTY);
+        assert_eq!(error.property(), Some("samsa.io.threads"));
+    }
+
+    #[test]
+    fn a_panic_in_a_task_is_told_and_the_thread_goes_on() {
+        let runtime = Runtime::get(None).unwrap();
+        let (sender, told) = Completion::<()>::new();
+        let task = runtime.spawn("planted", move |error| sender.send(Err(error)), async {
+            tokio::task::yield_now().await;
+            std::panic::resume_unwind(Box::new("injected"));
+        });
+        let error = told.wait(soon(), None).unwrap_err();
+        assert_eq!(error.code(), Code::PANIC);
+        assert!(error.message().contains("task planted: injected"), "{error}");
+        assert_eq!(ask(runtime, || 1).unwrap(), 1);
+        while !task.is_finished() {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn an_aborted_task_drops_what_it_holds_and_wakes_who_waits_for_it() {
+        let runtime = Runtime::get(None).unwrap();
+        let (sender, answer) = Completion::<()>::new();
+        let task = runtime.spawn("endless", drop, async move {
+            let _held = sender;
+            std::future::pending::<()>().await;
+        });
+        task.abort();
+        assert_eq!(answer.wait(soon(), None).unwrap_err().code(), Code::ABANDONED);
+    }
+
+    #[test]
+    fn timers_and_sockets_work_and_a_name_is_looked_up_on_one_more_thread_at_most() {
+        let runtime = Runtime::get(None).unwrap();
+        let (sender, answer) = Completion::new();
+        runtime.spawn("lookup", drop, async move {
+            let lookups = (0..8).map(|_| tokio::spawn(tokio::net::lookup_host("localhost:1")));
+            for lookup in lookups.collect::<Vec<_>>() {
+                let _ = lookup.await;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            sender.send(tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(Error::from));
+        });
+        answer.wait(soon(), None).unwrap();
+        let ours = std::fs::read_dir("/proc/self/task").unwrap().filter(|task| {
+            let comm = task.as_ref().map(|task| task.path().join("comm")).unwrap();
+            let name = std::fs::read_to_string(comm).unwrap_or_default();
+            name.starts_with("samsa-io") || name.starts_with("samsa-dns")
+        });
+        assert!(ours.count() <= 2);
+    }
+
+    #[test]
+    fn a_child_gets_a_new_runtime_and_leaves_the_parent_s_tasks_alone() {
+        let runtime = Runtime::get(None).unwrap();
+        let task = runtime.spawn("parent", drop, std::future::pending());
+        assert!(in_child(|| {
+            task.abort();
+            let new = Runtime::get(Some(2)).unwrap();
+            new.io_threads() == 2 && ask(new, || 7).unwrap() == 7
+        }));
+        assert!(!task.is_finished(), "the child's abort is not the parent's");
+        task.abort();
+        assert_eq!(ask(runtime, || 1).unwrap(), 1, "the parent's runtime goes on");
+    }
+}

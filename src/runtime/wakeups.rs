@@ -35,8 +35,10 @@ impl Wakeups {
     pub(super) fn enter(&self) -> Option<Visit<'_>> {
         let before = self
             .change(|state| if state & PENDING == 0 { state + WAITER } else { state & !PENDING });
-        let answered = std::cell::Cell::new(before >> 32);
-        (before & PENDING == 0).then_some(Visit { wakeups: self, answered })
+        if before & PENDING != 0 {
+            return None;
+        }
+        Some(Visit { wakeups: self, answered: std::cell::Cell::new(before >> 32) })
     }
 
     pub(super) fn take_pending(&self) -> bool {

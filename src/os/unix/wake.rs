@@ -86,3 +86,51 @@ fn open_pipe() -> std::io::Result<Descriptor> {
 
 #[cfg(not(target_os = "linux"))]
 use open_pipe as open;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn readable(descriptor: &Descriptor) -> bool {
+        let fd = descriptor.read.as_raw_fd();
+        let mut poll = libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+        // SAFETY: one pollfd, as the count says.
+        unsafe { libc::poll(&raw mut poll, 1, 0) == 1 }
+    }
+
+    #[test]
+    fn eventfd_and_pipe_are_readable_from_set_to_clear() {
+        for descriptor in [open().unwrap(), open_pipe().unwrap()] {
+            assert!(!readable(&descriptor));
+            descriptor.set();
+            descriptor.set();
+            assert!(readable(&descriptor));
+            descriptor.clear();
+            assert!(!readable(&descriptor), "however often it was set");
+            descriptor.clear();
+        }
+    }
+
+    #[test]
+    fn a_full_pipe_stays_readable_and_can_be_cleared() {
+        let descriptor = open_pipe().unwrap();
+        for _ in 0..20_000 {
+            descriptor.set();
+        }
+        descriptor.clear();
+        assert!(!readable(&descriptor));
+    }
+
+    #[test]
+    fn setting_keeps_errno() {
+        let descriptor = open_pipe().unwrap();
+        for _ in 0..20_000 {
+            descriptor.set();
+        }
+        // SAFETY: this thread's errno.
+        unsafe { *crate::os::unix::errno_place() = 77 };
+        descriptor.set();
+        // SAFETY: as above; the failed write would have left EAGAIN.
+        assert_eq!(unsafe { *crate::os::unix::errno_place() }, 77);
+    }
+}

@@ -103,13 +103,14 @@ fn headers_size(record: &NewRecord<'_>) -> usize {
     varint::len(count as i64) + each.sum::<usize>()
 }
 
-/// Room for everything in front of a record's value: five varints and the attributes.
+/// Room for the numbers in front of a record's key or value: five varints and the attributes.
 const HEAD: usize = 32;
 
 /// Appends one record of `body` bytes, as [`body_size`] computed them, behind its length.
 ///
-/// This is the producer's hot path: the numbers are put together in a fixed array on the stack and
-/// copied as a whole (two vector moves), then cut to what was used.
+/// This is the producer's hot path. The numbers are written where they belong, into room that two
+/// vector stores made; put together on the stack and copied, they would wait some 12 cycles for
+/// bytes just stored to be loadable as a vector.
 #[inline]
 pub(super) fn append_record(
     buffer: &mut Vec<u8>,
@@ -119,21 +120,20 @@ pub(super) fn append_record(
     body: usize,
 ) {
     buffer.reserve(body + varint::MAX_I32 + HEAD);
-    let (mut head, mut used) = ([0_u8; HEAD], 0);
-    varint::put(&mut head, &mut used, body as i64);
-    used += 1; // the record's attributes: none are defined
-    varint::put(&mut head, &mut used, timestamp_delta);
-    varint::put(&mut head, &mut used, i64::from(offset_delta));
+    append_head(buffer, |head, used| {
+        varint::put(head, used, body as i64);
+        *used += 1; // the record's attributes: none are defined
+        varint::put(head, used, timestamp_delta);
+        varint::put(head, used, i64::from(offset_delta));
+        varint::put(head, used, length(record.key));
+        if record.key.is_none() {
+            varint::put(head, used, length(record.value));
+        }
+    });
     if let Some(key) = record.key {
-        varint::put(&mut head, &mut used, key.len() as i64);
-        append_head(buffer, &head, used);
         buffer.extend_from_slice(key);
-        used = 0;
-    } else {
-        varint::put(&mut head, &mut used, -1);
+        append_head(buffer, |head, used| varint::put(head, used, length(record.value)));
     }
-    varint::put(&mut head, &mut used, record.value.map_or(-1, |value| value.len() as i64));
-    append_head(buffer, &head, used);
     buffer.extend_from_slice(record.value.unwrap_or_default());
     match record.headers.count() {
         0 => buffer.push(0),
@@ -141,10 +141,20 @@ pub(super) fn append_record(
     }
 }
 
+/// The length field of key, value or header value: −1 for null.
+#[inline]
+fn length(bytes: Option<&[u8]>) -> i64 {
+    bytes.map_or(-1, |bytes| bytes.len() as i64)
+}
+
 #[inline(always)]
-fn append_head(buffer: &mut Vec<u8>, head: &[u8; HEAD], used: usize) {
+fn append_head(buffer: &mut Vec<u8>, write: impl FnOnce(&mut [u8; HEAD], &mut usize)) {
     let begin = buffer.len();
-    buffer.extend_from_slice(head);
+    buffer.extend_from_slice(&[0; HEAD]);
+    let mut used = 0;
+    if let Some(head) = buffer.last_chunk_mut() {
+        write(head, &mut used);
+    }
     buffer.truncate(begin + used);
 }
 
@@ -154,15 +164,13 @@ fn append_headers(buffer: &mut Vec<u8>, record: &NewRecord<'_>, count: usize) {
         let header = record.headers.get(index);
         append_varint(buffer, header.name.len() as i64);
         buffer.extend_from_slice(header.name);
-        append_varint(buffer, header.value.map_or(-1, |value| value.len() as i64));
+        append_varint(buffer, length(header.value));
         buffer.extend_from_slice(header.value.unwrap_or_default());
     }
 }
 
 fn append_varint(buffer: &mut Vec<u8>, value: i64) {
-    let (mut head, mut used) = ([0_u8; HEAD], 0);
-    varint::put(&mut head, &mut used, value);
-    append_head(buffer, &head, used);
+    append_head(buffer, |head, used| varint::put(head, used, value));
 }
 
 /// The error of a record or batch that does not fit into Kafka's 32-bit lengths.

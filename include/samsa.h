@@ -1,0 +1,1048 @@
+/*
+ * samsa.h - a Kafka client: one API over every broker from 0.8.2 to 4.x.
+ *
+ * Generated from the library's source (scripts/header.sh): do not edit.
+ *
+ * The shortest program:
+ *
+ *     samsa_config *config = samsa_config_new();
+ *     samsa_cluster *cluster;
+ *     samsa_topic *topic;
+ *     samsa_error *err;
+ *     samsa_config_set(config, (name) bootstrap.servers, (value) localhost:9092, &err);
+ *     samsa_cluster_open(config, 10000, &cluster, &err);
+ *     samsa_cluster_topic(cluster, (name) greetings, &topic, &err);
+ *     samsa_topic_publish(topic, NULL, 0, (value) hello, 5, 10000, NULL, &offset, &err);
+ *     samsa_cluster_close(cluster, 10000, &err);
+ *     samsa_topic_free(topic); samsa_cluster_free(cluster); samsa_config_free(config);
+ *
+ * with err looked at after each call. examples-c/ has whole programs. Link with
+ * $(pkg-config --cflags --libs samsa).
+ *
+ *
+ * THE RULES. They hold without exception; each function says only what is its own.
+ *
+ * Names. samsa_<handle>_<verb>; the handle is the first argument; const means not changed.
+ * Constants are enumerators of unnamed enums and are passed as integers.
+ *
+ * Results. A call that can fail returns a samsa_code: 0 is success. Positive numbers and -1 are the
+ * error codes of Kafka itself, as they are. From -100 to -109 are conditions, which are no errors:
+ * SAMSA_NOTHING (waited, nothing came), SAMSA_WOKEN (a wake-up ended the wait), SAMSA_EVENT (read
+ * it with next_event), SAMSA_WOULD_BLOCK. From -110 down are the errors of this library. New
+ * numbers may appear; none is ever reused.
+ *
+ * Errors. The last argument is samsa_error **err and may be NULL. It is never read and always
+ * written: NULL, or an error that the caller owns and frees with samsa_error_free. It is not NULL
+ * exactly when the code is an error. Free an error before its variable is passed again. Write
+ * code = f(&err); check(code, err); and not check(f(&err), err): C does not order arguments.
+ *
+ * Out-parameters are set to NULL, 0, or -1 (partitions, offsets, descriptors) before anything else
+ * is checked: freeing them after a failure is harmless. Those that only inform may be NULL (their
+ * function says so); the one that the call is made for may not. Counts of partial work are exact
+ * on failure too. Nothing is both in and out, but the struct_size of a struct that is filled.
+ *
+ * Endings: close, then free. close takes no more work, decides every outcome within its time and
+ * leaves the handle valid: what came of it can still be read, and polls give SAMSA_ERR_CLOSED only
+ * when all is read; every other call gives it at once. What close could not finish gets an outcome
+ * and makes it return SAMSA_ERR_TIMED_OUT; a second close returns 0. Closing a cluster closes its
+ * producers and consumers first, within the same time. free accepts NULL, never waits and is the
+ * last call; without a close before it, it abandons what is queued. Children keep what they need of
+ * their parents: every order of frees is right. Use after free is undefined.
+ *
+ * Nothing is consumed: a configuration, a string, a record passed in is copied or only borrowed for
+ * the call, on success and on failure alike.
+ *
+ * Strings in are NUL-terminated UTF-8. Bytes are pointer and length. Absent and empty differ: a NULL
+ * pointer with length 0 is absent, any other pointer with length 0 is empty. Strings out are
+ * borrowed as long as the handle they came from lives, or owned and freed by samsa_string_free.
+ *
+ * Structs that are passed singly begin with size_t struct_size: set it to sizeof the struct, and the
+ * rest to zero, which means defaults. Arrays of structs passed in come with their stride (sizeof an
+ * element). Arrays given out have a fixed stride for the life of the soname; their reserved words
+ * are zero today.
+ *
+ * Partitions are int64_t everywhere: the number of Kafka; on 0.7 broker << 32 | number. -1 leaves
+ * the choice to the partitioner.
+ *
+ * Waiting. timeout_ms is in milliseconds: 0 does not wait, -1 has no limit, less than -1 is
+ * SAMSA_ERR_INVALID_ARGUMENT. samsa_X_wakeup ends every wait now in progress on the handle, or else
+ * the next one (it is remembered once); it may be called in a signal handler. samsa_X_fd gives a
+ * descriptor that is readable while a poll would not wait, for epoll and its like: level-triggered,
+ * at times readable for nothing; the library alone reads and closes it, and it lives until free.
+ *
+ * Threads. Every handle may be used from any thread, concurrently; free alone must be the last use.
+ * Concurrent polls are allowed: each message goes to one caller.
+ *
+ * Callbacks are set on a configuration by samsa_config_set_..., with a pointer of yours and a
+ * release function, called once for the pointer after its last use. None is required. A callback
+ * must return: no exception, no longjmp. What it gets is borrowed until it returns. Application
+ * callbacks (deliveries, changes of the cluster) run only inside poll-like calls of their own handle,
+ * on the caller's thread; inside one every call is allowed but that handle's poll-like ones, which
+ * give SAMSA_ERR_IN_CALLBACK, and its free, which does nothing. Service callbacks (log) run on a
+ * thread of the library at any time and may call nothing but the functions on what they get.
+ *
+ * Misuse. NULL or a handle of another type gives SAMSA_ERR_INVALID_HANDLE; accessors that have no
+ * code give NULL, 0 or -1. A bug in the library itself is caught, gives SAMSA_ERR_PANIC and breaks
+ * the handle it met: later calls give the same.
+ *
+ * fork. In the child, a handle of the parent gives SAMSA_ERR_FORKED at once, and its free only gives
+ * back memory. Handles opened in the child work.
+ *
+ * The library never prints, aborts, raises SIGPIPE, installs a signal handler or changes the
+ * environment.
+ */
+#ifndef SAMSA_H
+#define SAMSA_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/*
+ * The version of this header; samsa_version_number() tells the library's.
+ */
+enum {
+  SAMSA_VERSION_MAJOR = 0,
+  SAMSA_VERSION_MINOR = 1,
+  SAMSA_VERSION_PATCH = 0,
+};
+
+/*
+ * Codes. 0 is success; -100 to -109 are conditions, which are no errors; the other numbers
+ * from -1 up are Kafka's own, those below are the library's.
+ */
+enum {
+  /* Success */
+  SAMSA_OK = 0,
+  /* The server experienced an unexpected error */
+  SAMSA_ERR_UNKNOWN_SERVER_ERROR = -1,
+  /* The requested offset is not within the range of offsets kept by the broker */
+  SAMSA_ERR_OFFSET_OUT_OF_RANGE = 1,
+  /* The message failed its checksum, has an invalid size, or is otherwise corrupt */
+  SAMSA_ERR_CORRUPT_MESSAGE = 2,
+  /* The broker does not host this topic or partition */
+  SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION = 3,
+  /* The requested fetch size is invalid */
+  SAMSA_ERR_INVALID_FETCH_SIZE = 4,
+  /* There is no leader for this partition at the moment */
+  SAMSA_ERR_LEADER_NOT_AVAILABLE = 5,
+  /* The broker is not the leader or a follower of this partition */
+  SAMSA_ERR_NOT_LEADER_OR_FOLLOWER = 6,
+  /* The broker did not finish the request in its time */
+  SAMSA_ERR_REQUEST_TIMED_OUT = 7,
+  /* The broker is not available */
+  SAMSA_ERR_BROKER_NOT_AVAILABLE = 8,
+  /* The replica is not available for this partition */
+  SAMSA_ERR_REPLICA_NOT_AVAILABLE = 9,
+  /* The request holds a message larger than the broker accepts */
+  SAMSA_ERR_MESSAGE_TOO_LARGE = 10,
+  /* The controller moved to another broker */
+  SAMSA_ERR_STALE_CONTROLLER_EPOCH = 11,
+  /* The metadata of the offset commit is too large */
+  SAMSA_ERR_OFFSET_METADATA_TOO_LARGE = 12,
+  /* The broker disconnected before a response was received */
+  SAMSA_ERR_NETWORK_EXCEPTION = 13,
+  /* The coordinator is still loading */
+  SAMSA_ERR_COORDINATOR_LOAD_IN_PROGRESS = 14,
+  /* The coordinator is not available */
+  SAMSA_ERR_COORDINATOR_NOT_AVAILABLE = 15,
+  /* The broker is not the coordinator */
+  SAMSA_ERR_NOT_COORDINATOR = 16,
+  /* The topic name is invalid or internal */
+  SAMSA_ERR_INVALID_TOPIC_EXCEPTION = 17,
+  /* The batch is larger than the broker's segment size */
+  SAMSA_ERR_RECORD_LIST_TOO_LARGE = 18,
+  /* Too few replicas are in sync */
+  SAMSA_ERR_NOT_ENOUGH_REPLICAS = 19,
+  /* The messages were written, but to fewer in-sync replicas than required */
+  SAMSA_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND = 20,
+  /* The value of acks is invalid */
+  SAMSA_ERR_INVALID_REQUIRED_ACKS = 21,
+  /* The group generation is not the current one */
+  SAMSA_ERR_ILLEGAL_GENERATION = 22,
+  /* The member's protocols do not fit those of the group */
+  SAMSA_ERR_INCONSISTENT_GROUP_PROTOCOL = 23,
+  /* The group id is invalid */
+  SAMSA_ERR_INVALID_GROUP_ID = 24,
+  /* The coordinator does not know this member */
+  SAMSA_ERR_UNKNOWN_MEMBER_ID = 25,
+  /* The session timeout is outside the range that the broker allows */
+  SAMSA_ERR_INVALID_SESSION_TIMEOUT = 26,
+  /* The group is rebalancing */
+  SAMSA_ERR_REBALANCE_IN_PROGRESS = 27,
+  /* The offset commit is too large */
+  SAMSA_ERR_INVALID_COMMIT_OFFSET_SIZE = 28,
+  /* Not authorized for this topic */
+  SAMSA_ERR_TOPIC_AUTHORIZATION_FAILED = 29,
+  /* Not authorized for this group */
+  SAMSA_ERR_GROUP_AUTHORIZATION_FAILED = 30,
+  /* Not authorized for this cluster */
+  SAMSA_ERR_CLUSTER_AUTHORIZATION_FAILED = 31,
+  /* The timestamp of the message is out of the accepted range */
+  SAMSA_ERR_INVALID_TIMESTAMP = 32,
+  /* The broker does not support this SASL mechanism */
+  SAMSA_ERR_UNSUPPORTED_SASL_MECHANISM = 33,
+  /* The request is not valid in this SASL state */
+  SAMSA_ERR_ILLEGAL_SASL_STATE = 34,
+  /* The broker does not support this version of the API */
+  SAMSA_ERR_UNSUPPORTED_VERSION = 35,
+  /* A topic of this name already exists */
+  SAMSA_ERR_TOPIC_ALREADY_EXISTS = 36,
+  /* The number of partitions is below one */
+  SAMSA_ERR_INVALID_PARTITIONS = 37,
+  /* The replication factor is below one or above the number of brokers */
+  SAMSA_ERR_INVALID_REPLICATION_FACTOR = 38,
+  /* The replica assignment is invalid */
+  SAMSA_ERR_INVALID_REPLICA_ASSIGNMENT = 39,
+  /* The configuration is invalid */
+  SAMSA_ERR_INVALID_CONFIG = 40,
+  /* The broker is not the controller */
+  SAMSA_ERR_NOT_CONTROLLER = 41,
+  /* The request is malformed or inconsistent */
+  SAMSA_ERR_INVALID_REQUEST = 42,
+  /* The message format on the broker does not support this request */
+  SAMSA_ERR_UNSUPPORTED_FOR_MESSAGE_FORMAT = 43,
+  /* The request violates a policy of the broker */
+  SAMSA_ERR_POLICY_VIOLATION = 44,
+  /* The broker received a sequence number out of order */
+  SAMSA_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER = 45,
+  /* The broker received a duplicate sequence number */
+  SAMSA_ERR_DUPLICATE_SEQUENCE_NUMBER = 46,
+  /* The producer's epoch is old: another producer took its place */
+  SAMSA_ERR_INVALID_PRODUCER_EPOCH = 47,
+  /* The transaction is in a state that does not allow this */
+  SAMSA_ERR_INVALID_TXN_STATE = 48,
+  /* The producer id does not belong to this transactional id */
+  SAMSA_ERR_INVALID_PRODUCER_ID_MAPPING = 49,
+  /* The transaction timeout is above the broker's maximum */
+  SAMSA_ERR_INVALID_TRANSACTION_TIMEOUT = 50,
+  /* Another operation of this transaction is still in progress */
+  SAMSA_ERR_CONCURRENT_TRANSACTIONS = 51,
+  /* The transaction coordinator was fenced */
+  SAMSA_ERR_TRANSACTION_COORDINATOR_FENCED = 52,
+  /* Not authorized for this transactional id */
+  SAMSA_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED = 53,
+  /* Security features are disabled */
+  SAMSA_ERR_SECURITY_DISABLED = 54,
+  /* The broker did not attempt this operation */
+  SAMSA_ERR_OPERATION_NOT_ATTEMPTED = 55,
+  /* The broker met a disk error */
+  SAMSA_ERR_KAFKA_STORAGE_ERROR = 56,
+  /* The log directory was not found */
+  SAMSA_ERR_LOG_DIR_NOT_FOUND = 57,
+  /* SASL authentication failed */
+  SAMSA_ERR_SASL_AUTHENTICATION_FAILED = 58,
+  /* The broker does not know this producer id */
+  SAMSA_ERR_UNKNOWN_PRODUCER_ID = 59,
+  /* A partition reassignment is in progress */
+  SAMSA_ERR_REASSIGNMENT_IN_PROGRESS = 60,
+  /* Delegation tokens are not enabled */
+  SAMSA_ERR_DELEGATION_TOKEN_AUTH_DISABLED = 61,
+  /* The delegation token was not found */
+  SAMSA_ERR_DELEGATION_TOKEN_NOT_FOUND = 62,
+  /* The principal is not the owner of the token */
+  SAMSA_ERR_DELEGATION_TOKEN_OWNER_MISMATCH = 63,
+  /* Delegation token requests are not allowed on this connection */
+  SAMSA_ERR_DELEGATION_TOKEN_REQUEST_NOT_ALLOWED = 64,
+  /* Not authorized for this delegation token */
+  SAMSA_ERR_DELEGATION_TOKEN_AUTHORIZATION_FAILED = 65,
+  /* The delegation token expired */
+  SAMSA_ERR_DELEGATION_TOKEN_EXPIRED = 66,
+  /* The principal type is not supported */
+  SAMSA_ERR_INVALID_PRINCIPAL_TYPE = 67,
+  /* The group is not empty */
+  SAMSA_ERR_NON_EMPTY_GROUP = 68,
+  /* The group was not found */
+  SAMSA_ERR_GROUP_ID_NOT_FOUND = 69,
+  /* The fetch session was not found */
+  SAMSA_ERR_FETCH_SESSION_ID_NOT_FOUND = 70,
+  /* The epoch of the fetch session is invalid */
+  SAMSA_ERR_INVALID_FETCH_SESSION_EPOCH = 71,
+  /* The leader has no listener of this name */
+  SAMSA_ERR_LISTENER_NOT_FOUND = 72,
+  /* Topic deletion is disabled on the broker */
+  SAMSA_ERR_TOPIC_DELETION_DISABLED = 73,
+  /* The leader epoch of the request is older than the broker's */
+  SAMSA_ERR_FENCED_LEADER_EPOCH = 74,
+  /* The leader epoch of the request is newer than the broker's */
+  SAMSA_ERR_UNKNOWN_LEADER_EPOCH = 75,
+  /* The broker or the request version does not support this compression */
+  SAMSA_ERR_UNSUPPORTED_COMPRESSION_TYPE = 76,
+  /* The broker epoch is stale */
+  SAMSA_ERR_STALE_BROKER_EPOCH = 77,
+  /* The leader's high watermark has not caught up after its election */
+  SAMSA_ERR_OFFSET_NOT_AVAILABLE = 78,
+  /* The member must join again with the id it was given */
+  SAMSA_ERR_MEMBER_ID_REQUIRED = 79,
+  /* The preferred leader is not available */
+  SAMSA_ERR_PREFERRED_LEADER_NOT_AVAILABLE = 80,
+  /* The group already has its largest number of members */
+  SAMSA_ERR_GROUP_MAX_SIZE_REACHED = 81,
+  /* Another member with the same group.instance.id took its place */
+  SAMSA_ERR_FENCED_INSTANCE_ID = 82,
+  /* No eligible leader is available */
+  SAMSA_ERR_ELIGIBLE_LEADERS_NOT_AVAILABLE = 83,
+  /* No leader election is needed */
+  SAMSA_ERR_ELECTION_NOT_NEEDED = 84,
+  /* No partition reassignment is in progress */
+  SAMSA_ERR_NO_REASSIGNMENT_IN_PROGRESS = 85,
+  /* The group still subscribes to this topic */
+  SAMSA_ERR_GROUP_SUBSCRIBED_TO_TOPIC = 86,
+  /* The broker refused the record as invalid */
+  SAMSA_ERR_INVALID_RECORD = 87,
+  /* A transaction with offsets of this partition is still open */
+  SAMSA_ERR_UNSTABLE_OFFSET_COMMIT = 88,
+  /* The throttling quota was exceeded */
+  SAMSA_ERR_THROTTLING_QUOTA_EXCEEDED = 89,
+  /* A newer producer with the same transactional id took its place */
+  SAMSA_ERR_PRODUCER_FENCED = 90,
+  /* The resource was not found */
+  SAMSA_ERR_RESOURCE_NOT_FOUND = 91,
+  /* The resource is named twice */
+  SAMSA_ERR_DUPLICATE_RESOURCE = 92,
+  /* The credential does not meet the requirements */
+  SAMSA_ERR_UNACCEPTABLE_CREDENTIAL = 93,
+  /* The voter sets differ */
+  SAMSA_ERR_INCONSISTENT_VOTER_SET = 94,
+  /* The update version is invalid */
+  SAMSA_ERR_INVALID_UPDATE_VERSION = 95,
+  /* The features could not be updated */
+  SAMSA_ERR_FEATURE_UPDATE_FAILED = 96,
+  /* The principal could not be read */
+  SAMSA_ERR_PRINCIPAL_DESERIALIZATION_FAILURE = 97,
+  /* The snapshot was not found */
+  SAMSA_ERR_SNAPSHOT_NOT_FOUND = 98,
+  /* The position is out of range */
+  SAMSA_ERR_POSITION_OUT_OF_RANGE = 99,
+  /* The broker does not know this topic id */
+  SAMSA_ERR_UNKNOWN_TOPIC_ID = 100,
+  /* The broker id is registered already */
+  SAMSA_ERR_DUPLICATE_BROKER_REGISTRATION = 101,
+  /* The broker id is not registered */
+  SAMSA_ERR_BROKER_ID_NOT_REGISTERED = 102,
+  /* The topic id does not fit the topic */
+  SAMSA_ERR_INCONSISTENT_TOPIC_ID = 103,
+  /* The cluster id does not fit */
+  SAMSA_ERR_INCONSISTENT_CLUSTER_ID = 104,
+  /* The transactional id was not found */
+  SAMSA_ERR_TRANSACTIONAL_ID_NOT_FOUND = 105,
+  /* The fetch session mixes topic names and ids */
+  SAMSA_ERR_FETCH_SESSION_TOPIC_ID_ERROR = 106,
+  /* The replica is not eligible */
+  SAMSA_ERR_INELIGIBLE_REPLICA = 107,
+  /* A new leader was elected */
+  SAMSA_ERR_NEW_LEADER_ELECTED = 108,
+  /* The offset moved to tiered storage */
+  SAMSA_ERR_OFFSET_MOVED_TO_TIERED_STORAGE = 109,
+  /* The member epoch was fenced */
+  SAMSA_ERR_FENCED_MEMBER_EPOCH = 110,
+  /* The group.instance.id is still in use */
+  SAMSA_ERR_UNRELEASED_INSTANCE_ID = 111,
+  /* The assignor is not supported */
+  SAMSA_ERR_UNSUPPORTED_ASSIGNOR = 112,
+  /* The member epoch is stale */
+  SAMSA_ERR_STALE_MEMBER_EPOCH = 113,
+  /* The request reached the wrong kind of endpoint */
+  SAMSA_ERR_MISMATCHED_ENDPOINT_TYPE = 114,
+  /* This kind of endpoint is not supported */
+  SAMSA_ERR_UNSUPPORTED_ENDPOINT_TYPE = 115,
+  /* The controller id is not known */
+  SAMSA_ERR_UNKNOWN_CONTROLLER_ID = 116,
+  /* The subscription id is not known */
+  SAMSA_ERR_UNKNOWN_SUBSCRIPTION_ID = 117,
+  /* The telemetry is too large */
+  SAMSA_ERR_TELEMETRY_TOO_LARGE = 118,
+  /* The registration is invalid */
+  SAMSA_ERR_INVALID_REGISTRATION = 119,
+  /* The transaction must be aborted */
+  SAMSA_ERR_TRANSACTION_ABORTABLE = 120,
+  /* The record's state does not allow its acknowledgement */
+  SAMSA_ERR_INVALID_RECORD_STATE = 121,
+  /* The share session was not found */
+  SAMSA_ERR_SHARE_SESSION_NOT_FOUND = 122,
+  /* The epoch of the share session is invalid */
+  SAMSA_ERR_INVALID_SHARE_SESSION_EPOCH = 123,
+  /* The share state epoch was fenced */
+  SAMSA_ERR_FENCED_STATE_EPOCH = 124,
+  /* The voter key is invalid */
+  SAMSA_ERR_INVALID_VOTER_KEY = 125,
+  /* The voter is in the set already */
+  SAMSA_ERR_DUPLICATE_VOTER = 126,
+  /* The voter is not in the set */
+  SAMSA_ERR_VOTER_NOT_FOUND = 127,
+  /* The regular expression is invalid */
+  SAMSA_ERR_INVALID_REGULAR_EXPRESSION = 128,
+  /* The client must bootstrap again */
+  SAMSA_ERR_REBOOTSTRAP_REQUIRED = 129,
+  /* The streams topology is invalid */
+  SAMSA_ERR_STREAMS_INVALID_TOPOLOGY = 130,
+  /* The streams topology epoch is invalid */
+  SAMSA_ERR_STREAMS_INVALID_TOPOLOGY_EPOCH = 131,
+  /* The streams topology epoch is fenced */
+  SAMSA_ERR_STREAMS_TOPOLOGY_FENCED = 132,
+  /* The share session limit was reached */
+  SAMSA_ERR_SHARE_SESSION_LIMIT_REACHED = 133,
+  /* Nothing came within the time */
+  SAMSA_NOTHING = -100,
+  /* A wake-up ended the wait */
+  SAMSA_WOKEN = -101,
+  /* An event waits: read it with next_event */
+  SAMSA_EVENT = -102,
+  /* Not possible without waiting: try again later */
+  SAMSA_WOULD_BLOCK = -103,
+  /* An argument is invalid */
+  SAMSA_ERR_INVALID_ARGUMENT = -110,
+  /* The handle is NULL or of another type */
+  SAMSA_ERR_INVALID_HANDLE = -111,
+  /* The handle is closed */
+  SAMSA_ERR_CLOSED = -112,
+  /* The call ran out of time */
+  SAMSA_ERR_TIMED_OUT = -113,
+  /* The library met a bug in itself; the handle can no longer be used */
+  SAMSA_ERR_PANIC = -114,
+  /* The handle belongs to the parent process of a fork: open a new one */
+  SAMSA_ERR_FORKED = -115,
+  /* Not allowed inside a callback of this handle */
+  SAMSA_ERR_IN_CALLBACK = -116,
+  /* There is no property of this name */
+  SAMSA_ERR_UNKNOWN_PROPERTY = -117,
+  /* The value of the property is invalid */
+  SAMSA_ERR_INVALID_PROPERTY = -118,
+  /* The broker could not be reached */
+  SAMSA_ERR_CONNECTION_FAILED = -119,
+  /* The broker closed the connection */
+  SAMSA_ERR_DISCONNECTED = -120,
+  /* The name of the broker could not be resolved */
+  SAMSA_ERR_RESOLVE_FAILED = -121,
+  /* The peer sent bytes that are not Kafka's protocol */
+  SAMSA_ERR_PROTOCOL = -122,
+  /* The peer announced a frame above the limit */
+  SAMSA_ERR_FRAME_TOO_LARGE = -123,
+  /* The broker's version does not support this */
+  SAMSA_ERR_UNSUPPORTED_FEATURE = -124,
+  /* Unread deliveries fill the buffer: poll the producer */
+  SAMSA_ERR_UNREAD_DELIVERIES = -125,
+  /* buffer.memory is used up */
+  SAMSA_ERR_BUFFER_FULL = -126,
+  /* The record is larger than the configured limit */
+  SAMSA_ERR_RECORD_TOO_LARGE = -127,
+  /* The record was purged before its outcome was known */
+  SAMSA_ERR_PURGED = -128,
+  /* There is no position to start from and auto.offset.reset is none */
+  SAMSA_ERR_NO_OFFSET = -129,
+  /* The brokers belong to another cluster than before */
+  SAMSA_ERR_CLUSTER_ID_CHANGED = -130,
+  /* A record batch could not be decoded */
+  SAMSA_ERR_UNDECODABLE = -131,
+  /* The operating system reported an error */
+  SAMSA_ERR_IO = -132,
+  /* The handle is in a state that does not allow this */
+  SAMSA_ERR_INVALID_STATE = -133,
+  /* The partition is not assigned to this consumer */
+  SAMSA_ERR_NOT_ASSIGNED = -134,
+  /* The topic handle belongs to another cluster */
+  SAMSA_ERR_FOREIGN_TOPIC = -135,
+  /* The I/O threads could not be started */
+  SAMSA_ERR_RUNTIME = -136,
+  /* The task that served this call ended */
+  SAMSA_ERR_ABANDONED = -137,
+};
+
+enum {
+  /** `status` of an error or a delivery: the record was never written. */
+  SAMSA_NOT_PERSISTED = 0,
+};
+
+enum {
+  /** `status` of an error or a delivery: the record may have been written; its outcome is unknown. */
+  SAMSA_POSSIBLY_PERSISTED = 1,
+};
+
+enum {
+  /** `status` of an error or a delivery: the record was written; the broker said so. */
+  SAMSA_PERSISTED = 2,
+};
+
+enum {
+  /** `samsa_log_level`: something failed that the application should know. */
+  SAMSA_LOG_ERROR = 1,
+  /** `samsa_log_level`: something is wrong and may mend itself. */
+  SAMSA_LOG_WARN = 2,
+  /** `samsa_log_level`: what happens, seldom: connections, leaders. */
+  SAMSA_LOG_INFO = 3,
+  /** `samsa_log_level`: what helps to find a bug. */
+  SAMSA_LOG_DEBUG = 4,
+};
+
+enum {
+  /** `samsa_broker_view.flags`: this broker is the controller. */
+  SAMSA_BROKER_CONTROLLER = 1,
+};
+
+enum {
+  /** `samsa_topic_view.flags`: the topic is one of Kafka's own. */
+  SAMSA_TOPIC_INTERNAL = 1,
+};
+
+enum {
+  /**
+   * `samsa_partition_view.flags`: the partition does not exist yet; a broker of Kafka 0.7 makes it when
+   * something is sent to it.
+   */
+  SAMSA_PARTITION_VIRTUAL = 1,
+};
+
+enum {
+  /** `samsa_event_kind`: no event (NULL). */
+  SAMSA_EVENT_NONE = 0,
+  /** `samsa_event_kind`: a broker came, went, or changed its address: look at samsa_cluster_brokers. */
+  SAMSA_EVENT_BROKER = 1,
+  /** `samsa_event_kind`: a topic came, went, or its partitions changed: look at samsa_topic_partitions. */
+  SAMSA_EVENT_TOPIC = 2,
+  /** `samsa_event_kind`: a consumer has read a partition up to its end. */
+  SAMSA_EVENT_PARTITION_END = 3,
+};
+
+/**
+ * The brokers of a cluster at one moment; never changes. Any thread may read it.
+ */
+typedef struct samsa_brokers samsa_brokers;
+
+/**
+ * One Kafka cluster: its connections, its metadata, the parent of topics, producers and consumers.
+ *
+ * Any thread may use it. Close it when outcomes matter, then free it; what was made from it keeps
+ * what it needs of it, so that every order of frees is right.
+ */
+typedef struct samsa_cluster samsa_cluster;
+
+/**
+ * A configuration: properties by Java's names, and callbacks. What takes one copies it: it may be
+ * changed, used again and freed at any time.
+ *
+ * A cluster's configuration may hold any property: its producers and consumers inherit it.
+ * The prefix `topic.NAME.` sets a property for one topic. Any thread may use it.
+ */
+typedef struct samsa_config samsa_config;
+
+/**
+ * What went wrong in one call: code, message, context. Owned by whoever got it.
+ *
+ * Every function on it takes NULL and then answers for no error (code 0, the text of success).
+ * It never changes: any number of threads may read it. What it lends is valid until it is freed.
+ */
+typedef struct samsa_error samsa_error;
+
+/**
+ * Something that changed. It says look again; what is true now stands in the snapshots: nothing is
+ * lost, only merged. Any thread may read it.
+ */
+typedef struct samsa_event samsa_event;
+
+/**
+ * One line of the log, lent to a log callback; valid until the callback returns.
+ */
+typedef struct samsa_log samsa_log;
+
+/**
+ * The partitions of a topic at one moment; never changes. Any thread may read it.
+ */
+typedef struct samsa_partitions samsa_partitions;
+
+/**
+ * A topic of one cluster. It keeps its cluster alive; another cluster refuses it with
+ * SAMSA_ERR_FOREIGN_TOPIC.
+ *
+ * Whether the topic exists is not asked when the handle is made. Any thread may use it.
+ */
+typedef struct samsa_topic samsa_topic;
+
+/**
+ * The topics that are known of a cluster at one moment; never changes. Any thread may read it.
+ */
+typedef struct samsa_topics samsa_topics;
+
+/**
+ * The result of a call: 0 ok; from 1 and −1 Kafka's own error numbers; −100 … −109 conditions,
+ * which are no errors; from −110 down the library's errors (SAMSA_ERR_…).
+ */
+typedef int32_t samsa_code;
+
+/**
+ * Takes a line of the log. Runs on a thread of the library that does nothing else; it must return and
+ * may call nothing but samsa_log functions.
+ */
+typedef void (*samsa_log_callback)(const samsa_log *log, void *user);
+
+/**
+ * Tells the application that its `user` pointer is no longer needed: called once, on any thread,
+ * after the last use. May be NULL.
+ */
+typedef void (*samsa_release_callback)(void *user);
+
+/**
+ * One broker. 48 bytes; strings live as long as the samsa_brokers.
+ */
+typedef struct samsa_broker_view {
+  /**
+   * The advertised host name.
+   */
+  const char *host;
+  /**
+   * The rack, or NULL.
+   */
+  const char *rack;
+  /**
+   * A number that changes when the broker was registered anew; -1 where that is not known.
+   */
+  int64_t incarnation;
+  /**
+   * The id of the broker.
+   */
+  int32_t id;
+  /**
+   * The advertised port.
+   */
+  int32_t port;
+  /**
+   * SAMSA_BROKER_CONTROLLER.
+   */
+  uint32_t flags;
+  /**
+   * 0.
+   */
+  uint32_t reserved[3];
+} samsa_broker_view;
+
+/**
+ * One topic. 48 bytes; strings live as long as the samsa_topics.
+ */
+typedef struct samsa_topic_view {
+  /**
+   * The name.
+   */
+  const char *name;
+  /**
+   * How many partitions it has.
+   */
+  int64_t partitions;
+  /**
+   * The id of the topic (Kafka 2.8 and later); all zero where there is none.
+   */
+  uint8_t id[16];
+  /**
+   * 0, or why the topic cannot be used.
+   */
+  samsa_code code;
+  /**
+   * SAMSA_TOPIC_INTERNAL.
+   */
+  uint32_t flags;
+  /**
+   * 0.
+   */
+  uint32_t reserved[2];
+} samsa_topic_view;
+
+/**
+ * One partition. 72 bytes; arrays live as long as the samsa_partitions.
+ */
+typedef struct samsa_partition_view {
+  /**
+   * The partition.
+   */
+  int64_t partition;
+  /**
+   * The ids of all replicas, the preferred leader first.
+   */
+  const int32_t *replicas;
+  /**
+   * The ids of the replicas in sync.
+   */
+  const int32_t *in_sync;
+  /**
+   * The ids of the replicas known to be offline.
+   */
+  const int32_t *offline;
+  /**
+   * How many replicas.
+   */
+  uint32_t replicas_count;
+  /**
+   * How many in sync.
+   */
+  uint32_t in_sync_count;
+  /**
+   * How many offline.
+   */
+  uint32_t offline_count;
+  /**
+   * The id of the leader; -1 while there is none.
+   */
+  int32_t leader;
+  /**
+   * The epoch of the leader; -1 where it is not known.
+   */
+  int32_t leader_epoch;
+  /**
+   * 0, or the error of the last answer about the partition.
+   */
+  samsa_code code;
+  /**
+   * SAMSA_PARTITION_VIRTUAL.
+   */
+  uint32_t flags;
+  /**
+   * 0.
+   */
+  uint32_t reserved[3];
+} samsa_partition_view;
+
+/* ---- Errors -------------------------------------------------------------------------------- */
+
+/**
+ * The code of the error; 0 for NULL.
+ *
+ * Thread: any. On a pointer that is no samsa_error: SAMSA_ERR_INVALID_HANDLE.
+ */
+samsa_code samsa_error_code(const samsa_error *error);
+
+/**
+ * What happened, with the whole chain of causes: one line of UTF-8, never NULL.
+ *
+ * Borrowed: valid until the error is freed. Thread: any. NULL: gives the text of success.
+ */
+const char *samsa_error_message(const samsa_error *error);
+
+/**
+ * Whether the same call may succeed when it is made again; false for NULL.
+ *
+ * Thread: any.
+ */
+bool samsa_error_is_retriable(const samsa_error *error);
+
+/**
+ * Whether the handle can no longer be used but for reading outcomes, close and free; false for NULL.
+ *
+ * Thread: any.
+ */
+bool samsa_error_is_fatal(const samsa_error *error);
+
+/**
+ * Whether the transaction in progress must be aborted before anything else; false for NULL.
+ *
+ * Thread: any.
+ */
+bool samsa_error_requires_abort(const samsa_error *error);
+
+/**
+ * What is known of the records that the error concerns: SAMSA_NOT_PERSISTED, SAMSA_POSSIBLY_PERSISTED
+ * or SAMSA_PERSISTED. SAMSA_NOT_PERSISTED for NULL and where no record is concerned.
+ *
+ * Thread: any.
+ */
+uint32_t samsa_error_status(const samsa_error *error);
+
+/**
+ * The topic concerned, or NULL.
+ *
+ * Borrowed: valid until the error is freed. Thread: any.
+ */
+const char *samsa_error_topic(const samsa_error *error);
+
+/**
+ * The partition concerned, or -1.
+ *
+ * Thread: any.
+ */
+int64_t samsa_error_partition(const samsa_error *error);
+
+/**
+ * The broker concerned as host:port, with its id if that is known; or NULL.
+ *
+ * Borrowed: valid until the error is freed. Thread: any.
+ */
+const char *samsa_error_broker(const samsa_error *error);
+
+/**
+ * The configuration property concerned, or NULL.
+ *
+ * Borrowed: valid until the error is freed. Thread: any.
+ */
+const char *samsa_error_property(const samsa_error *error);
+
+/**
+ * Frees the error. NULL is fine.
+ *
+ * Free an error before the variable is used for another call: calls overwrite it unread.
+ */
+void samsa_error_free(samsa_error *error);
+
+/* ---- Codes --------------------------------------------------------------------------------- */
+
+/**
+ * The name of a code as C spells it, such as SAMSA_ERR_TIMED_OUT; SAMSA_ERR_UNKNOWN for a number that
+ * this version does not know. Never NULL.
+ *
+ * Borrowed: static, never freed. Thread: any.
+ */
+const char *samsa_code_name(samsa_code code);
+
+/**
+ * One sentence on a code, in English. Never NULL.
+ *
+ * Borrowed: static, never freed. Thread: any.
+ */
+const char *samsa_code_text(samsa_code code);
+
+/**
+ * Whether a code is an error: neither 0 nor a condition (-100 to -109). True for unknown numbers.
+ *
+ * Thread: any.
+ */
+bool samsa_code_is_error(samsa_code code);
+
+/**
+ * The version of the library, such as 1.2.3. Never NULL.
+ *
+ * Borrowed: static, never freed. Thread: any.
+ */
+const char *samsa_version(void);
+
+/**
+ * The version of the library as a number that grows: major * 1000000 + minor * 1000 + patch.
+ *
+ * Thread: any.
+ */
+uint32_t samsa_version_number(void);
+
+/**
+ * Frees a string that the library gave to the caller. NULL is fine; borrowed strings are not passed
+ * here.
+ */
+void samsa_string_free(char *string);
+
+/**
+ * The number by which a partition of Kafka 0.7, which is a broker and a number there, stands in this
+ * API: `broker << 32 | number`. This gives the broker; 0 for partitions of later versions, -1 for -1.
+ *
+ * Thread: any.
+ */
+int32_t samsa_partition_broker(int64_t partition);
+
+/**
+ * The number of a partition within its broker on Kafka 0.7; the partition itself on later versions;
+ * -1 for -1.
+ *
+ * Thread: any.
+ */
+int32_t samsa_partition_number(int64_t partition);
+
+/* ---- Configuration ------------------------------------------------------------------------- */
+
+/**
+ * Makes an empty configuration: every property has its default.
+ *
+ * Who frees: the caller, by samsa_config_free. Thread: any. NULL only if there is no memory.
+ */
+samsa_config *samsa_config_new(void);
+
+/**
+ * Sets a property; the value is checked at once. docs/configuration.md lists the properties.
+ *
+ * NULL: nothing may be NULL but err. Thread: any. Borrowed: name and value are copied. On error:
+ * nothing is changed; SAMSA_ERR_UNKNOWN_PROPERTY names the nearest known one,
+ * SAMSA_ERR_INVALID_PROPERTY says what is allowed.
+ */
+samsa_code samsa_config_set(samsa_config *config,
+                            const char *name,
+                            const char *value,
+                            samsa_error **err);
+
+/**
+ * Gives the value of a property: what was set, else its default.
+ *
+ * Who frees: the caller, `*value` by samsa_string_free. NULL: nothing may be NULL but err.
+ * Thread: any. On error: `*value` is NULL; SAMSA_ERR_UNKNOWN_PROPERTY.
+ */
+samsa_code samsa_config_get(const samsa_config *config,
+                            const char *name,
+                            char **value,
+                            samsa_error **err);
+
+/**
+ * Reads a .properties file (the format of Java, UTF-8) on top of what is set.
+ *
+ * NULL: nothing may be NULL but err. Thread: any. On error: nothing is changed; the message names
+ * file and line.
+ */
+samsa_code samsa_config_load(samsa_config *config,
+                             const char *path,
+                             samsa_error **err);
+
+/**
+ * Frees the configuration. NULL is fine; handles that were made from it keep their copy.
+ */
+void samsa_config_free(samsa_config *config);
+
+/* ---- Log lines ----------------------------------------------------------------------------- */
+
+/**
+ * Sends log lines to a callback, whatever the property samsa.log says; the property samsa.log.level
+ * says which. A full queue drops lines and counts them. call NULL takes the callback back.
+ *
+ * Who frees: release(user), if not NULL, is called once after the last use; when this call fails, it
+ * is not. Thread: any. On error: nothing is changed.
+ */
+samsa_code samsa_config_set_log_callback(samsa_config *config,
+                                         samsa_log_callback call,
+                                         void *user,
+                                         samsa_release_callback release,
+                                         samsa_error **err);
+
+/**
+ * How severe a line is: SAMSA_LOG_ERROR to SAMSA_LOG_DEBUG; 0 for NULL.
+ */
+int32_t samsa_log_level(const samsa_log *log);
+
+/**
+ * Which part of the library speaks, such as net or producer; NULL for NULL.
+ *
+ * Borrowed: valid until the callback returns.
+ */
+const char *samsa_log_facility(const samsa_log *log);
+
+/**
+ * The text, UTF-8 without a line end; NULL for NULL.
+ *
+ * Borrowed: valid until the callback returns.
+ */
+const char *samsa_log_message(const samsa_log *log);
+
+/**
+ * When the line was logged, in milliseconds since 1970; -1 for NULL.
+ */
+int64_t samsa_log_time(const samsa_log *log);
+
+/* ---- Cluster ------------------------------------------------------------------------------- */
+
+/**
+ * Gives a handle for the topic of this name and notes that its metadata is to be kept. Does not wait
+ * and does not ask whether the topic exists.
+ *
+ * Who frees: the caller, by samsa_topic_free. NULL: cluster, name and topic are required.
+ * Thread: any. Borrowed: the name is copied. On error: `*topic` is NULL; SAMSA_ERR_INVALID_ARGUMENT
+ * for a name that Kafka does not allow.
+ */
+samsa_code samsa_cluster_topic(samsa_cluster *cluster,
+                               const char *name,
+                               samsa_topic **topic,
+                               samsa_error **err);
+
+/**
+ * Frees the cluster handle. NULL is fine. Never waits: without a close before it, what is queued is
+ * abandoned, and the log says how much.
+ */
+void samsa_cluster_free(samsa_cluster *cluster);
+
+/* ---- What the cluster looks like ----------------------------------------------------------- */
+
+/**
+ * Gives the array of brokers and returns how many there are; 0 and NULL for NULL.
+ *
+ * Borrowed: the array is valid until the samsa_brokers is freed. Thread: any.
+ */
+size_t samsa_brokers_list(const samsa_brokers *brokers,
+                          const samsa_broker_view **views);
+
+/**
+ * Frees the snapshot. NULL is fine.
+ */
+void samsa_brokers_free(samsa_brokers *brokers);
+
+/**
+ * Gives the array of topics, in order of their names, and returns how many there are; 0 and NULL for
+ * NULL.
+ *
+ * Borrowed: the array is valid until the samsa_topics is freed. Thread: any.
+ */
+size_t samsa_topics_list(const samsa_topics *topics,
+                         const samsa_topic_view **views);
+
+/**
+ * Frees the snapshot. NULL is fine.
+ */
+void samsa_topics_free(samsa_topics *topics);
+
+/**
+ * Gives the array of partitions, in their order, and returns how many there are; 0 and NULL for NULL.
+ *
+ * Borrowed: the array is valid until the samsa_partitions is freed. Thread: any.
+ */
+size_t samsa_partitions_list(const samsa_partitions *partitions,
+                             const samsa_partition_view **views);
+
+/**
+ * Frees the snapshot. NULL is fine.
+ */
+void samsa_partitions_free(samsa_partitions *partitions);
+
+/* ---- Events -------------------------------------------------------------------------------- */
+
+/**
+ * What happened: SAMSA_EVENT_BROKER, …; SAMSA_EVENT_NONE for NULL.
+ */
+int32_t samsa_event_kind(const samsa_event *event);
+
+/**
+ * The name of the topic concerned, or NULL.
+ *
+ * Borrowed: valid until the event is freed. Thread: any.
+ */
+const char *samsa_event_topic(const samsa_event *event);
+
+/**
+ * The partition concerned, or -1.
+ */
+int64_t samsa_event_partition(const samsa_event *event);
+
+/**
+ * The offset concerned (of SAMSA_EVENT_PARTITION_END: where the partition ended), or -1.
+ */
+int64_t samsa_event_offset(const samsa_event *event);
+
+/**
+ * The id of the broker concerned, or -1.
+ */
+int32_t samsa_event_broker(const samsa_event *event);
+
+/**
+ * Frees the event. NULL is fine.
+ */
+void samsa_event_free(samsa_event *event);
+
+/* ---- Topic --------------------------------------------------------------------------------- */
+
+/**
+ * The topic's name; NULL on a pointer that is no live samsa_topic.
+ *
+ * Borrowed: valid until the topic is freed. Thread: any.
+ */
+const char *samsa_topic_name(const samsa_topic *topic);
+
+/**
+ * Frees a topic handle. NULL is fine; consumers, messages and records that were made with the handle
+ * stay valid. A handle that the library lent (in a position or a run) is left alone.
+ */
+void samsa_topic_free(samsa_topic *topic);
+
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

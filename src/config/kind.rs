@@ -1,0 +1,156 @@
+//! The types of values: what is allowed, and its canonical form.
+
+use std::fmt;
+
+use super::address::Address;
+
+/// The type of a property's value, with its range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// `true` or `false`.
+    Boolean,
+    /// A whole number.
+    Number {
+        /// The smallest one allowed.
+        min: i64,
+        /// The largest one allowed.
+        max: i64,
+    },
+    /// A number of bytes.
+    Bytes {
+        /// The smallest one allowed.
+        min: i64,
+        /// The largest one allowed.
+        max: i64,
+    },
+    /// A time in milliseconds.
+    Millis {
+        /// The smallest one allowed.
+        min: i64,
+        /// The largest one allowed.
+        max: i64,
+    },
+    /// One of these names; each row is the canonical name, then what is read as it.
+    Choice(&'static [&'static [&'static str]]),
+    /// Any of these names, separated by commas.
+    List(&'static [&'static str]),
+    /// Any text.
+    Text,
+    /// Addresses, separated by commas.
+    Addresses,
+    /// Known and not there: only these values are taken (they ask for what is done anyway), others are
+    /// refused with the reason.
+    Refused {
+        /// What may be given all the same.
+        accepts: &'static [&'static str],
+        /// Why nothing else may.
+        why: &'static str,
+    },
+}
+
+impl Kind {
+    /// The canonical form of `value`, or nothing if it is not allowed.
+    pub(super) fn canonical(&self, value: &str) -> Option<String> {
+        let value = value.trim();
+        match *self {
+            Self::Boolean => ["true", "false"]
+                .into_iter()
+                .find(|name| value.eq_ignore_ascii_case(name))
+                .map(str::to_owned),
+            Self::Number { min, max } | Self::Bytes { min, max } | Self::Millis { min, max } => {
+                let number: i64 = value.parse().ok()?;
+                (min..=max).contains(&number).then(|| number.to_string())
+            }
+            Self::Choice(rows) => rows
+                .iter()
+                .find(|row| row.iter().any(|name| value.eq_ignore_ascii_case(name)))
+                .and_then(|row| row.first())
+                .map(|&name| name.to_owned()),
+            Self::List(names) => list(value, names),
+            Self::Text => Some(value.to_owned()),
+            Self::Addresses => Address::parse_list(value).is_ok().then(|| value.to_owned()),
+            Self::Refused { accepts, .. } => accepts
+                .iter()
+                .find(|name| value.eq_ignore_ascii_case(name))
+                .map(|&name| name.to_owned()),
+        }
+    }
+
+    /// The type in a word, as in the documentation.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Boolean => "boolean",
+            Self::Number { .. } => "number",
+            Self::Bytes { .. } => "bytes",
+            Self::Millis { .. } => "milliseconds",
+            Self::Choice(_) => "name",
+            Self::List(_) => "list",
+            Self::Text => "text",
+            Self::Addresses => "list of host:port",
+            Self::Refused { .. } => "refused",
+        }
+    }
+}
+
+/// What is allowed, as it stands in error messages and in the documentation.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Boolean => f.write_str("true or false"),
+            Self::Number { min, max } | Self::Bytes { min, max } | Self::Millis { min, max } => {
+                write!(f, "{min} to {max}")
+            }
+            Self::Choice(rows) => {
+                let names = rows.iter().filter_map(|row| row.first()).copied();
+                f.write_str(&names.collect::<Vec<_>>().join(", "))
+            }
+            Self::List(names) => write!(f, "any of {}", names.join(", ")),
+            Self::Text => f.write_str("any text"),
+            Self::Addresses => f.write_str("host:port or [IPv6]:port, separated by commas"),
+            Self::Refused { accepts, .. } => f.write_str(&accepts.join(", ")),
+        }
+    }
+}
+
+/// In the table's order, each once.
+fn list(value: &str, names: &[&str]) -> Option<String> {
+    let given: Vec<&str> =
+        value.split(',').map(str::trim).filter(|item| !item.is_empty()).collect();
+    let known = |item: &&str| names.iter().any(|name| item.eq_ignore_ascii_case(name));
+    if !given.iter().all(known) {
+        return None;
+    }
+    let chosen =
+        names.iter().filter(|name| given.iter().any(|item| item.eq_ignore_ascii_case(name)));
+    Some(chosen.copied().collect::<Vec<_>>().join(","))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_have_one_canonical_form() {
+        let choice = Kind::Choice(&[&["all", "-1"], &["1"]]);
+        assert_eq!(choice.canonical(" -1 ").as_deref(), Some("all"));
+        assert_eq!(choice.canonical("ALL").as_deref(), Some("all"));
+        assert_eq!(choice.canonical("2"), None);
+        assert_eq!(Kind::Boolean.canonical("TRUE").as_deref(), Some("true"));
+        assert_eq!(Kind::Boolean.canonical("1"), None);
+        let list = Kind::List(&["a", "b"]);
+        assert_eq!(list.canonical("b, a,b").as_deref(), Some("a,b"));
+        assert_eq!(list.canonical("").as_deref(), Some(""));
+        assert_eq!(list.canonical("c"), None);
+    }
+
+    #[test]
+    fn numbers_are_whole_and_in_range() {
+        let kind = Kind::Number { min: -1, max: 10 };
+        assert_eq!(kind.canonical("007").as_deref(), Some("7"));
+        assert_eq!(kind.canonical("-1").as_deref(), Some("-1"));
+        for bad in ["", "11", "-2", "1.5", "0x1", "1k", "99999999999999999999"] {
+            assert_eq!(kind.canonical(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,211 @@
+//! Names that users bring from other clients, and that have no effect here: never silently ignored.
+
+use super::{Alias, Kind, Owner, Property, Unit, librdkafka_as, pykafka};
+
+const GROUPS: &str =
+    "consumer groups are not there yet: assign partitions, or subscribe to a topic without a group";
+const TRANSACTIONS: &str = "transactions are not there yet";
+const SECURITY: &str = "only PLAINTEXT connections are there yet, without TLS and SASL";
+const CLASSES: &str = "Java classes cannot be loaded here";
+
+/// Refused whatever the value is, but for those in `accepts` (the first one is what is done anyway).
+const fn refused(
+    name: &'static str,
+    owner: Owner,
+    accepts: &'static [&'static str],
+    why: &'static str,
+    aliases: &'static [Alias],
+) -> Property {
+    let default = if accepts.is_empty() { "" } else { accepts[0] };
+    let kind = Kind::Refused { accepts, why };
+    Property { name, owner, per_topic: false, kind, default, doc: "", aliases }
+}
+
+pub(super) const ROWS: &[Property] = &[
+    refused(
+        "zookeeper.connect",
+        Owner::Client,
+        &[],
+        "finding brokers through ZooKeeper is not there yet: give bootstrap.servers",
+        &[pykafka("zookeeper_hosts")],
+    ),
+    refused("security.protocol", Owner::Client, &["PLAINTEXT"], SECURITY, &[]),
+    refused("ssl.*", Owner::Client, &[], SECURITY, &[]),
+    refused("sasl.*", Owner::Client, &[], SECURITY, &[]),
+    refused(
+        "client.dns.lookup",
+        Owner::Client,
+        &["use_all_dns_ips"],
+        "all addresses of a name are tried in turn, canonical names are not looked up",
+        &[],
+    ),
+    refused(
+        "metadata.recovery.strategy",
+        Owner::Client,
+        &[],
+        "bootstrapping again is not there yet",
+        &[],
+    ),
+    refused(
+        "metadata.recovery.rebootstrap.trigger.ms",
+        Owner::Client,
+        &[],
+        "bootstrapping again is not there yet",
+        &[],
+    ),
+    refused(
+        "metadata.max.idle.ms",
+        Owner::Client,
+        &[],
+        "topics in use stay known as long as the cluster handle lives",
+        &[],
+    ),
+    refused(
+        "send.buffer.bytes",
+        Owner::Client,
+        &["-1"],
+        "the operating system sizes the socket's buffers",
+        &[librdkafka_as("socket.send.buffer.bytes", Unit::Map(&[("0", "-1")]))],
+    ),
+    refused(
+        "receive.buffer.bytes",
+        Owner::Client,
+        &["-1"],
+        "the operating system sizes the socket's buffers",
+        &[librdkafka_as("socket.receive.buffer.bytes", Unit::Map(&[("0", "-1")]))],
+    ),
+    refused("default.api.timeout.ms", Owner::Client, &[], "each call has its own timeout_ms", &[]),
+    refused(
+        "api.version.request",
+        Owner::Client,
+        &["true"],
+        "versions are always asked for; old brokers are recognised",
+        &[],
+    ),
+    refused(
+        "broker.version.fallback",
+        Owner::Client,
+        &[],
+        "old brokers are recognised without it",
+        &[pykafka("broker_version")],
+    ),
+    refused("statistics.interval.ms", Owner::Client, &["0"], "statistics are not there yet", &[]),
+    refused("debug", Owner::Client, &[], "set samsa.log.level=debug", &[]),
+    refused("interceptor.classes", Owner::Client, &[], CLASSES, &[]),
+    refused("metric.reporters", Owner::Client, &[], CLASSES, &[]),
+    refused(
+        "enable.metrics.push",
+        Owner::Client,
+        &["false"],
+        "client telemetry is not there yet",
+        &[],
+    ),
+    refused(
+        "key.serializer",
+        Owner::Producer,
+        &[],
+        "keys and values are bytes; Java classes cannot be loaded here",
+        &[],
+    ),
+    refused(
+        "value.serializer",
+        Owner::Producer,
+        &[],
+        "keys and values are bytes; Java classes cannot be loaded here",
+        &[],
+    ),
+    refused(
+        "partitioner.class",
+        Owner::Producer,
+        &[],
+        "Java classes cannot be loaded here: set partitioner",
+        &[],
+    ),
+    refused(
+        "partitioner.ignore.keys",
+        Owner::Producer,
+        &["false"],
+        "keys are hashed by the default partitioner; set partitioner=roundrobin or random to ignore them",
+        &[],
+    ),
+    refused(
+        "partitioner.adaptive.partitioning.enable",
+        Owner::Producer,
+        &["false"],
+        "slow brokers are not avoided yet",
+        &[],
+    ),
+    refused(
+        "partitioner.availability.timeout.ms",
+        Owner::Producer,
+        &["0"],
+        "slow brokers are not avoided yet",
+        &[],
+    ),
+    refused("transactional.id", Owner::Producer, &[], TRANSACTIONS, &[]),
+    refused("transaction.timeout.ms", Owner::Producer, &[], TRANSACTIONS, &[]),
+    refused("transaction.two.phase.commit.enable", Owner::Producer, &["false"], TRANSACTIONS, &[]),
+    refused(
+        "queue.buffering.max.messages",
+        Owner::Producer,
+        &["0"],
+        "memory is bounded in bytes: set buffer.memory",
+        &[],
+    ),
+    refused(
+        "batch.num.messages",
+        Owner::Producer,
+        &[],
+        "batches are bounded in bytes: set batch.size",
+        &[],
+    ),
+    refused("group.id", Owner::Consumer, &[], GROUPS, &[pykafka("consumer_group")]),
+    refused("group.*", Owner::Consumer, &[], GROUPS, &[]),
+    refused(
+        "enable.auto.commit",
+        Owner::Consumer,
+        &["false"],
+        GROUPS,
+        &[pykafka("auto_commit_enable")],
+    ),
+    refused(
+        "auto.commit.interval.ms",
+        Owner::Consumer,
+        &[],
+        GROUPS,
+        &[pykafka("auto_commit_interval_ms")],
+    ),
+    refused("enable.auto.offset.store", Owner::Consumer, &["false"], GROUPS, &[]),
+    refused("session.timeout.ms", Owner::Consumer, &[], GROUPS, &[]),
+    refused("heartbeat.interval.ms", Owner::Consumer, &[], GROUPS, &[]),
+    refused("max.poll.interval.ms", Owner::Consumer, &[], GROUPS, &[]),
+    refused("partition.assignment.strategy", Owner::Consumer, &[], GROUPS, &[]),
+    refused(
+        "exclude.internal.topics",
+        Owner::Consumer,
+        &[],
+        "subscribing by pattern is not there yet",
+        &[pykafka("exclude_internal_topics")],
+    ),
+    refused(
+        "key.deserializer",
+        Owner::Consumer,
+        &[],
+        "keys and values are bytes; Java classes cannot be loaded here",
+        &[],
+    ),
+    refused(
+        "value.deserializer",
+        Owner::Consumer,
+        &[],
+        "keys and values are bytes; Java classes cannot be loaded here",
+        &[],
+    ),
+    refused(
+        "queued.min.messages",
+        Owner::Consumer,
+        &[],
+        "what is fetched ahead is bounded in bytes: set samsa.memory.limit",
+        &[],
+    ),
+];

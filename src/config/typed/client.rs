@@ -1,0 +1,114 @@
+//! What the cluster and its connections are made with.
+
+use std::time::Duration;
+
+use super::Values;
+use crate::config::{Address, Config};
+use crate::error::{Code, Error, Result};
+use crate::log::Logger;
+
+/// The properties of a cluster handle and its connections.
+#[derive(Clone, Debug)]
+pub struct ClientConfig {
+    /// `bootstrap.servers`; never empty.
+    pub bootstrap_servers: Vec<Address>,
+    /// `client.id`.
+    pub client_id: String,
+    /// `client.rack`; empty: none.
+    pub client_rack: String,
+    /// `request.timeout.ms`.
+    pub request_timeout: Duration,
+    /// `retry.backoff.ms`.
+    pub retry_backoff: Duration,
+    /// `retry.backoff.max.ms`; never below `retry_backoff`.
+    pub retry_backoff_max: Duration,
+    /// `reconnect.backoff.ms`.
+    pub reconnect_backoff: Duration,
+    /// `reconnect.backoff.max.ms`; never below `reconnect_backoff`.
+    pub reconnect_backoff_max: Duration,
+    /// `socket.connection.setup.timeout.ms`.
+    pub socket_connection_setup_timeout: Duration,
+    /// `socket.connection.setup.timeout.max.ms`; never below `socket_connection_setup_timeout`.
+    pub socket_connection_setup_timeout_max: Duration,
+    /// `connections.max.idle.ms`; `None`: idle connections stay.
+    pub connections_max_idle: Option<Duration>,
+    /// `metadata.max.age.ms`.
+    pub metadata_max_age: Duration,
+    /// `allow.auto.create.topics`.
+    pub allow_auto_create_topics: bool,
+    /// `samsa.receive.message.max.bytes`: the largest response frame, in bytes without its length.
+    pub receive_message_max_bytes: usize,
+    /// `samsa.io.threads`, if it was set; for [`Runtime::get`](crate::runtime::Runtime::get).
+    pub io_threads: Option<usize>,
+    /// `samsa.codec.threads`; for [`codec::submit`](crate::runtime::codec::submit).
+    pub codec_threads: usize,
+    /// `samsa.events`.
+    pub events: Events,
+    /// `samsa.log`, `samsa.log.level`, or the log callback.
+    pub logger: Logger,
+}
+
+/// Which events are kept though nobody asked for them by a handle.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Events {
+    /// `topics`: the cluster tells changes of every topic, not only of those with a handle.
+    pub topics: bool,
+    /// `partition_end`: a consumer tells when it has read a partition to its end.
+    pub partition_end: bool,
+}
+
+impl ClientConfig {
+    /// The typed view. `INVALID_PROPERTY` names the property that is missing or contradicts another.
+    pub fn from(config: &Config) -> Result<Self> {
+        let values = Values::of(config);
+        let bootstrap_servers = Address::parse_list(values.text("bootstrap.servers")?)?;
+        if bootstrap_servers.is_empty() {
+            return Err(missing_bootstrap());
+        }
+        let retry_backoff = values.millis("retry.backoff.ms")?;
+        let reconnect_backoff = values.millis("reconnect.backoff.ms")?;
+        let setup = values.millis("socket.connection.setup.timeout.ms")?;
+        let idle: i64 = values.number("connections.max.idle.ms")?;
+        Ok(Self {
+            bootstrap_servers,
+            client_id: values.text("client.id")?.to_owned(),
+            client_rack: values.text("client.rack")?.to_owned(),
+            request_timeout: values.millis("request.timeout.ms")?,
+            retry_backoff,
+            retry_backoff_max: values.millis("retry.backoff.max.ms")?.max(retry_backoff),
+            reconnect_backoff,
+            reconnect_backoff_max: values
+                .millis("reconnect.backoff.max.ms")?
+                .max(reconnect_backoff),
+            socket_connection_setup_timeout: setup,
+            socket_connection_setup_timeout_max: values
+                .millis("socket.connection.setup.timeout.max.ms")?
+                .max(setup),
+            connections_max_idle: u64::try_from(idle).ok().map(Duration::from_millis),
+            metadata_max_age: values.millis("metadata.max.age.ms")?,
+            allow_auto_create_topics: values.boolean("allow.auto.create.topics")?,
+            receive_message_max_bytes: values.number("samsa.receive.message.max.bytes")?,
+            io_threads: config
+                .explicit("samsa.io.threads")
+                .map(|_| values.number("samsa.io.threads"))
+                .transpose()?,
+            codec_threads: values.number("samsa.codec.threads")?,
+            events: events(values)?,
+            logger: config.logger()?,
+        })
+    }
+}
+
+pub(super) fn events(values: Values<'_>) -> Result<Events> {
+    let list = values.text("samsa.events")?;
+    let has = |name| list.split(',').any(|item| item == name);
+    Ok(Events { topics: has("topics"), partition_end: has("partition_end") })
+}
+
+fn missing_bootstrap() -> Error {
+    Error::new(
+        Code::INVALID_PROPERTY,
+        "bootstrap.servers is not set: give one or more brokers as host:port,host:port",
+    )
+    .with_property("bootstrap.servers")
+}

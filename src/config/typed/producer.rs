@@ -1,0 +1,290 @@
+//! What a producer is made with.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::{Owner, Values, check_overrides};
+use crate::config::Config;
+use crate::error::{Code, Error, Result};
+use crate::protocol::record::Compression;
+
+/// Whose acknowledgement makes a record "persisted".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acks {
+    /// Nobody's: written to the socket is done; offsets are not known.
+    None,
+    /// The leader's.
+    Leader,
+    /// That of all in-sync replicas.
+    All,
+}
+
+impl Acks {
+    /// The number in a Produce request.
+    #[must_use]
+    pub fn wire(self) -> i16 {
+        match self {
+            Self::None => 0,
+            Self::Leader => 1,
+            Self::All => -1,
+        }
+    }
+}
+
+/// How a record without a partition of its own finds one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Partitioner {
+    /// Java's: murmur2 of the key; without key one partition for a batch's worth, then another.
+    #[default]
+    Default,
+    /// Each record to the next partition, whatever its key.
+    RoundRobin,
+    /// Each record to a random partition, whatever its key.
+    Random,
+}
+
+/// Which outcomes are told.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeliveryReport {
+    /// Every record's.
+    #[default]
+    All,
+    /// Only those that were not persisted for sure.
+    Failures,
+    /// None: flush and close count them.
+    None,
+}
+
+/// The properties of a producer, the cluster's and its own overrides together.
+#[derive(Clone, Debug)]
+pub struct ProducerConfig {
+    /// `acks`.
+    pub acks: Acks,
+    /// `linger.ms`.
+    pub linger: Duration,
+    /// `batch.size`, in bytes.
+    pub batch_size: usize,
+    /// `buffer.memory`, in bytes.
+    pub buffer_memory: usize,
+    /// `max.block.ms`.
+    pub max_block: Duration,
+    /// `max.request.size`, in bytes.
+    pub max_request_size: usize,
+    /// `delivery.timeout.ms`; never below `linger` + `request_timeout` (invariant 4.3).
+    pub delivery_timeout: Duration,
+    /// `request.timeout.ms`.
+    pub request_timeout: Duration,
+    /// `retries`.
+    pub retries: u32,
+    /// `retry.backoff.ms`.
+    pub retry_backoff: Duration,
+    /// `retry.backoff.max.ms`; never below `retry_backoff`.
+    pub retry_backoff_max: Duration,
+    /// `max.in.flight.requests.per.connection`.
+    pub max_in_flight: usize,
+    /// `enable.idempotence`.
+    pub enable_idempotence: bool,
+    /// `compression.type`.
+    pub compression: Compression,
+    /// The level for that codec; `None`: the codec's default.
+    pub compression_level: Option<i32>,
+    /// `partitioner`.
+    pub partitioner: Partitioner,
+    /// `samsa.delivery.report`.
+    pub delivery_report: DeliveryReport,
+    /// `samsa.delivery.keep`.
+    pub delivery_keep: bool,
+    /// `samsa.codec.threads`.
+    pub codec_threads: usize,
+    /// What the owner should log once: accepted values that have no effect yet.
+    pub warnings: Vec<String>,
+    topics: HashMap<String, TopicProducerConfig>,
+}
+
+/// What can differ from topic to topic (`topic.NAME.` before the property).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TopicProducerConfig {
+    /// `compression.type`.
+    pub compression: Compression,
+    /// The level for that codec; `None`: the codec's default.
+    pub compression_level: Option<i32>,
+    /// `linger.ms`.
+    pub linger: Duration,
+    /// `batch.size`, in bytes.
+    pub batch_size: usize,
+    /// `partitioner`.
+    pub partitioner: Partitioner,
+}
+
+impl ProducerConfig {
+    /// The typed view. `INVALID_PROPERTY` names the property that contradicts another.
+    pub fn from(config: &Config) -> Result<Self> {
+        let values = Values::of(config);
+        let retry_backoff = values.millis("retry.backoff.ms")?;
+        let every = topic_values(values)?;
+        let mut topics = HashMap::new();
+        for topic in config.topics() {
+            let own = topic_values(Values::for_topic(config, topic))?;
+            topics.insert(topic.to_owned(), own);
+        }
+        let made = Self {
+            acks: values.choice("acks", acks)?,
+            linger: every.linger,
+            batch_size: every.batch_size,
+            buffer_memory: values.number("buffer.memory")?,
+            max_block: values.millis("max.block.ms")?,
+            max_request_size: values.number("max.request.size")?,
+            delivery_timeout: values.millis("delivery.timeout.ms")?,
+            request_timeout: values.millis("request.timeout.ms")?,
+            retries: values.number("retries")?,
+            retry_backoff,
+            retry_backoff_max: values.millis("retry.backoff.max.ms")?.max(retry_backoff),
+            max_in_flight: values.number("max.in.flight.requests.per.connection")?,
+            enable_idempotence: values.boolean("enable.idempotence")?,
+            compression: every.compression,
+            compression_level: every.compression_level,
+            partitioner: every.partitioner,
+            delivery_report: values.choice("samsa.delivery.report", delivery_report)?,
+            delivery_keep: values.boolean("samsa.delivery.keep")?,
+            codec_threads: values.number("samsa.codec.threads")?,
+            warnings: warnings(config),
+            topics,
+        };
+        made.check()?;
+        Ok(made)
+    }
+
+    /// As [`from`](Self::from), with a child's overrides on top. A connection property or one of a
+    /// consumer among them is `INVALID_PROPERTY`.
+    pub fn with_overrides(config: &Config, overrides: Option<&Config>) -> Result<Self> {
+        check_overrides(overrides, Owner::Producer)?;
+        Self::from(&config.overlay(overrides)?)
+    }
+
+    /// What holds for this topic.
+    #[must_use]
+    pub fn for_topic(&self, name: &str) -> TopicProducerConfig {
+        self.topics.get(name).copied().unwrap_or(TopicProducerConfig {
+            compression: self.compression,
+            compression_level: self.compression_level,
+            linger: self.linger,
+            batch_size: self.batch_size,
+            partitioner: self.partitioner,
+        })
+    }
+
+    /// Invariant 4.3: a delivery time that cannot hold one linger and one request is an error, never
+    /// quietly raised.
+    fn check(&self) -> Result<()> {
+        let lingers = self.topics.iter().map(|(name, own)| (Some(name), own.linger));
+        for (topic, linger) in lingers.chain([(None, self.linger)]) {
+            if self.delivery_timeout < linger.saturating_add(self.request_timeout) {
+                let for_topic = topic.map_or(String::new(), |name| format!(" of topic {name}"));
+                return Err(Error::new(
+                    Code::INVALID_PROPERTY,
+                    format!(
+                        "delivery.timeout.ms={} is less than linger.ms={}{for_topic} + \
+                         request.timeout.ms={}: no record could wait and be sent once within it; \
+                         raise it or lower the others",
+                        self.delivery_timeout.as_millis(),
+                        linger.as_millis(),
+                        self.request_timeout.as_millis()
+                    ),
+                )
+                .with_property("delivery.timeout.ms"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn topic_values(values: Values<'_>) -> Result<TopicProducerConfig> {
+    let compression = values.choice("compression.type", compression)?;
+    Ok(TopicProducerConfig {
+        compression,
+        compression_level: level(values, compression)?,
+        linger: values.millis("linger.ms")?,
+        batch_size: values.number("batch.size")?,
+        partitioner: values.choice("partitioner", partitioner)?,
+    })
+}
+
+/// The level in force for `codec`: its own property, else `compression.level`, else the codec's
+/// default.
+fn level(values: Values<'_>, codec: Compression) -> Result<Option<i32>> {
+    let (name, range) = match codec {
+        Compression::Gzip => ("compression.gzip.level", 1..=9),
+        Compression::Zstd => ("compression.zstd.level", -131_072..=22),
+        Compression::None | Compression::Snappy | Compression::Lz4 => return Ok(None),
+    };
+    let any: i32 = values.number("compression.level")?;
+    if values.is_explicit(name) || any == -1 {
+        let level: i32 = values.number(name)?;
+        return Ok((level != -1 || codec == Compression::Zstd).then_some(level));
+    }
+    if range.contains(&any) {
+        return Ok(Some(any));
+    }
+    Err(Error::new(
+        Code::INVALID_PROPERTY,
+        format!(
+            "compression.level={any}: {} takes {} to {}",
+            codec.name(),
+            range.start(),
+            range.end()
+        ),
+    )
+    .with_property("compression.level"))
+}
+
+/// What is accepted and has no effect, so that it is not silent.
+fn warnings(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if config.explicit("enable.idempotence") == Some("true") {
+        warnings.push(
+            "enable.idempotence=true: the idempotent producer is not there yet; order is kept, but a \
+             retry may write a record twice"
+                .to_owned(),
+        );
+    }
+    let lz4_level =
+        |value: &crate::config::Explicit<'_>| value.property.name == "compression.lz4.level";
+    if config.iter().any(|value| lz4_level(&value)) {
+        warnings.push(
+            "compression.lz4.level has no effect: the LZ4 encoder has one level, a fast one"
+                .to_owned(),
+        );
+    }
+    warnings
+}
+
+fn acks(name: &str) -> Option<Acks> {
+    match name {
+        "all" => Some(Acks::All),
+        "1" => Some(Acks::Leader),
+        "0" => Some(Acks::None),
+        _ => None,
+    }
+}
+
+fn compression(name: &str) -> Option<Compression> {
+    Compression::from_name(name)
+}
+
+fn partitioner(name: &str) -> Option<Partitioner> {
+    match name {
+        "default" => Some(Partitioner::Default),
+        "roundrobin" => Some(Partitioner::RoundRobin),
+        "random" => Some(Partitioner::Random),
+        _ => None,
+    }
+}
+
+fn delivery_report(name: &str) -> Option<DeliveryReport> {
+    match name {
+        "all" => Some(DeliveryReport::All),
+        "failures" => Some(DeliveryReport::Failures),
+        "none" => Some(DeliveryReport::None),
+        _ => None,
+    }
+}

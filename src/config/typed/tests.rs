@@ -1,0 +1,158 @@
+use super::*;
+
+fn config(pairs: &[(&str, &str)]) -> Config {
+    let mut config = Config::new();
+    config.set("bootstrap.servers", "a:1").unwrap();
+    for (name, value) in pairs {
+        config.set(name, value).unwrap();
+    }
+    config
+}
+
+#[test]
+fn the_defaults_are_java_s() {
+    let client = ClientConfig::from(&config(&[])).unwrap();
+    let ms = Duration::from_millis;
+    assert_eq!(client.request_timeout, ms(30_000));
+    assert_eq!((client.retry_backoff, client.retry_backoff_max), (ms(100), ms(1_000)));
+    assert_eq!((client.reconnect_backoff, client.reconnect_backoff_max), (ms(50), ms(1_000)));
+    assert_eq!(client.socket_connection_setup_timeout, ms(10_000));
+    assert_eq!(client.socket_connection_setup_timeout_max, ms(30_000));
+    assert_eq!(client.connections_max_idle, Some(ms(540_000)));
+    assert_eq!(client.metadata_max_age, ms(300_000));
+    assert!(client.allow_auto_create_topics);
+    assert_eq!(client.io_threads, None);
+    assert_eq!(client.events, Events::default());
+
+    let producer = ProducerConfig::from(&config(&[])).unwrap();
+    assert_eq!(producer.acks, Acks::All);
+    assert_eq!((producer.linger, producer.batch_size), (ms(5), 16_384));
+    assert_eq!((producer.buffer_memory, producer.max_request_size), (33_554_432, 1_048_576));
+    assert_eq!((producer.max_block, producer.delivery_timeout), (ms(60_000), ms(120_000)));
+    assert_eq!((producer.retries, producer.max_in_flight), (2_147_483_647, 5));
+    assert_eq!((producer.compression, producer.compression_level), (Compression::None, None));
+    assert_eq!(producer.partitioner, Partitioner::Default);
+    assert_eq!(producer.warnings, Vec::<String>::new());
+
+    let consumer = ConsumerConfig::from(&config(&[])).unwrap();
+    assert_eq!((consumer.fetch_min_bytes, consumer.fetch_max_bytes), (1, 52_428_800));
+    assert_eq!(consumer.max_partition_fetch_bytes, 1_048_576);
+    assert_eq!((consumer.fetch_max_wait, consumer.max_poll_records), (ms(500), 500));
+    assert_eq!(consumer.auto_offset_reset, Reset::Latest);
+    assert!(consumer.check_crcs);
+    assert_eq!(consumer.isolation_level, IsolationLevel::ReadUncommitted);
+}
+
+#[test]
+fn a_cluster_without_brokers_says_which_property_to_set() {
+    for unset in [Config::new(), config(&[("bootstrap.servers", " , ")])] {
+        let error = ClientConfig::from(&unset).unwrap_err();
+        assert_eq!(error.code(), Code::INVALID_PROPERTY);
+        assert_eq!(error.property(), Some("bootstrap.servers"));
+    }
+}
+
+#[test]
+fn rule_4_3_a_delivery_timeout_below_linger_plus_request_timeout_is_an_error() {
+    let short =
+        [("delivery.timeout.ms", "1009"), ("linger.ms", "10"), ("request.timeout.ms", "1000")];
+    let error = ProducerConfig::from(&config(&short)).unwrap_err();
+    assert_eq!(error.code(), Code::INVALID_PROPERTY);
+    assert_eq!(error.property(), Some("delivery.timeout.ms"));
+    for part in ["1009", "linger.ms=10", "request.timeout.ms=1000"] {
+        assert!(error.message().contains(part), "{part}: {error}");
+    }
+    let mut enough = config(&short);
+    enough.set("delivery.timeout.ms", "1010").unwrap();
+    ProducerConfig::from(&enough).unwrap();
+    enough.set("topic.slow.linger.ms", "11").unwrap();
+    let error = ProducerConfig::from(&enough).unwrap_err();
+    assert!(error.message().contains("linger.ms=11 of topic slow"), "{error}");
+}
+
+#[test]
+fn rule_6_10_a_fetch_may_not_wait_longer_than_its_request() {
+    let error = ConsumerConfig::from(&config(&[("request.timeout.ms", "500")])).unwrap_err();
+    assert_eq!(error.property(), Some("fetch.max.wait.ms"));
+}
+
+#[test]
+fn rule_6_9_a_full_answer_must_fit_into_the_largest_frame() {
+    let small = config(&[("receive.message.max.bytes", "1000000")]);
+    let error = ConsumerConfig::from(&small).unwrap_err();
+    assert_eq!(error.property(), Some("samsa.receive.message.max.bytes"));
+    ClientConfig::from(&small).expect("a producer's cluster does not mind");
+}
+
+#[test]
+fn a_topic_has_what_is_set_for_it_and_else_what_is_set_for_all() {
+    let config = config(&[
+        ("linger.ms", "1"),
+        ("topic.t.compression.type", "zstd"),
+        ("topic.t.partitioner", "roundrobin"),
+        ("topic.t.auto.offset.reset", "earliest"),
+    ]);
+    let producer = ProducerConfig::from(&config).unwrap();
+    let (own, other) = (producer.for_topic("t"), producer.for_topic("u"));
+    assert_eq!((own.compression, own.compression_level), (Compression::Zstd, Some(3)));
+    assert_eq!(own.partitioner, Partitioner::RoundRobin);
+    assert_eq!((own.linger, other.linger), (Duration::from_millis(1), Duration::from_millis(1)));
+    assert_eq!((other.compression, other.partitioner), (Compression::None, Partitioner::Default));
+    let consumer = ConsumerConfig::from(&config).unwrap();
+    assert_eq!(consumer.for_topic("t").auto_offset_reset, Reset::Earliest);
+    assert_eq!(consumer.for_topic("u").auto_offset_reset, Reset::Latest);
+}
+
+#[test]
+fn the_level_is_the_codec_s_own_then_the_common_one_then_the_default() {
+    let level = |pairs: &[(&str, &str)]| {
+        ProducerConfig::from(&config(pairs)).map(|producer| producer.compression_level)
+    };
+    assert_eq!(level(&[("compression.type", "gzip")]).unwrap(), None);
+    let gzip = [("compression.type", "gzip"), ("compression.level", "4")];
+    assert_eq!(level(&gzip).unwrap(), Some(4));
+    let both = [gzip[0], gzip[1], ("compression.gzip.level", "9")];
+    assert_eq!(level(&both).unwrap(), Some(9));
+    let zstd = [("compression.type", "zstd"), ("compression.zstd.level", "-1")];
+    assert_eq!(level(&zstd).unwrap(), Some(-1), "a level of its own in zstd");
+    let error = level(&[("compression.type", "gzip"), ("compression.level", "10")]).unwrap_err();
+    assert_eq!(error.property(), Some("compression.level"));
+    assert!(error.message().contains("gzip takes 1 to 9"), "{error}");
+}
+
+#[test]
+fn what_is_accepted_without_effect_is_not_silent() {
+    let loud = config(&[("enable.idempotence", "true"), ("compression.lz4.level", "3")]);
+    let producer = ProducerConfig::from(&loud).unwrap();
+    assert_eq!(producer.warnings.len(), 2, "{:?}", producer.warnings);
+}
+
+#[test]
+fn overrides_of_a_child_hold_only_what_concerns_it() {
+    let cluster = config(&[]);
+    let mut overrides = Config::new();
+    overrides.set("fetch.min.bytes", "2").unwrap();
+    let error = ProducerConfig::with_overrides(&cluster, Some(&overrides)).unwrap_err();
+    assert_eq!(error.property(), Some("fetch.min.bytes"));
+    assert!(error.message().contains("consumer"), "{error}");
+    let consumer = ConsumerConfig::with_overrides(&cluster, Some(&overrides)).unwrap();
+    assert_eq!(consumer.fetch_min_bytes, 2);
+    overrides.set("client.id", "x").unwrap();
+    let error = ConsumerConfig::with_overrides(&cluster, Some(&overrides)).unwrap_err();
+    assert_eq!(error.property(), Some("client.id"));
+}
+
+#[test]
+fn every_value_of_every_choice_has_its_typed_form() {
+    for row in crate::config::properties() {
+        let crate::config::Kind::Choice(choices) = row.kind else { continue };
+        for names in choices {
+            for name in *names {
+                let config = config(&[(row.name, name)]);
+                ClientConfig::from(&config).unwrap();
+                ProducerConfig::from(&config).unwrap();
+                ConsumerConfig::from(&config).unwrap();
+            }
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! One connection of a broker: frames in, answers out, in the order of the requests.
+
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncReadExt, Interest};
+use tokio::net::TcpStream;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::frames::Frames;
+use super::serve::{self, Answer, Caller, Fate, Step};
+use super::state::Shared;
+use crate::os;
+
+/// Slices handed to one system call.
+const SLICES: usize = 64;
+
+/// Serves a connection until either side closes it.
+pub(super) async fn run(shared: Arc<Shared>, broker: i32, number: u64, stream: TcpStream) {
+    // Answers are whole when they are written: waiting for more would only delay them.
+    let _best_effort = stream.set_nodelay(true);
+    let mut connection = Connection {
+        shared,
+        caller: Caller { broker, connection: number },
+        stream,
+        frames: Frames::default(),
+        out: VecDeque::new(),
+        waiter: Arc::new(Notify::new()),
+    };
+    // Whatever ends it (the peer left, it sent no frame), the end of a connection is all there is
+    // to do: the client sees it and says why.
+    let _ended = connection.serve().await;
+}
+
+struct Connection {
+    shared: Arc<Shared>,
+    caller: Caller,
+    stream: TcpStream,
+    frames: Frames,
+    out: VecDeque<Bytes>,
+    waiter: Arc<Notify>,
+}
+
+impl Connection {
+    async fn serve(&mut self) -> io::Result<()> {
+        loop {
+            while let Some(frame) = self.frames.next()? {
+                let step = serve::frame(&self.shared, self.caller, frame);
+                self.take(step).await?;
+            }
+            self.write_out().await?;
+            self.read_more().await?;
+        }
+    }
+
+    async fn read_more(&mut self) -> io::Result<()> {
+        match self.stream.read_buf(self.frames.room()).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Does what the step says; an error ends the connection.
+    async fn take(&mut self, step: Step) -> io::Result<()> {
+        let answer = match step.answer {
+            Answer::None => Vec::new(),
+            Answer::Frame(answer) => answer,
+            Answer::Fetch(fetch) => self.long_poll(*fetch).await?,
+        };
+        match step.fate {
+            Fate::Send => self.out.extend(answer),
+            Fate::Delay(ms) => {
+                self.write_out().await?;
+                tokio::time::sleep(Duration::from_millis(ms.into())).await;
+                self.out.extend(answer);
+            }
+            Fate::Close => return self.close(Vec::new()).await,
+            Fate::Mute => return self.swallow().await,
+            Fate::Garbage => return self.close(vec![serve::garbage()]).await,
+            Fate::Malformed => self.out.push_back(serve::malformed(&answer)),
+            Fate::Half => return self.close(vec![serve::half(&answer)]).await,
+        }
+        Ok(())
+    }
+
+    /// Writes what is due and these last bytes, then ends.
+    async fn close(&mut self, last: Vec<Bytes>) -> io::Result<()> {
+        self.out.extend(last);
+        self.write_out().await?;
+        Err(io::ErrorKind::ConnectionAborted.into())
+    }
+
+    /// Stays open and says nothing more, whatever comes.
+    async fn swallow(&mut self) -> io::Result<()> {
+        self.write_out().await?;
+        loop {
+            self.frames.clear();
+            self.read_more().await?;
+        }
+    }
+
+    /// Waits until the fetch has what it asked for, its time is over, or the peer has left.
+    async fn long_poll(&mut self, fetch: serve::Fetch) -> io::Result<Vec<Bytes>> {
+        let due = Instant::from_std(fetch.deadline);
+        loop {
+            if let Some(answer) = fetch.poll(&self.shared, &self.waiter, false) {
+                return Ok(answer);
+            }
+            self.write_out().await?;
+            tokio::select! {
+                () = self.waiter.notified() => {}
+                () = tokio::time::sleep_until(due) => {
+                    return Ok(fetch.poll(&self.shared, &self.waiter, true).unwrap_or_default());
+                }
+                // What comes meanwhile is only read ahead; it tells that the peer has left.
+                read = self.stream.read_buf(self.frames.room()), if self.frames.may_read_ahead() => {
+                    if read? == 0 {
+                        return Err(io::ErrorKind::UnexpectedEof.into());
+                    }
+                }
+            }
+        }
+    }
+
+    async fn write_out(&mut self) -> io::Result<()> {
+        while !self.out.is_empty() {
+            let (out, stream) = (&self.out, &self.stream);
+            let write = || {
+                let mut slices = [IoSlice::new(&[]); SLICES];
+                let mut used = 0;
+                for (slice, bytes) in slices.iter_mut().zip(out) {
+                    *slice = IoSlice::new(bytes);
+                    used += 1;
+                }
+                os::net::write_vectored(stream, slices.get(..used).unwrap_or_default())
+            };
+            let written = stream.async_io(Interest::WRITABLE, write).await?;
+            self.consume(written);
+        }
+        Ok(())
+    }
+
+    fn consume(&mut self, mut written: usize) {
+        while let Some(front) = self.out.front_mut() {
+            if front.len() > written {
+                front.advance(written);
+                return;
+            }
+            written -= front.len();
+            self.out.pop_front();
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Fetch: slices of what is stored, at once or when enough has come.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::Notify;
+
+use super::{is_topic, resolve, wire};
+use crate::embedded::fault::Verdict;
+use crate::embedded::partition::State;
+use crate::embedded::state::Shared;
+use crate::embedded::topics::Topic;
+use crate::error::Code;
+use crate::protocol::modern::header;
+use crate::protocol::modern::messages::fetch::{
+    EpochEndOffset, FetchPartition, FetchRequest, FetchResponse, FetchTopic,
+    FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
+};
+
+/// The first version that never cuts the first batch (KIP-74).
+const FIRST_WHOLE: i16 = 3;
+/// The first version that takes record batches (magic 2); version 2 takes messages of magic 1.
+const FIRST_V2: i16 = 4;
+const FIRST_V1: i16 = 2;
+const FIRST_SESSION: i16 = 7;
+/// The first version that may be given zstd.
+const FIRST_ZSTD: i16 = 10;
+const FIRST_DIVERGING: i16 = 12;
+const FIRST_TOPIC_ID: i16 = 13;
+/// The first version whose answer says where the leader is that should be asked (KIP-951).
+const FIRST_ENDPOINTS: i16 = 16;
+const ZSTD: u8 = 4;
+/// The most that one answer carries, whatever is asked for (Kafka's `fetch.max.bytes`).
+const RESPONSE_MAX: usize = 55 * 1024 * 1024;
+/// The longest wait that a client may ask for.
+const WAIT_MAX: Duration = Duration::from_secs(300);
+
+/// Whether a fetch names this topic and this partition (None: any).
+pub(super) fn names(
+    request: &FetchRequest,
+    shared: &Shared,
+    topic: Option<&str>,
+    partition: Option<i32>,
+) -> bool {
+    let of = |t: &FetchTopic| {
+        is_topic(shared, topic, &t.topic, t.topic_id)
+            && partition.is_none_or(|p| t.partitions.iter().any(|f| f.partition == p))
+    };
+    request.topics.iter().any(of)
+}
+
+/// A fetch that may have to wait.
+#[derive(Debug)]
+pub(crate) struct Fetch {
+    broker: i32,
+    version: i16,
+    correlation: i32,
+    request: FetchRequest,
+    verdict: Verdict,
+    /// When it is answered with what there is.
+    pub(crate) deadline: Instant,
+}
+
+/// What one look at the partitions gave.
+struct Look {
+    response: FetchResponse,
+    bytes: usize,
+    /// Whether the answer must not wait: a partition has an error, or other news.
+    urgent: bool,
+}
+
+impl Fetch {
+    pub(super) fn new(
+        broker: i32,
+        version: i16,
+        correlation: i32,
+        request: FetchRequest,
+        verdict: Verdict,
+        now: Instant,
+    ) -> Self {
+        let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
+        let deadline = now + wait.min(WAIT_MAX);
+        Self { broker, version, correlation, request, verdict, deadline }
+    }
+
+    /// The answer's frame, if there is enough to answer with or it is due; else the waiter is
+    /// notified when a partition changes. An answer without bytes closes nothing: it is `None`
+    /// only while waiting.
+    pub(crate) fn poll(
+        &self,
+        shared: &Shared,
+        waiter: &Arc<Notify>,
+        due: bool,
+    ) -> Option<Vec<Bytes>> {
+        let look = self.look(shared, (!due).then_some(waiter));
+        let enough = usize::try_from(self.request.min_bytes).unwrap_or(0);
+        let at_once = due || look.urgent || self.request.max_wait_ms <= 0;
+        if !at_once && look.bytes < enough {
+            return None;
+        }
+        let framed =
+            header::encode_response::<FetchRequest>(self.version, self.correlation, &look.response);
+        Some(framed.unwrap_or_else(|error| {
+            debug_assert!(false, "{error}");
+            Vec::new()
+        }))
+    }
+
+    fn look(&self, shared: &Shared, waiter: Option<&Arc<Notify>>) -> Look {
+        let mut look = Look { response: FetchResponse::default(), bytes: 0, urgent: true };
+        if let Some(code) = self.request_error() {
+            look.response.error_code = code;
+            return look;
+        }
+        look.urgent = self.request.topics.is_empty();
+        for topic in &self.request.topics {
+            let by_id = self.version >= FIRST_TOPIC_ID;
+            let found = resolve(shared, by_id, &topic.topic, topic.topic_id);
+            let mut partitions = Vec::with_capacity(topic.partitions.len());
+            for asked in &topic.partitions {
+                let data = match &found {
+                    Ok(topic) => self.partition(topic, asked, look.bytes, waiter),
+                    Err(code) => refused(*code),
+                };
+                look.bytes += data.records.as_ref().map_or(0, Bytes::len);
+                look.urgent |= data.error_code != 0 || data.diverging_epoch.epoch >= 0;
+                partitions.push(PartitionData { partition_index: asked.partition, ..data });
+            }
+            look.response.responses.push(FetchableTopicResponse {
+                topic: topic.topic.clone(),
+                topic_id: topic.topic_id,
+                partitions,
+            });
+        }
+        self.name_leaders(shared, &mut look.response);
+        look
+    }
+
+    /// An error of the request as a whole. There are no sessions: who asks for one is given 0,
+    /// which says so, and who claims to be in one is told that it is unknown.
+    fn request_error(&self) -> Option<i16> {
+        const SESSION_ERRORS: [Code; 3] = [
+            Code::FETCH_SESSION_ID_NOT_FOUND,
+            Code::INVALID_FETCH_SESSION_EPOCH,
+            Code::FETCH_SESSION_TOPIC_ID_ERROR,
+        ];
+        if self.version < FIRST_SESSION {
+            return None;
+        }
+        if let Some((code, _)) = self.verdict.request_code() {
+            if SESSION_ERRORS.iter().any(|c| wire(*c) == code) {
+                return Some(code);
+            }
+        }
+        let in_session = self.request.session_id != 0 || self.request.session_epoch > 0;
+        in_session.then_some(wire(Code::FETCH_SESSION_ID_NOT_FOUND))
+    }
+
+    fn partition(
+        &self,
+        topic: &Topic,
+        asked: &FetchPartition,
+        so_far: usize,
+        waiter: Option<&Arc<Notify>>,
+    ) -> PartitionData {
+        if let Some((code, _)) = self.verdict.code(&topic.name, asked.partition) {
+            return refused(Code(code.into()));
+        }
+        let Some(partition) = topic.partition(asked.partition) else {
+            return refused(Code::UNKNOWN_TOPIC_OR_PARTITION);
+        };
+        let mut state = partition.lock();
+        if let Some(to) = self.verdict.leader_move(&topic.name, asked.partition) {
+            // Asked again after a wait the move is no move: the leader is there already.
+            if state.leader != to {
+                state.move_leader(to);
+            }
+        }
+        if let Some(refusal) = self.refusal(&state, asked) {
+            return refusal;
+        }
+        // Registered before the log is read, under the same lock: nothing can come between.
+        if let Some(waiter) = waiter {
+            state.register(waiter);
+        }
+        self.read(&mut state, asked, so_far)
+    }
+
+    fn refusal(&self, state: &State, asked: &FetchPartition) -> Option<PartitionData> {
+        let claimed = asked.current_leader_epoch;
+        let code = if state.leader != self.broker {
+            Code::NOT_LEADER_OR_FOLLOWER
+        } else if claimed >= 0 && claimed < state.leader_epoch {
+            Code::FENCED_LEADER_EPOCH
+        } else if claimed > state.leader_epoch {
+            Code::UNKNOWN_LEADER_EPOCH
+        } else if asked.fetch_offset < state.log.start_offset()
+            || asked.fetch_offset > state.log.end_offset()
+        {
+            let mut refusal = refused(Code::OFFSET_OUT_OF_RANGE);
+            refusal.log_start_offset = state.log.start_offset();
+            return Some(refusal);
+        } else {
+            return None;
+        };
+        let mut refusal = refused(code);
+        let elsewhere = matches!(code, Code::NOT_LEADER_OR_FOLLOWER | Code::FENCED_LEADER_EPOCH);
+        if elsewhere && self.version >= FIRST_DIVERGING {
+            refusal.current_leader =
+                LeaderIdAndEpoch { leader_id: state.leader, leader_epoch: state.leader_epoch };
+        }
+        Some(refusal)
+    }
+
+    fn read(&self, state: &mut State, asked: &FetchPartition, so_far: usize) -> PartitionData {
+        let end = state.log.end_offset();
+        let mut data = PartitionData {
+            high_watermark: end,
+            last_stable_offset: end,
+            log_start_offset: state.log.start_offset(),
+            aborted_transactions: (self.request.isolation_level == 1).then(Vec::new),
+            records: Some(Bytes::new()),
+            ..PartitionData::default()
+        };
+        if let Some(diverging) = self.diverging(state, asked) {
+            data.diverging_epoch = diverging;
+            return data;
+        }
+        if let Some(first) = state.log.entry_at(asked.fetch_offset) {
+            let magic = match self.version {
+                FIRST_V2.. => 2,
+                FIRST_V1.. => 1,
+                _ => 0,
+            };
+            if first.magic > magic {
+                return refused(Code::UNSUPPORTED_FOR_MESSAGE_FORMAT);
+            }
+            if first.codec == ZSTD && self.version < FIRST_ZSTD {
+                return refused(Code::UNSUPPORTED_COMPRESSION_TYPE);
+            }
+        }
+        let size = |bytes: i32| usize::try_from(bytes).unwrap_or(0);
+        let whole_answer = if self.version >= FIRST_WHOLE {
+            size(self.request.max_bytes).min(RESPONSE_MAX)
+        } else {
+            RESPONSE_MAX
+        };
+        let room = whole_answer.saturating_sub(so_far).min(size(asked.partition_max_bytes));
+        let at_least_one = self.version >= FIRST_WHOLE && so_far == 0;
+        let found = state.log.read(asked.fetch_offset, room, at_least_one);
+        // Since KIP-74 a batch that does not fit is left out; before, its beginning is sent.
+        if found.whole || self.version < FIRST_WHOLE {
+            data.records = Some(found.bytes);
+        }
+        data
+    }
+
+    /// Where the log parted from what the client fetched last (KIP-595 carried KIP-320's answer
+    /// into Fetch).
+    fn diverging(&self, state: &State, asked: &FetchPartition) -> Option<EpochEndOffset> {
+        if self.version < FIRST_DIVERGING || asked.last_fetched_epoch < 0 {
+            return None;
+        }
+        let (epoch, end_offset) = state.log.end_of_epoch(asked.last_fetched_epoch)?;
+        let parted = epoch < asked.last_fetched_epoch || end_offset < asked.fetch_offset;
+        parted.then_some(EpochEndOffset { epoch, end_offset })
+    }
+
+    fn name_leaders(&self, shared: &Shared, response: &mut FetchResponse) {
+        if self.version < FIRST_ENDPOINTS {
+            return;
+        }
+        let partitions = response.responses.iter().flat_map(|t| &t.partitions);
+        let mut leaders: Vec<i32> = partitions.map(|p| p.current_leader.leader_id).collect();
+        leaders.retain(|id| *id >= 0);
+        leaders.sort_unstable();
+        leaders.dedup();
+        for leader in leaders {
+            let Ok(seat) = shared.seat(leader) else { continue };
+            response.node_endpoints.push(NodeEndpoint {
+                node_id: leader,
+                host: seat.address.ip().to_string(),
+                port: i32::from(seat.address.port()),
+                rack: None,
+            });
+        }
+    }
+}
+
+fn refused(code: Code) -> PartitionData {
+    PartitionData {
+        error_code: wire(code),
+        high_watermark: -1,
+        aborted_transactions: None,
+        records: Some(Bytes::new()),
+        ..PartitionData::default()
+    }
+}

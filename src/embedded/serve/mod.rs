@@ -1,0 +1,335 @@
+//! What a broker answers: one file per API, and here the way from a frame to a step.
+
+mod api_versions;
+mod coordinator;
+mod fetch;
+mod list_offsets;
+mod metadata;
+mod produce;
+mod topics;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::{Bytes, BytesMut};
+
+use super::fault::{Facts, FaultKind, Verdict};
+use super::ledger::SeenRequest;
+use super::release::{Range, Unknown};
+use super::state::Shared;
+use super::topics::Topic;
+use crate::error::Code;
+use crate::protocol::modern::messages::{
+    api_versions::ApiVersionsRequest, create_topics::CreateTopicsRequest,
+    delete_topics::DeleteTopicsRequest, fetch::FetchRequest,
+    find_coordinator::FindCoordinatorRequest, init_producer_id::InitProducerIdRequest,
+    list_offsets::ListOffsetsRequest, metadata::MetadataRequest, produce::ProduceRequest,
+};
+use crate::protocol::modern::{ApiKey, Reader, Request, Uuid, header};
+
+pub(super) use fetch::Fetch;
+
+/// The most bytes of a client id that are kept.
+const CLIENT_ID_KEPT: usize = 255;
+
+/// Who asks: which broker was reached, over which connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Caller {
+    pub(super) broker: i32,
+    pub(super) connection: u64,
+}
+
+/// What a connection does next.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) answer: Answer,
+    pub(super) fate: Fate,
+}
+
+/// The answer to a request.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// There is none.
+    None,
+    /// A frame, its length in front.
+    Frame(Vec<Bytes>),
+    /// A fetch, which may have to wait.
+    Fetch(Box<Fetch>),
+}
+
+/// What becomes of the answer and of the connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// The answer is sent.
+    Send,
+    /// So many milliseconds later.
+    Delay(u32),
+    /// The connection is closed instead.
+    Close,
+    /// The connection says nothing more.
+    Mute,
+    /// Something else is sent, and the connection closed.
+    Garbage,
+    /// A frame without sense is sent under the answer's correlation id.
+    Malformed,
+    /// Half of it is sent, and the connection closed.
+    Half,
+}
+
+impl Step {
+    fn close() -> Self {
+        Self { answer: Answer::None, fate: Fate::Close }
+    }
+
+    fn nothing() -> Self {
+        Self { answer: Answer::None, fate: Fate::Send }
+    }
+}
+
+/// What an API needs besides its request.
+pub(super) struct Call<'a> {
+    pub(super) shared: &'a Arc<Shared>,
+    pub(super) broker: i32,
+    pub(super) version: i16,
+    pub(super) verdict: &'a Verdict,
+}
+
+/// What a handler gives.
+pub(super) enum Served<R> {
+    Answer(R),
+    /// The request asked for no answer.
+    Silent,
+    /// The connection is closed: the only way to tell an error to who wants no answer.
+    Close,
+}
+
+/// An API that is answered at once.
+trait Serve: Request {
+    /// Whether the request names this topic and this partition (None: any).
+    fn names(&self, shared: &Shared, topic: Option<&str>, partition: Option<i32>) -> bool;
+
+    fn serve(self, call: &Call<'_>) -> Served<Self::Response>;
+}
+
+/// The head of a request, as every version has it.
+struct Head {
+    api: i16,
+    version: i16,
+    correlation: i32,
+}
+
+/// Turns a frame into what the connection does next. Nothing here waits.
+pub(super) fn frame(shared: &Arc<Shared>, caller: Caller, frame: Bytes) -> Step {
+    let Some(head) = peek(&frame) else { return Step::close() };
+    shared.note(SeenRequest {
+        broker: caller.broker,
+        connection: caller.connection,
+        api: head.api,
+        version: head.version,
+        client_id: client_id(&frame),
+        size: frame.len(),
+    });
+    let Ok(seat) = shared.seat(caller.broker) else { return Step::close() };
+    let (release, limits) = {
+        let conduct = seat.conduct();
+        (conduct.release, conduct.limits.get(&head.api).copied())
+    };
+    let served = defined(head.api)
+        .and_then(|range| release.advertised(head.api, range))
+        .and_then(|range| narrowed(range, limits));
+    let Some((min, max)) = served else {
+        return match release.on_unknown_api() {
+            Unknown::Close => Step::close(),
+            Unknown::Forget => Step::nothing(),
+        };
+    };
+    let fits = (min..=max).contains(&head.version) && release.answers(head.api, head.version);
+    match ApiKey::try_from(head.api) {
+        Ok(ApiKey::ApiVersions) if !fits => {
+            api_versions::unsupported(&head, release.names_api_versions_on_error(), (min, max))
+        }
+        Ok(ApiKey::Metadata) if !fits && release.metadata_is_always_v0() => {
+            dispatch(shared, caller, &Head { version: 0, ..head }, frame)
+        }
+        _ if !fits => Step::close(),
+        _ => dispatch(shared, caller, &head, frame),
+    }
+}
+
+fn dispatch(shared: &Arc<Shared>, caller: Caller, head: &Head, frame: Bytes) -> Step {
+    match ApiKey::try_from(head.api) {
+        Ok(ApiKey::Produce) => at_once::<ProduceRequest>(shared, caller, head, frame),
+        Ok(ApiKey::Fetch) => fetch(shared, caller, head, frame),
+        Ok(ApiKey::ListOffsets) => at_once::<ListOffsetsRequest>(shared, caller, head, frame),
+        Ok(ApiKey::Metadata) => at_once::<MetadataRequest>(shared, caller, head, frame),
+        Ok(ApiKey::FindCoordinator) => {
+            at_once::<FindCoordinatorRequest>(shared, caller, head, frame)
+        }
+        Ok(ApiKey::ApiVersions) => at_once::<ApiVersionsRequest>(shared, caller, head, frame),
+        Ok(ApiKey::CreateTopics) => at_once::<CreateTopicsRequest>(shared, caller, head, frame),
+        Ok(ApiKey::DeleteTopics) => at_once::<DeleteTopicsRequest>(shared, caller, head, frame),
+        Ok(ApiKey::InitProducerId) => at_once::<InitProducerIdRequest>(shared, caller, head, frame),
+        _ => Step::close(),
+    }
+}
+
+/// The APIs that [`dispatch`] serves, with the versions that are defined.
+fn served_apis() -> [(i16, Range); 9] {
+    fn of<R: Request>() -> (i16, Range) {
+        (R::KEY as i16, (*R::VERSIONS.start(), *R::VERSIONS.end()))
+    }
+    [
+        of::<ProduceRequest>(),
+        of::<FetchRequest>(),
+        of::<ListOffsetsRequest>(),
+        of::<MetadataRequest>(),
+        of::<FindCoordinatorRequest>(),
+        of::<ApiVersionsRequest>(),
+        of::<CreateTopicsRequest>(),
+        of::<DeleteTopicsRequest>(),
+        of::<InitProducerIdRequest>(),
+    ]
+}
+
+fn defined(api: i16) -> Option<Range> {
+    served_apis().into_iter().find(|(key, _)| *key == api).map(|(_, range)| range)
+}
+
+fn narrowed(range: Range, limits: Option<Range>) -> Option<Range> {
+    let Some((min, max)) = limits else { return Some(range) };
+    let range = (range.0.max(min), range.1.min(max));
+    (range.0 <= range.1).then_some(range)
+}
+
+fn at_once<R: Serve>(shared: &Arc<Shared>, caller: Caller, head: &Head, frame: Bytes) -> Step {
+    let Some(request) = decode::<R>(head, frame) else { return Step::close() };
+    let names = |topic: Option<&str>, partition| request.names(shared, topic, partition);
+    let verdict = shared.meet(&Facts { broker: caller.broker, api: head.api, names: &names });
+    let fate = match before(&verdict) {
+        Ok(fate) => fate,
+        Err(step) => return step,
+    };
+    let call = Call { shared, broker: caller.broker, version: head.version, verdict: &verdict };
+    match request.serve(&call) {
+        Served::Answer(response) => Step { answer: encode::<R>(head, &response), fate },
+        Served::Silent => Step { answer: Answer::None, fate },
+        Served::Close => Step::close(),
+    }
+}
+
+fn fetch(shared: &Arc<Shared>, caller: Caller, head: &Head, frame: Bytes) -> Step {
+    let Some(request) = decode::<FetchRequest>(head, frame) else { return Step::close() };
+    let names = |topic: Option<&str>, partition| fetch::names(&request, shared, topic, partition);
+    let verdict = shared.meet(&Facts { broker: caller.broker, api: head.api, names: &names });
+    let fate = match before(&verdict) {
+        Ok(fate) => fate,
+        Err(step) => return step,
+    };
+    let (version, correlation) = (head.version, head.correlation);
+    let now = Instant::now();
+    let fetch = Fetch::new(caller.broker, version, correlation, request, verdict, now);
+    Step { answer: Answer::Fetch(Box::new(fetch)), fate }
+}
+
+/// What a fault does before the request is looked at, or else to its answer.
+fn before(verdict: &Verdict) -> Result<Fate, Step> {
+    let mute = Step { answer: Answer::None, fate: Fate::Mute };
+    match verdict.action {
+        Some(FaultKind::DisconnectBefore) => Err(Step::close()),
+        Some(FaultKind::Silence) if !verdict.applied => Err(mute),
+        Some(FaultKind::Silence) => Ok(Fate::Mute),
+        Some(FaultKind::DisconnectAfter) => Ok(Fate::Close),
+        Some(FaultKind::Delay(ms)) => Ok(Fate::Delay(ms)),
+        Some(FaultKind::Garbage) => Ok(Fate::Garbage),
+        Some(FaultKind::Malformed) => Ok(Fate::Malformed),
+        Some(FaultKind::CloseMidFrame) => Ok(Fate::Half),
+        Some(FaultKind::ErrorCode(_) | FaultKind::LeaderMove(_)) | None => Ok(Fate::Send),
+    }
+}
+
+fn peek(frame: &[u8]) -> Option<Head> {
+    let [a, b, c, d, e, f, g, h] = *frame.first_chunk::<8>()?;
+    Some(Head {
+        api: i16::from_be_bytes([a, b]),
+        version: i16::from_be_bytes([c, d]),
+        correlation: i32::from_be_bytes([e, f, g, h]),
+    })
+}
+
+fn client_id(frame: &[u8]) -> String {
+    let Some((length, rest)) = frame.get(8..).and_then(|f| f.split_first_chunk::<2>()) else {
+        return String::new();
+    };
+    let length = usize::try_from(i16::from_be_bytes(*length)).unwrap_or(0);
+    let id = rest.get(..length).unwrap_or_default();
+    String::from_utf8_lossy(id.get(..CLIENT_ID_KEPT).unwrap_or(id)).into_owned()
+}
+
+/// The request's body, if it is one.
+fn decode<R: Request>(head: &Head, frame: Bytes) -> Option<R> {
+    let mut reader = Reader::new(frame);
+    // Key, version and correlation id are known already.
+    reader.bytes(8).ok()?;
+    if let Some(client_id) = reader.short_length().ok()? {
+        reader.bytes(client_id).ok()?;
+    }
+    if head.version >= R::FLEXIBLE {
+        reader.skip_tagged_fields().ok()?;
+    }
+    R::decode(head.version, &mut reader).ok()
+}
+
+/// The frame of an answer. An answer that its version cannot express is a bug of this room; the
+/// connection closes as a broker's does on its own bugs.
+fn encode<R: Request>(head: &Head, response: &R::Response) -> Answer {
+    match header::encode_response::<R>(head.version, head.correlation, response) {
+        Ok(frame) => Answer::Frame(frame),
+        Err(error) => {
+            debug_assert!(false, "{error}");
+            Answer::None
+        }
+    }
+}
+
+/// What a web server says to a Kafka client; read as a length it is 1.2 GB.
+pub(super) fn garbage() -> Bytes {
+    Bytes::from_static(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+}
+
+/// A frame with the correlation id of `answer` and a body that no decoder takes: every length in
+/// it is negative or larger than what is left.
+pub(super) fn malformed(answer: &[Bytes]) -> Bytes {
+    let whole = answer.concat();
+    let correlation = whole.get(4..8).unwrap_or(&[0; 4]);
+    let mut frame = BytesMut::with_capacity(64);
+    frame.extend_from_slice(&(4_i32 + 40).to_be_bytes());
+    frame.extend_from_slice(correlation);
+    frame.extend_from_slice(&[0x7f; 40]);
+    frame.freeze()
+}
+
+/// The first half of an answer.
+pub(super) fn half(answer: &[Bytes]) -> Bytes {
+    let whole = answer.concat();
+    Bytes::copy_from_slice(whole.get(..whole.len().div_ceil(2)).unwrap_or_default())
+}
+
+/// The topic that a request means, by id from the version on that has ids.
+fn resolve(shared: &Shared, by_id: bool, name: &str, id: Uuid) -> Result<Arc<Topic>, Code> {
+    let topics = shared.topics();
+    if by_id {
+        return topics.identified(id).cloned().ok_or(Code::UNKNOWN_TOPIC_ID);
+    }
+    topics.named(name).cloned().ok_or(Code::UNKNOWN_TOPIC_OR_PARTITION)
+}
+
+/// Whether a topic of a request, by name or by id, is the one that a fault names.
+fn is_topic(shared: &Shared, wanted: Option<&str>, name: &str, id: Uuid) -> bool {
+    let Some(wanted) = wanted else { return true };
+    name == wanted || (name.is_empty() && shared.topic(wanted).is_ok_and(|t| t.id == id))
+}
+
+/// Kafka's number of a code.
+fn wire(code: Code) -> i16 {
+    i16::try_from(code.0).unwrap_or(-1)
+}

@@ -1,0 +1,200 @@
+//! Listeners and connections: which tasks run, and how they are ended.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::net::{TcpListener, TcpStream};
+
+use super::connection;
+use super::state::Shared;
+use crate::error::{Code, Error, Result};
+use crate::os::wait::WaitWord;
+use crate::runtime::{Runtime, Task};
+
+/// How long ended tasks are waited for. They end as soon as an I/O thread is free.
+const END: Duration = Duration::from_secs(5);
+/// How long accepting pauses when the process has no descriptor left.
+const PAUSE: Duration = Duration::from_millis(20);
+
+#[derive(Debug, Default)]
+struct Running {
+    last: u64,
+    listeners: HashMap<u64, (i32, Task)>,
+    connections: HashMap<u64, (i32, Task)>,
+}
+
+/// The tasks of a cluster.
+#[derive(Debug, Default)]
+pub(super) struct Server {
+    running: Mutex<Running>,
+    ended: WaitWord,
+}
+
+/// Which tasks are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    All,
+    Broker(i32),
+    Connections(Option<i32>),
+}
+
+impl Which {
+    fn listener(self, broker: i32) -> bool {
+        matches!(self, Self::All) || self == Self::Broker(broker)
+    }
+
+    fn connection(self, broker: i32) -> bool {
+        self.listener(broker)
+            || self == Self::Connections(Some(broker))
+            || self == Self::Connections(None)
+    }
+}
+
+/// A listening socket on loopback; port 0 takes a free one.
+pub(super) fn bind(port: u16) -> Result<(std::net::TcpListener, SocketAddr)> {
+    let bound = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, port)).and_then(|listener| {
+        listener.set_nonblocking(true)?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    });
+    bound.map_err(|cause| {
+        let why = format!("the embedded broker cannot listen on 127.0.0.1:{port}");
+        Error::new(Code::IO, why).caused_by(cause)
+    })
+}
+
+impl Server {
+    fn lock(&self) -> MutexGuard<'_, Running> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Accepts connections for a broker until it is ended.
+    pub(super) fn listen(
+        self: &Arc<Self>,
+        shared: &Arc<Shared>,
+        broker: i32,
+        listener: std::net::TcpListener,
+    ) -> Result<()> {
+        let runtime = Runtime::get(None)?;
+        let listener = {
+            let _inside = runtime.handle().enter();
+            TcpListener::from_std(listener)?
+        };
+        let mut running = self.lock();
+        let place = self.place(&mut running);
+        let (server, shared) = (Arc::clone(self), Arc::clone(shared));
+        let number = place.number;
+        let task = runtime.spawn("embedded listener", |_| (), async move {
+            let _place = place;
+            server.accept(runtime, shared, broker, listener).await;
+        });
+        running.listeners.insert(number, (broker, task));
+        Ok(())
+    }
+
+    async fn accept(
+        self: Arc<Self>,
+        runtime: Runtime,
+        shared: Arc<Shared>,
+        broker: i32,
+        listener: TcpListener,
+    ) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => self.connect(runtime, &shared, broker, stream),
+                // Out of descriptors, most likely: the next accept would fail the same way at once.
+                Err(_) => tokio::time::sleep(PAUSE).await,
+            }
+        }
+    }
+
+    fn connect(
+        self: &Arc<Self>,
+        runtime: Runtime,
+        shared: &Arc<Shared>,
+        broker: i32,
+        stream: TcpStream,
+    ) {
+        let mut running = self.lock();
+        // The listener may have been ended while this connection was accepted.
+        if !shared.is_alive(broker) {
+            return;
+        }
+        let place = self.place(&mut running);
+        let number = place.number;
+        let shared = Arc::clone(shared);
+        // Spawned under the lock: the task cannot leave its place before it is in it.
+        let task = runtime.spawn("embedded connection", |_| (), async move {
+            let _place = place;
+            connection::run(shared, broker, number, stream).await;
+        });
+        running.connections.insert(number, (broker, task));
+    }
+
+    fn place(self: &Arc<Self>, running: &mut Running) -> Place {
+        running.last += 1;
+        Place { server: Arc::clone(self), number: running.last }
+    }
+
+    /// Open connections of a broker (None: of all).
+    pub(super) fn connections(&self, broker: Option<i32>) -> usize {
+        let running = self.lock();
+        running
+            .connections
+            .values()
+            .filter(|(b, _)| broker.is_none_or(|wanted| wanted == *b))
+            .count()
+    }
+
+    /// Ends tasks and waits until they have dropped their sockets. Bounded; `TIMED_OUT` if the I/O
+    /// threads were busy with something else all the time.
+    pub(super) fn end(&self, which: Which) -> Result<()> {
+        let deadline = Instant::now() + END;
+        {
+            let running = self.lock();
+            let listeners = running.listeners.values().filter(|(b, _)| which.listener(*b));
+            let connections = running.connections.values().filter(|(b, _)| which.connection(*b));
+            for (_, task) in listeners.chain(connections) {
+                task.abort();
+            }
+        }
+        let last = self.lock().last;
+        let over = || {
+            let running = self.lock();
+            let old = |number: &u64| *number <= last;
+            let listens = running.listeners.iter().any(|(n, (b, _))| old(n) && which.listener(*b));
+            let talks =
+                running.connections.iter().any(|(n, (b, _))| old(n) && which.connection(*b));
+            !listens && !talks
+        };
+        loop {
+            let ticket = self.ended.prepare();
+            if over() {
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                let why = format!("tasks of the embedded broker did not end within {END:?}");
+                return Err(Error::new(Code::TIMED_OUT, why));
+            }
+            self.ended.wait(ticket, Some(deadline));
+        }
+    }
+}
+
+/// A task's place among those running; it leaves it however it ends.
+struct Place {
+    server: Arc<Server>,
+    number: u64,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut running = self.server.lock();
+        running.listeners.remove(&self.number);
+        running.connections.remove(&self.number);
+        drop(running);
+        self.server.ended.notify_all();
+    }
+}

@@ -1,0 +1,173 @@
+//! `samsa_config`: properties by name, and callbacks.
+
+use std::ffi::{c_char, c_void};
+use std::ptr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::args::{self, Out};
+use super::callback::{Registered, Release};
+use super::error::{c_string, samsa_error};
+use super::guard::{free, guard, plain};
+use super::handle::{self, Opaque, look};
+use super::samsa_code;
+use crate::config::Config;
+use crate::error::Result;
+
+/// A configuration: properties by Java's names, and callbacks. What takes one copies it: it may be
+/// changed, used again and freed at any time.
+///
+/// A cluster's configuration may hold any property: its producers and consumers inherit it.
+/// The prefix `topic.NAME.` sets a property for one topic. Any thread may use it.
+pub struct samsa_config {
+    _private: [u8; 0],
+}
+
+/// What a configuration handle holds.
+#[derive(Debug, Default)]
+pub struct ConfigHandle {
+    config: Mutex<Config>,
+}
+
+impl ConfigHandle {
+    fn lock(&self) -> MutexGuard<'_, Config> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes it.
+    pub fn edit<R>(&self, change: impl FnOnce(&mut Config) -> R) -> R {
+        change(&mut self.lock())
+    }
+
+    /// What it holds now.
+    pub fn copy(&self) -> Config {
+        self.lock().clone()
+    }
+}
+
+impl Opaque for samsa_config {
+    type Inner = ConfigHandle;
+    const NAME: &'static str = "samsa_config";
+    const BOUND: bool = false;
+}
+
+/// A copy of a configuration argument; NULL is none.
+///
+/// # Safety
+/// `config` is NULL or a live handle of this library.
+pub unsafe fn optional_config(config: *const samsa_config) -> Result<Option<Config>> {
+    if config.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: by the contract of this function.
+    unsafe { Ok(Some(look(config)?.inner()?.copy())) }
+}
+
+/// Puts a callback, with the application's pointer, into the configuration. `F` is the library's own
+/// type for callbacks of the kind, by which [`callback_of`] finds it again.
+///
+/// # Safety
+/// As [`guard`]; `user` and `release` fit together.
+pub unsafe fn set_callback<F: Send + Sync + 'static>(
+    err: *mut *mut samsa_error,
+    config: *mut samsa_config,
+    call: F,
+    user: *mut c_void,
+    release: Release,
+) -> samsa_code {
+    // SAFETY: the caller's contract is ours.
+    unsafe {
+        guard(err, config, |config| {
+            // The application's pointer is ours only from here on: a refused call releases nothing.
+            config.lock().attach(Registered::new(call, user, release));
+            Ok(())
+        })
+    }
+}
+
+/// Makes an empty configuration: every property has its default.
+///
+/// Who frees: the caller, by samsa_config_free. Thread: any. NULL only if there is no memory.
+#[unsafe(no_mangle)]
+pub extern "C" fn samsa_config_new() -> *mut samsa_config {
+    plain(ptr::null_mut(), || handle::give::<samsa_config>(ConfigHandle::default()))
+}
+
+/// Sets a property; the value is checked at once. docs/configuration.md lists the properties.
+///
+/// NULL: nothing may be NULL but err. Thread: any. Borrowed: name and value are copied. On error:
+/// nothing is changed; SAMSA_ERR_UNKNOWN_PROPERTY names the nearest known one,
+/// SAMSA_ERR_INVALID_PROPERTY says what is allowed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_config_set(
+    config: *mut samsa_config,
+    name: *const c_char,
+    value: *const c_char,
+    err: *mut *mut samsa_error,
+) -> samsa_code {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe {
+        guard(err, config, |config| {
+            let name = args::text("name", name)?;
+            let value = args::text("value", value)?;
+            config.lock().set(name, value)
+        })
+    }
+}
+
+/// Gives the value of a property: what was set, else its default.
+///
+/// Who frees: the caller, `*value` by samsa_string_free. NULL: nothing may be NULL but err.
+/// Thread: any. On error: `*value` is NULL; SAMSA_ERR_UNKNOWN_PROPERTY.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_config_get(
+    config: *const samsa_config,
+    name: *const c_char,
+    value: *mut *mut c_char,
+    err: *mut *mut samsa_error,
+) -> samsa_code {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe {
+        let value = Out::new(value, ptr::null_mut());
+        guard(err, config, |config| {
+            let value = value.required("value")?;
+            let found = config.lock().get(args::text("name", name)?)?;
+            value.set(c_string(&found).into_raw());
+            Ok(())
+        })
+    }
+}
+
+/// Reads a .properties file (the format of Java, UTF-8) on top of what is set.
+///
+/// NULL: nothing may be NULL but err. Thread: any. On error: nothing is changed; the message names
+/// file and line.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_config_load(
+    config: *mut samsa_config,
+    path: *const c_char,
+    err: *mut *mut samsa_error,
+) -> samsa_code {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe {
+        guard(err, config, |config| {
+            let path = args::text("path", path)?;
+            // Read without the lock: another thread's get does not wait for the disk.
+            let mut loaded = config.copy();
+            loaded.load(path)?;
+            *config.lock() = loaded;
+            Ok(())
+        })
+    }
+}
+
+/// Frees the configuration. NULL is fine; handles that were made from it keep their copy.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_config_free(config: *mut samsa_config) {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe { free(config) }
+}
+
+/// What a callback of the kind was set, if one was.
+pub fn callback_of<F: Send + Sync + 'static>(config: &Config) -> Option<Arc<Registered<F>>> {
+    config.attached::<Registered<F>>()
+}

@@ -1,0 +1,60 @@
+//! `samsa_topic`: a name within one cluster.
+
+use std::ffi::{CString, c_char};
+use std::ptr;
+use std::sync::Arc;
+
+use super::cluster::ClusterHandle;
+use super::error::c_string;
+use super::guard::{free, read};
+use super::handle::Opaque;
+use crate::cluster::Topic;
+
+/// A topic of one cluster. It keeps its cluster alive; another cluster refuses it with
+/// SAMSA_ERR_FOREIGN_TOPIC.
+///
+/// Whether the topic exists is not asked when the handle is made. Any thread may use it.
+#[derive(Debug)]
+pub struct samsa_topic {
+    _private: [u8; 0],
+}
+
+/// What a topic handle holds.
+#[derive(Debug)]
+pub struct TopicHandle {
+    /// The core's topic, the same object for every handle of the name.
+    pub topic: Arc<Topic>,
+    /// The cluster, with what its C handle carries.
+    pub cluster: Arc<ClusterHandle>,
+    name: CString,
+}
+
+impl TopicHandle {
+    /// A handle's content for a topic of `cluster`.
+    pub fn new(topic: Arc<Topic>, cluster: Arc<ClusterHandle>) -> Self {
+        let name = c_string(topic.name());
+        Self { topic, cluster, name }
+    }
+}
+
+impl Opaque for samsa_topic {
+    type Inner = TopicHandle;
+    const NAME: &'static str = "samsa_topic";
+}
+
+/// The topic's name; NULL on a pointer that is no live samsa_topic.
+///
+/// Borrowed: valid until the topic is freed. Thread: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_topic_name(topic: *const samsa_topic) -> *const c_char {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe { read(topic, ptr::null(), |topic| topic.name.as_ptr()) }
+}
+
+/// Frees a topic handle. NULL is fine; consumers, messages and records that were made with the handle
+/// stay valid. A handle that the library lent (in a position or a run) is left alone.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_topic_free(topic: *mut samsa_topic) {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe { free(topic) }
+}

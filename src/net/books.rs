@@ -1,0 +1,309 @@
+//! What one connection has sent and still waits for. Pure: no stream and no clock.
+//!
+//! A broker answers in the order of the requests, so the waiting requests are a queue. Each knows
+//! where its bytes lie in the stream: that tells "never written" from "outcome unknown"
+//! (invariant 1.20) when the connection ends.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use bytes::{Buf, Bytes};
+use tokio::sync::oneshot;
+
+use crate::error::{Code, Error, Persistence, Result};
+
+/// How many requests without answer are remembered in case the peer answers after all
+/// (Azure Event Hubs does, invariant 1.23). Answers come in order, so old ones can be forgotten.
+const UNASKED_REMEMBERED: usize = 64;
+
+/// What a request expects back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Expects {
+    /// An answer with its correlation id.
+    Answer,
+    /// Perhaps an answer: a later answer without this one ends the wait with `UNSUPPORTED_VERSION`.
+    /// Kafka 0.9 keeps silent on ApiVersions and answers what follows.
+    PerhapsAnswer,
+    /// Nothing (acks=0): done when its last byte is written, with an empty frame.
+    Nothing,
+}
+
+/// A request ready to be sent.
+#[derive(Debug)]
+pub(super) struct Outgoing {
+    /// Kafka's name of the API, for messages.
+    pub(super) api: &'static str,
+    pub(super) correlation: i32,
+    pub(super) segments: Vec<Bytes>,
+    pub(super) expects: Expects,
+    /// When the broker's time is over: the connection is then closed (invariant 13.4).
+    pub(super) deadline: Instant,
+}
+
+/// The receiving side of one request: its frame, without the length.
+pub(super) type Pending = oneshot::Receiver<Result<Bytes>>;
+
+#[derive(Debug)]
+struct Waiting {
+    api: &'static str,
+    correlation: i32,
+    // Positions in the stream of the first byte and of the byte after the last.
+    start: u64,
+    end: u64,
+    expects: Expects,
+    since: Instant,
+    deadline: Instant,
+    reply: oneshot::Sender<Result<Bytes>>,
+}
+
+/// Why a connection is over.
+#[derive(Clone, Debug)]
+pub(super) struct Poison {
+    pub(super) error: Error,
+    /// An idle close or our own: nothing that counts as "down" (invariant 1.16).
+    pub(super) quiet: bool,
+}
+
+/// The state of one connection.
+#[derive(Debug)]
+pub(super) struct Books {
+    outbox: VecDeque<Bytes>,
+    // Positions in the stream: all that was ever queued, was handed to a write in progress, was written.
+    queued: u64,
+    handed: u64,
+    written: u64,
+    writing: bool,
+    answers: VecDeque<Waiting>,
+    silent: VecDeque<Waiting>,
+    unasked: VecDeque<i32>,
+    throttled_until: Option<Instant>,
+    last_used: Instant,
+    max_idle: Option<Duration>,
+    poison: Option<Poison>,
+    received: bool,
+}
+
+impl Books {
+    pub(super) fn new(now: Instant, max_idle: Option<Duration>) -> Self {
+        Self {
+            outbox: VecDeque::new(),
+            queued: 0,
+            handed: 0,
+            written: 0,
+            writing: false,
+            answers: VecDeque::new(),
+            silent: VecDeque::new(),
+            unasked: VecDeque::new(),
+            throttled_until: None,
+            last_used: now,
+            max_idle,
+            poison: None,
+            received: false,
+        }
+    }
+
+    pub(super) fn poison(&self) -> Option<&Poison> {
+        self.poison.as_ref()
+    }
+
+    /// Whether the peer ever sent a whole frame.
+    pub(super) fn received_anything(&self) -> bool {
+        self.received
+    }
+
+    /// How many requests wait for an answer or to be written.
+    pub(super) fn in_flight(&self) -> usize {
+        self.answers.len() + self.silent.len()
+    }
+
+    /// Queues a request. On a connection that is over: its first error, not one byte written.
+    pub(super) fn queue(&mut self, request: Outgoing, now: Instant) -> Result<Pending> {
+        if let Some(poison) = &self.poison {
+            return Err(poison.error.clone().with_persistence(Persistence::NotPersisted));
+        }
+        let (reply, pending) = oneshot::channel();
+        let length: usize = request.segments.iter().map(Bytes::len).sum();
+        let start = self.queued;
+        self.queued += length as u64;
+        self.outbox.extend(request.segments.into_iter().filter(|segment| !segment.is_empty()));
+        self.last_used = now;
+        let waiting = Waiting {
+            api: request.api,
+            correlation: request.correlation,
+            start,
+            end: self.queued,
+            expects: request.expects,
+            since: now,
+            deadline: request.deadline,
+            reply,
+        };
+        match request.expects {
+            Expects::Nothing => self.silent.push_back(waiting),
+            Expects::Answer | Expects::PerhapsAnswer => self.answers.push_back(waiting),
+        }
+        Ok(pending)
+    }
+
+    /// Whether bytes wait that somebody should write now: none is being written and the broker has
+    /// not asked for silence (invariant 4.18).
+    pub(super) fn wants_write(&self, now: Instant) -> bool {
+        let silence = self.throttled_until.is_some_and(|until| now < until);
+        !self.writing && !self.outbox.is_empty() && !silence && self.poison.is_none()
+    }
+
+    /// Takes all queued bytes for one writer, who must come back with [`wrote`](Self::wrote) or
+    /// [`put_back`](Self::put_back); until then nobody else writes.
+    pub(super) fn take_output(&mut self, now: Instant) -> Option<VecDeque<Bytes>> {
+        if !self.wants_write(now) {
+            return None;
+        }
+        self.writing = true;
+        self.handed = self.queued;
+        Some(std::mem::take(&mut self.outbox))
+    }
+
+    /// `count` bytes went out and `rest` is left of what was taken. Gives more to write, or none when
+    /// all is written; the writer then owns nothing any more.
+    pub(super) fn wrote(
+        &mut self,
+        count: usize,
+        mut rest: VecDeque<Bytes>,
+    ) -> Option<VecDeque<Bytes>> {
+        self.written += count as u64;
+        self.finish_silent();
+        // What others queued meanwhile goes out in the same breath.
+        rest.append(&mut self.outbox);
+        if rest.is_empty() || self.poison.is_some() {
+            self.writing = false;
+            return None;
+        }
+        self.handed = self.queued;
+        Some(rest)
+    }
+
+    /// The writer gives up its turn with this much unwritten.
+    pub(super) fn put_back(&mut self, mut rest: VecDeque<Bytes>) {
+        rest.append(&mut self.outbox);
+        self.outbox = rest;
+        self.handed = self.written;
+        self.writing = false;
+    }
+
+    fn finish_silent(&mut self) {
+        while self.silent.front().is_some_and(|waiting| waiting.end <= self.written) {
+            if let Some(done) = self.silent.pop_front() {
+                if self.unasked.len() == UNASKED_REMEMBERED {
+                    self.unasked.pop_front();
+                }
+                self.unasked.push_back(done.correlation);
+                let _ = done.reply.send(Ok(Bytes::new()));
+            }
+        }
+    }
+
+    /// A whole frame came. An answer that belongs to nothing is an error for the connection.
+    pub(super) fn received(&mut self, frame: Bytes, now: Instant) -> Result<()> {
+        let correlation = frame.clone().try_get_i32().map_err(|_| {
+            Error::new(Code::PROTOCOL, "it sent a frame too short for a correlation id")
+        })?;
+        self.received = true;
+        self.last_used = now;
+        if self.answers.front().is_some_and(|first| first.correlation == correlation) {
+            if let Some(first) = self.answers.pop_front() {
+                // Nobody may listen any more: giving up on one request disturbs no other.
+                let _ = first.reply.send(Ok(frame));
+            }
+            return Ok(());
+        }
+        let passed_over = self.answers.front().is_some_and(|f| f.expects == Expects::PerhapsAnswer)
+            && self.answers.get(1).is_some_and(|second| second.correlation == correlation);
+        if passed_over {
+            if let Some(first) = self.answers.pop_front() {
+                let text = format!("the broker keeps silent on {}", first.api);
+                let _ = first.reply.send(Err(Error::new(Code::UNSUPPORTED_VERSION, text)));
+            }
+            return self.received(frame, now);
+        }
+        if let Some(at) = self.unasked.iter().position(|id| *id == correlation) {
+            self.unasked.drain(..=at);
+            return Ok(());
+        }
+        let expected = self.answers.front().map_or("no answer".to_owned(), |first| {
+            format!("the answer {} to {}", first.correlation, first.api)
+        });
+        Err(Error::new(
+            Code::PROTOCOL,
+            format!("it sent an answer with correlation id {correlation} where {expected} was due"),
+        ))
+    }
+
+    /// The broker asks for silence. It mutes the connection itself for that long, so the time-outs of
+    /// what waits grow by it (invariant 4.18, KIP-219).
+    pub(super) fn throttle(&mut self, time: Duration, now: Instant) {
+        let Some(until) = now.checked_add(time) else { return };
+        let before = self.throttled_until.map_or(now, |before| before.max(now));
+        let longer = until.saturating_duration_since(before);
+        self.throttled_until = Some(before.max(until));
+        for waiting in self.answers.iter_mut().chain(&mut self.silent) {
+            waiting.deadline += longer;
+        }
+    }
+
+    /// When something is due next without anybody's doing: a request's time, the end of a silence, an
+    /// idle close.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let deadline =
+            self.answers.iter().chain(&self.silent).map(|waiting| waiting.deadline).min();
+        let speak = self.throttled_until.filter(|_| !self.outbox.is_empty());
+        let idle = self
+            .max_idle
+            .filter(|_| self.in_flight() == 0)
+            .and_then(|limit| self.last_used.checked_add(limit));
+        [deadline, speak, idle].into_iter().flatten().min()
+    }
+
+    /// What is due at `now`: the end of the connection, or nothing.
+    pub(super) fn due(&mut self, now: Instant) -> Option<Poison> {
+        if self.throttled_until.is_some_and(|until| until <= now) {
+            self.throttled_until = None;
+        }
+        let late = self.answers.iter().chain(&self.silent).filter(|w| w.deadline <= now);
+        if let Some(late) = late.min_by_key(|waiting| waiting.deadline) {
+            let ms = late.deadline.saturating_duration_since(late.since).as_millis();
+            let what = if late.end > self.written { "take" } else { "answer" };
+            let text = format!("it did not {what} {} within {ms} ms", late.api);
+            return Some(Poison { error: Error::new(Code::TIMED_OUT, text), quiet: false });
+        }
+        let limit = self.max_idle.filter(|_| self.in_flight() == 0)?;
+        if now.saturating_duration_since(self.last_used) < limit {
+            return None;
+        }
+        let text = format!("the connection was idle for {} ms and was closed", limit.as_millis());
+        Some(Poison { error: Error::new(Code::DISCONNECTED, text), quiet: true })
+    }
+
+    /// Ends the connection: the first reason stays, and everybody who waits gets it, with what is
+    /// known of each request. True if this call was the first.
+    pub(super) fn end(&mut self, poison: Poison) -> bool {
+        if self.poison.is_some() {
+            return false;
+        }
+        self.outbox.clear();
+        // Bytes handed to a write in progress count as written: nobody can say how far they went.
+        let reached = self.handed.max(self.written);
+        for waiting in self.answers.drain(..).chain(self.silent.drain(..)) {
+            let known = if reached > waiting.start {
+                Persistence::PossiblyPersisted
+            } else {
+                Persistence::NotPersisted
+            };
+            let _ = waiting.reply.send(Err(poison.error.clone().with_persistence(known)));
+        }
+        self.poison = Some(poison);
+        true
+    }
+}
+
+#[cfg(test)]
+#[path = "books_tests.rs"]
+mod tests;

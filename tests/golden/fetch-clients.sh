@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Fetches Kafka's own message definitions, to hold ours against (tests/protocol_schema.rs), and the
+# jars with which GoldenMessages.java writes the golden bytes.
+#
+#   fetch-clients.sh            -> target/kafka-clients/<version>/*.json, target/kafka-clients/jars/*.jar
+#
+# 3.9.2 has the versions that 4.0 removed, 4.3.1 is the newest. Everything comes by its Maven
+# coordinates; what is already there is not fetched again.
+set -euo pipefail
+
+root=$(cd "$(dirname "$0")/../.." && pwd)
+out=$root/target/kafka-clients
+jars=$out/jars
+mkdir -p "$jars"
+
+fetch() {
+    local artifact=$1 version=$2
+    [ -f "$jars/${artifact##*:}-$version.jar" ] && return
+    mvn --quiet --batch-mode -Dstyle.color=never dependency:copy \
+        -Dartifact="$artifact:$version" -DoutputDirectory="$jars"
+}
+
+for version in 3.9.2 4.3.1; do
+    fetch org.apache.kafka:kafka-clients "$version"
+    [ -f "$out/$version/FetchRequest.json" ] && continue
+    # A directory that is there is complete: it is renamed into place.
+    part=$(mktemp -d "$out/part.XXXXXX")
+    unzip -q -j "$jars/kafka-clients-$version.jar" 'common/message/*.json' -d "$part"
+    rm -rf "${out:?}/$version"
+    mv "$part" "$out/$version"
+done
+
+# What the classes in the jar need to run.
+fetch com.fasterxml.jackson.core:jackson-databind 2.16.2
+fetch com.fasterxml.jackson.core:jackson-core 2.16.2
+fetch com.fasterxml.jackson.core:jackson-annotations 2.16.2
+fetch org.slf4j:slf4j-api 1.7.36

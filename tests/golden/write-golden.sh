@@ -1,0 +1,13 @@
+#!/usr/bin/env bash
+# Writes tests/golden/messages-<version>.txt anew with Kafka's own classes (needs a JDK of 17 or newer, and mvn).
+set -euo pipefail
+
+here=$(cd "$(dirname "$0")" && pwd)
+"$here/fetch-clients.sh"
+jars=$here/../../target/kafka-clients/jars
+others=$(find "$jars" -name '*.jar' ! -name 'kafka-clients-*' | tr '\n' ':')
+for version in 3.9.2 4.3.1; do
+    java -cp "$jars/kafka-clients-$version.jar:$others" "$here/GoldenMessages.java" \
+        > "$here/messages-$version.txt.part"
+    mv "$here/messages-$version.txt.part" "$here/messages-$version.txt"
+done
