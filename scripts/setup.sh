@@ -49,6 +49,7 @@ wanted_for_check() {
     need mvn maven
     need kcat kcat
     need javac default-jdk-headless
+    need unzip unzip
 }
 
 case ${1:-} in
