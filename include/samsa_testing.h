@@ -13,6 +13,231 @@
 extern "C" {
 #endif
 
+enum {
+  /** The answer carries the Kafka error code of the field code; nothing is applied. */
+  SAMSA_FAULT_ERROR_CODE = 1,
+  /** The request is applied, its answer is held back for delay_ms. */
+  SAMSA_FAULT_DELAY = 2,
+  /** The connection is closed before the request is applied. */
+  SAMSA_FAULT_DISCONNECT_BEFORE = 3,
+  /** The request is applied, then the connection is closed without an answer. */
+  SAMSA_FAULT_DISCONNECT_AFTER = 4,
+  /** No answer, now or later; the connection stays open and swallows what it is sent. */
+  SAMSA_FAULT_SILENCE = 5,
+  /**
+   * The leadership of the partitions named moves to the broker of the field leader (-1: nobody)
+   * before the request is looked at.
+   */
+  SAMSA_FAULT_LEADER_MOVE = 6,
+  /** The answer is no Kafka frame; then the connection closes. */
+  SAMSA_FAULT_GARBAGE = 7,
+  /** The answer is a frame with the right correlation id and a body without sense. */
+  SAMSA_FAULT_MALFORMED = 8,
+  /** The request is applied, half of the answer is written, then the connection closes. */
+  SAMSA_FAULT_CLOSE_MID_FRAME = 9,
+  /** The field partition of samsa_fault counts. */
+  SAMSA_FAULT_PARTITION = 1,
+  /** The field broker of samsa_fault counts. */
+  SAMSA_FAULT_BROKER = 2,
+  /** With an error code or silence: the request is applied all the same. */
+  SAMSA_FAULT_APPLIED = 4,
+};
+
+/**
+ * A cluster of brokers in this process, on loopback ports, in memory. Any thread may use it.
+ *
+ * A topic that a client asks for is made on the spot, unless auto.create.topics.enable is false.
+ */
+typedef struct samsa_embedded samsa_embedded;
+
+/**
+ * Which requests meet a fault, and what then happens to them. All zero but struct_size and kind
+ * meets the next request of any kind, once.
+ */
+typedef struct samsa_fault {
+  /** sizeof(samsa_fault). */
+  size_t struct_size;
+  /** The API's name as in Kafka (Produce, Fetch, Metadata); NULL meets any. */
+  const char *api;
+  /** The topic that the request must name; NULL meets any. */
+  const char *topic;
+  /** The partition that the request must name, with SAMSA_FAULT_PARTITION. */
+  int64_t partition;
+  /** SAMSA_FAULT_ERROR_CODE and so on. */
+  int32_t kind;
+  /** The broker that the request must reach, with SAMSA_FAULT_BROKER. */
+  int32_t broker;
+  /** Kafka's number of the error. */
+  int32_t code;
+  /** The broker that leadership moves to. */
+  int32_t leader;
+  /** How long an answer is held back, in milliseconds. */
+  uint32_t delay_ms;
+  /** How many requests that fit pass first. */
+  uint32_t skip;
+  /** How many are met after that: 0 = one, UINT32_MAX = all. */
+  uint32_t times;
+  /** SAMSA_FAULT_PARTITION and so on. */
+  uint32_t flags;
+} samsa_fault;
+
+/* ---- Embedded broker ----------------------------------------------------------------------- */
+
+/**
+ * Starts brokers (1 to 100) with the ids 0, 1, ...
+ *
+ * Who frees: the caller, `*embedded` by samsa_embedded_free. NULL: `embedded` is required. Thread:
+ * any. On error: `*embedded` is NULL; SAMSA_ERR_INVALID_ARGUMENT for another number,
+ * SAMSA_ERR_IO when no port can be had.
+ */
+samsa_code samsa_embedded_start(int32_t brokers,
+                                samsa_embedded **embedded,
+                                samsa_error **err);
+
+/**
+ * The bootstrap list of all brokers, running or not: 127.0.0.1:port,... NULL on a pointer that is no
+ * live samsa_embedded.
+ *
+ * Borrowed: valid until the handle is freed. Thread: any.
+ */
+const char *samsa_embedded_address(const samsa_embedded *embedded);
+
+/**
+ * Changes an option of the brokers by its name in Kafka's server.properties, for topics made later:
+ * auto.create.topics.enable, num.partitions, default.replication.factor, message.max.bytes,
+ * log.retention.bytes (per partition; the oldest batches are dropped above it),
+ * log.message.timestamp.type; and cluster.id.
+ *
+ * NULL: every pointer but `err` is required. Thread: any. Borrowed: the strings are copied. On error:
+ * nothing is changed; SAMSA_ERR_UNKNOWN_PROPERTY, SAMSA_ERR_INVALID_PROPERTY.
+ */
+samsa_code samsa_embedded_set(samsa_embedded *embedded,
+                              const char *name,
+                              const char *value,
+                              samsa_error **err);
+
+/**
+ * Makes a topic; its leaders are spread over the brokers.
+ *
+ * NULL: every pointer but `err` is required. Thread: any. Borrowed: the name is copied. On error:
+ * SAMSA_ERR_TOPIC_ALREADY_EXISTS, SAMSA_ERR_INVALID_TOPIC_EXCEPTION, SAMSA_ERR_INVALID_PARTITIONS.
+ */
+samsa_code samsa_embedded_create_topic(samsa_embedded *embedded,
+                                       const char *name,
+                                       int32_t partitions,
+                                       samsa_error **err);
+
+/**
+ * Forgets a topic and its records.
+ *
+ * NULL: every pointer but `err` is required. Thread: any. Borrowed: the name is read during the
+ * call. On error: SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION.
+ */
+samsa_code samsa_embedded_delete_topic(samsa_embedded *embedded,
+                                       const char *name,
+                                       samsa_error **err);
+
+/**
+ * The offset that the next record of a partition gets.
+ *
+ * NULL: every pointer but `err` is required. Thread: any. Borrowed: the name is read during the
+ * call. On error: `*offset` is -1; SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION.
+ */
+samsa_code samsa_embedded_log_end(const samsa_embedded *embedded,
+                                  const char *topic,
+                                  int64_t partition,
+                                  int64_t *offset,
+                                  samsa_error **err);
+
+/**
+ * The broker that leads a partition, -1 for none.
+ *
+ * NULL: every pointer but `err` is required. Thread: any. Borrowed: the name is read during the
+ * call. On error: `*broker` is -1; SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION.
+ */
+samsa_code samsa_embedded_leader(const samsa_embedded *embedded,
+                                 const char *topic,
+                                 int64_t partition,
+                                 int32_t *broker,
+                                 samsa_error **err);
+
+/**
+ * Makes a broker the leader of a partition (-1: nobody), with the next leader epoch.
+ *
+ * NULL: every pointer but `err` is required. Thread: any. Borrowed: the name is read during the
+ * call. On error: SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION; SAMSA_ERR_INVALID_ARGUMENT for a broker that
+ * there is not.
+ */
+samsa_code samsa_embedded_move_leader(samsa_embedded *embedded,
+                                      const char *topic,
+                                      int64_t partition,
+                                      int32_t broker,
+                                      samsa_error **err);
+
+/**
+ * Adds a fault behind those injected before: of several that would close, delay or silence the same
+ * request, the first does; error codes and leader moves add up.
+ *
+ * `*id` names the fault; it may be NULL. NULL: `embedded` and `fault` are required. Thread: any.
+ * Borrowed: the fault is copied. On error: `*id` is 0; SAMSA_ERR_INVALID_ARGUMENT for a kind, an API
+ * or flags that there are not.
+ */
+samsa_code samsa_embedded_inject(samsa_embedded *embedded,
+                                 const samsa_fault *fault,
+                                 uint64_t *id,
+                                 samsa_error **err);
+
+/**
+ * How many requests a fault has met; 0 on a pointer that is no live samsa_embedded. Thread: any.
+ */
+uint64_t samsa_embedded_injected(const samsa_embedded *embedded, uint64_t id);
+
+/**
+ * Takes a fault back (0: every fault): it meets nothing more.
+ *
+ * NULL: `embedded` is required. Thread: any. On error: none but that of a bad handle.
+ */
+samsa_code samsa_embedded_withdraw(samsa_embedded *embedded, uint64_t id, samsa_error **err);
+
+/**
+ * Waits until the brokers together received `n` requests of an API since their start.
+ *
+ * NULL: `embedded` and `api` are required. Thread: any. Borrowed: the name is read during the call.
+ * On error: SAMSA_ERR_TIMED_OUT; SAMSA_ERR_INVALID_ARGUMENT for an API that there is not.
+ */
+samsa_code samsa_embedded_wait_requests(samsa_embedded *embedded,
+                                        const char *api,
+                                        uint64_t n,
+                                        int32_t timeout_ms,
+                                        samsa_error **err);
+
+/**
+ * Stops a broker: its port refuses, its connections are closed; partitions that it led elect another
+ * living replica, or have no leader.
+ *
+ * NULL: `embedded` is required. Thread: any. On error: SAMSA_ERR_INVALID_ARGUMENT for a broker that
+ * there is not.
+ */
+samsa_code samsa_embedded_stop_broker(samsa_embedded *embedded,
+                                      int32_t broker,
+                                      samsa_error **err);
+
+/**
+ * Starts a stopped broker again on its old port; nothing happens if it runs.
+ *
+ * NULL: `embedded` is required. Thread: any. On error: SAMSA_ERR_INVALID_ARGUMENT for a broker that
+ * there is not, SAMSA_ERR_IO if something else took the port.
+ */
+samsa_code samsa_embedded_start_broker(samsa_embedded *embedded,
+                                       int32_t broker,
+                                       samsa_error **err);
+
+/**
+ * Stops every broker, closes every connection and frees the handle. NULL is fine. Clients that still
+ * use the brokers see their connections end.
+ */
+void samsa_embedded_free(samsa_embedded *embedded);
+
 
 #ifdef __cplusplus
 }

@@ -6,6 +6,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use samsa::protocol::modern::schema::{Entity, Field, Kind, Schema, Versions};
 use samsa::protocol::modern::{AnyRequest, ApiKey};
@@ -28,7 +29,12 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
 ];
 
 /// The directory with the official definitions; none if they cannot be had on this machine.
-fn definitions() -> Option<PathBuf> {
+fn definitions() -> Option<&'static Path> {
+    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
+    FOUND.get_or_init(find_definitions).as_deref()
+}
+
+fn find_definitions() -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     if let Some(named) = std::env::var_os("SAMSA_KAFKA_MESSAGES") {
         return Some(PathBuf::from(named));
@@ -245,7 +251,7 @@ fn every_definition_agrees_with_the_official_ones_field_by_field() {
     let mut problems = Vec::new();
     for codec in codecs() {
         for release in RELEASES {
-            let json = read(&directory, release, codec.name);
+            let json = read(directory, release, codec.name);
             problems.extend(compare(&codec, &json, release));
         }
     }
@@ -255,7 +261,7 @@ fn every_definition_agrees_with_the_official_ones_field_by_field() {
 #[test]
 fn a_difference_of_any_kind_is_found() {
     let Some(directory) = definitions() else { return };
-    let official = read(&directory, RELEASES[1], "FetchRequest");
+    let official = read(directory, RELEASES[1], "FetchRequest");
     for (place, other) in [
         ("/validVersions", Value::from("4-19")),
         ("/flexibleVersions", "13+".into()),
@@ -284,7 +290,7 @@ fn every_version_of_both_releases_is_defined_and_no_other() {
     let Some(directory) = definitions() else { return };
     for codec in codecs() {
         let [old, new] = RELEASES
-            .map(|release| versions_of(&read(&directory, release, codec.name), "validVersions"));
+            .map(|release| versions_of(&read(directory, release, codec.name), "validVersions"));
         let union = (old.first.min(new.first), old.last.max(new.last));
         assert_eq!((codec.first, codec.last), union, "{}", codec.name);
         assert!(new.first <= old.last, "{}: no hole between the releases", codec.name);
@@ -298,7 +304,7 @@ fn every_api_key_has_its_official_name() {
     for entry in std::fs::read_dir(directory.join(RELEASES[1])).expect("a directory") {
         let file = entry.expect("an entry").file_name().into_string().expect("a name");
         let Some(name) = file.strip_suffix("Request.json") else { continue };
-        let json = read(&directory, RELEASES[1], &format!("{name}Request"));
+        let json = read(directory, RELEASES[1], &format!("{name}Request"));
         let Some(number) = json["apiKey"].as_i64() else { continue };
         let key = ApiKey::try_from(i16::try_from(number).unwrap()).expect(name);
         assert_eq!(key.name(), name);

@@ -70,8 +70,62 @@ impl Cluster {
         todo!()
     }
 
+    /// The process-wide I/O threads.
+    #[must_use]
+    pub fn runtime(&self) -> crate::runtime::Runtime {
+        todo!()
+    }
+
+    /// Where this cluster logs.
+    #[must_use]
+    pub fn logger(&self) -> &crate::log::Logger {
+        todo!()
+    }
+
+    /// What the cluster was opened with; producers and consumers inherit it.
+    #[must_use]
+    pub fn config(&self) -> &crate::config::Config {
+        todo!()
+    }
+
+    /// The broker of this node id, if metadata knows it.
+    #[must_use]
+    pub fn broker(&self, _id: i32) -> Option<Arc<crate::net::Broker>> {
+        todo!()
+    }
+
+    /// The offsets for (topic, partition, time) at each leader, answers in the order asked.
+    pub async fn list_offsets(
+        &self,
+        _questions: &[(Arc<Topic>, i32, i64)],
+        _isolation: crate::config::IsolationLevel,
+        _deadline: Instant,
+    ) -> Vec<Result<OffsetAt>> {
+        todo!()
+    }
+
+    /// As [`topic_metadata`](Self::topic_metadata), blocking: for application threads.
+    pub fn wait_topic(
+        &self,
+        _topic: &Topic,
+        _deadline: Option<Instant>,
+    ) -> Result<Arc<TopicMetadata>> {
+        todo!()
+    }
+
     /// Registers a producer or consumer: closed before the cluster, told of fatal errors.
     pub fn register(&self, _child: Weak<dyn Child>) {
         todo!()
     }
+}
+
+/// An answer of ListOffsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OffsetAt {
+    /// The offset; −1 when no record is that late.
+    pub offset: i64,
+    /// The timestamp of the record found; −1 unknown.
+    pub timestamp: i64,
+    /// The leader epoch of the record found; −1 unknown.
+    pub leader_epoch: i32,
 }

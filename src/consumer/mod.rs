@@ -1,1 +1,39 @@
-//! Front door, per-broker fetcher, positions, decoded batches.
+//! Consuming: positions, a fetcher per broker, and batches of messages that are views into what
+//! was fetched.
+//!
+//! The way of a message: a fetcher ([`fetcher`]) asks its broker for every partition it leads and
+//! queues the answer's shares unread ([`partition`]); a poll ([`handover`]) takes one share after
+//! the other out of the queues, decodes it on the calling thread ([`decode`]) and checks that the
+//! partition did not move meanwhile; the [`Batch`] holds the fetched buffers until it is dropped,
+//! and so do [`Message`]s. Look-ups ([`lookup`]) give partitions without an offset one; the task in
+//! [`leaders`] moves partitions between brokers.
+
+mod batch;
+mod budget;
+mod columns;
+mod core;
+mod decode;
+mod event;
+mod fetcher;
+mod front;
+mod handover;
+mod leaders;
+mod lookup;
+mod message;
+mod name;
+mod partition;
+mod position;
+mod reset;
+mod settings;
+mod state;
+mod view;
+
+pub use batch::{Batch, Record, Run};
+pub use columns::{ABSENT, Columns};
+pub use event::Event;
+pub use front::Consumer;
+pub use lookup::topic_offsets;
+pub use message::Message;
+pub use name::Name;
+pub use position::{EARLIEST, LATEST, Position};
+pub use view::{LOG_APPEND_TIME, MessageView};

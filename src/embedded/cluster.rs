@@ -237,10 +237,15 @@ impl Cluster {
     }
 
     /// Waits until the fault has met `n` requests; `TIMED_OUT` at the deadline.
-    pub fn wait_injected(&self, id: FaultId, n: u64, deadline: Instant) -> Result<()> {
+    pub fn wait_injected(
+        &self,
+        id: FaultId,
+        n: u64,
+        deadline: impl Into<Option<Instant>>,
+    ) -> Result<()> {
         let met = || self.shared.injected(id);
         let why = || format!("the fault met {} requests, not {n}", met());
-        self.shared.wait(deadline, &why, &|| Ok(met() >= n))
+        self.shared.wait(deadline.into(), &why, &|| Ok(met() >= n))
     }
 
     /// Requests of an API received since the start by all brokers.
@@ -251,11 +256,16 @@ impl Cluster {
 
     /// Waits until all brokers together received `n` requests of an API since the start;
     /// `TIMED_OUT` at the deadline.
-    pub fn wait_requests(&self, api: impl Into<i16>, n: u64, deadline: Instant) -> Result<()> {
+    pub fn wait_requests(
+        &self,
+        api: impl Into<i16>,
+        n: u64,
+        deadline: impl Into<Option<Instant>>,
+    ) -> Result<()> {
         let api = api.into();
         let count = || self.shared.ledger().count(api);
         let why = || format!("{} requests of API {api} came, not {n}", count());
-        self.shared.wait(deadline, &why, &|| Ok(count() >= n))
+        self.shared.wait(deadline.into(), &why, &|| Ok(count() >= n))
     }
 
     /// The newest requests (at most 4,096), oldest first.

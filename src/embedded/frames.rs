@@ -88,6 +88,6 @@ mod tests {
     fn a_large_length_alone_makes_nobody_allocate() {
         let mut frames = Frames::default();
         frames.room().extend_from_slice(&(90_i32 << 20).to_be_bytes());
-        assert!(frames.room().capacity() < 2 * READ);
+        assert!(frames.room().capacity() <= 2 * READ);
     }
 }

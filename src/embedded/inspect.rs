@@ -44,7 +44,7 @@ impl Cluster {
         topic: &str,
         partition: i32,
         offset: i64,
-        deadline: Instant,
+        deadline: impl Into<Option<Instant>>,
     ) -> Result<()> {
         let end = || match self.log_end_offset(topic, partition) {
             Err(error) if error.code() == Code::UNKNOWN_TOPIC_OR_PARTITION => Ok(0),
@@ -54,7 +54,7 @@ impl Cluster {
             let end = end().unwrap_or(0);
             format!("the log of {topic} [{partition}] ends at {end}, not at {offset}")
         };
-        self.shared.wait(deadline, &why, &|| Ok(end()? >= offset))
+        self.shared.wait(deadline.into(), &why, &|| Ok(end()? >= offset))
     }
 
     /// Every batch of the log as stored, oldest first.

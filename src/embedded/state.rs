@@ -219,7 +219,7 @@ impl Shared {
     /// Waits until `reached`, which is asked again whenever something happened.
     pub(super) fn wait(
         &self,
-        deadline: Instant,
+        deadline: Option<Instant>,
         what: &dyn Fn() -> String,
         reached: &dyn Fn() -> Result<bool>,
     ) -> Result<()> {
@@ -228,10 +228,10 @@ impl Shared {
             if reached()? {
                 return Ok(());
             }
-            if Instant::now() >= deadline {
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Err(Error::new(Code::TIMED_OUT, what()));
             }
-            self.progress.wait(ticket, Some(deadline));
+            self.progress.wait(ticket, deadline);
         }
     }
 }

@@ -70,15 +70,24 @@
 #![allow(dead_code, reason = "the grammar lands before all of its users")]
 
 pub mod args;
+pub mod batch;
 pub mod callback;
 pub mod cluster;
 pub mod code;
 pub mod config;
+pub mod consumer;
+#[cfg(feature = "embedded")]
+pub mod embedded;
 pub mod error;
 pub mod event;
 pub mod guard;
 pub mod handle;
+pub mod header;
 pub mod logging;
+pub mod message;
+#[cfg(feature = "panic-injection")]
+pub mod panic_injection;
+pub mod position;
 pub mod snapshot;
 pub mod topic;
 

@@ -38,3 +38,18 @@ impl Purpose {
     /// All of them; the index is the discriminant.
     pub const ALL: [Self; 4] = [Self::Control, Self::Produce, Self::Fetch, Self::Coordinator];
 }
+
+/// One broker: a node id and its connections by purpose.
+#[derive(Debug)]
+pub struct Broker;
+
+impl Broker {
+    /// The connection for this purpose, opened if need be.
+    pub async fn connection(
+        &self,
+        _purpose: Purpose,
+        _deadline: std::time::Instant,
+    ) -> crate::Result<Connection> {
+        todo!()
+    }
+}

@@ -13,21 +13,24 @@ out=$root/target/kafka-clients
 jars=$out/jars
 mkdir -p "$jars"
 
+# Everything is made in a directory of its own and moved into place, so that what is there is whole,
+# whoever else runs this at the same time.
+part=$(mktemp -d "$out/part.XXXXXX")
+trap 'rm -rf "$part"' EXIT
+
 fetch() {
     local artifact=$1 version=$2
     [ -f "$jars/${artifact##*:}-$version.jar" ] && return
     mvn --quiet --batch-mode -Dstyle.color=never dependency:copy \
-        -Dartifact="$artifact:$version" -DoutputDirectory="$jars"
+        -Dartifact="$artifact:$version" -DoutputDirectory="$part/jars"
+    mv "$part"/jars/*.jar "$jars"
 }
 
 for version in 3.9.2 4.3.1; do
     fetch org.apache.kafka:kafka-clients "$version"
-    [ -f "$out/$version/FetchRequest.json" ] && continue
-    # A directory that is there is complete: it is renamed into place.
-    part=$(mktemp -d "$out/part.XXXXXX")
-    unzip -q -j "$jars/kafka-clients-$version.jar" 'common/message/*.json' -d "$part"
-    rm -rf "${out:?}/$version"
-    mv "$part" "$out/$version"
+    [ -d "$out/$version" ] && continue
+    unzip -q -j "$jars/kafka-clients-$version.jar" 'common/message/*.json' -d "$part/$version"
+    [ -d "$out/$version" ] || mv "$part/$version" "$out"
 done
 
 # What the classes in the jar need to run.

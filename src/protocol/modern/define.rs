@@ -1,8 +1,22 @@
 //! The two macros in which every API is written down, once.
 
-/// Declares structures: official names and types, with what the official definition says of each
-/// field (see [`schema`](super::schema)) after the `=>`, and the default, where it is not zero or
-/// empty, after the `=`.
+/// Declares structures.
+///
+/// ```text
+/// /// What it is.
+/// struct FetchPartition {
+///     /// What it means.
+///     log_start_offset: i64 = -1 => since(5).ignorable(),
+/// }
+/// ```
+///
+/// Names and types are the official ones. After the `=` stands the default, where it is not zero
+/// or empty; after the `=>` what the official definition says of the field, in the words of
+/// [`schema`](super::schema).
+///
+/// A declaration becomes a `struct` with public fields, its `Default`, and a
+/// [`Structure`](super::structure::Structure): a constant table, and two lists of the fields, from
+/// which everything else is made by generic code.
 macro_rules! define_structs {
     ($(
         $(#[$meta:meta])*
@@ -17,44 +31,41 @@ macro_rules! define_structs {
             $($(#[$field_meta])* pub $field: $type,)*
         }
 
-        #[allow(non_upper_case_globals, reason = "each constant is named after its field")]
-        impl $name {
-            $(const $field: $crate::protocol::modern::schema::Field =
-                $schema.of::<$type>(stringify!($field));)*
-        }
+        const _: () = {
+            use $crate::error::Result;
+            use $crate::protocol::modern::define::default_of;
+            use $crate::protocol::modern::schema::{Field, Schema};
+            use $crate::protocol::modern::structure::{Filler, Structure, Visitor, inspect};
 
-        impl Default for $name {
-            fn default() -> Self {
-                Self { $($field: default_of!($($default)?),)* }
+            #[allow(non_upper_case_globals, reason = "each constant is named after its field")]
+            impl $name {
+                $(const $field: Field = $schema.of::<$type>(stringify!($field));)*
             }
-        }
 
-        impl $crate::protocol::modern::structure::Structure for $name {
-            const SCHEMA: $crate::protocol::modern::schema::Schema =
-                $crate::protocol::modern::schema::Schema {
+            impl Default for $name {
+                fn default() -> Self {
+                    Self { $($field: default_of!($($default)?),)* }
+                }
+            }
+
+            impl Structure for $name {
+                const SCHEMA: Schema = Schema {
                     name: stringify!($name),
                     fields: &[$(Self::$field),*],
-                    inspect_default: |to| {
-                        $crate::protocol::modern::structure::inspect(&Self::default(), to);
-                    },
+                    inspect_default: |to| inspect(&Self::default(), to),
                 };
 
-            fn visit<V: $crate::protocol::modern::structure::Visitor>(
-                &self,
-                visitor: &mut V,
-            ) -> $crate::error::Result<()> {
-                $(visitor.field(&Self::$field, &self.$field, || default_of!($($default)?))?;)*
-                Ok(())
-            }
+                fn visit<V: Visitor>(&self, visitor: &mut V) -> Result<()> {
+                    $(visitor.field(&Self::$field, &self.$field, || default_of!($($default)?))?;)*
+                    Ok(())
+                }
 
-            fn fill<F: $crate::protocol::modern::structure::Filler>(
-                &mut self,
-                filler: &mut F,
-            ) -> $crate::error::Result<()> {
-                $(filler.field(&Self::$field, &mut self.$field)?;)*
-                Ok(())
+                fn fill<F: Filler>(&mut self, filler: &mut F) -> Result<()> {
+                    $(filler.field(&Self::$field, &mut self.$field)?;)*
+                    Ok(())
+                }
             }
-        }
+        };
     )*};
 }
 
@@ -71,21 +82,26 @@ macro_rules! default_of {
 macro_rules! define_api {
     ($key:ident, versions $versions:expr, flexible since $flexible:expr,
      $request:ident => $response:ident) => {
-        impl $crate::protocol::modern::Message for $request {
-            const KEY: $crate::protocol::modern::ApiKey = $crate::protocol::modern::ApiKey::$key;
-            const VERSIONS: std::ops::RangeInclusive<i16> = $versions;
-            const FLEXIBLE: i16 = $flexible;
-        }
+        const _: () = {
+            use std::ops::RangeInclusive;
+            use $crate::protocol::modern::{ApiKey, Message, Request};
 
-        impl $crate::protocol::modern::Message for $response {
-            const KEY: $crate::protocol::modern::ApiKey = $crate::protocol::modern::ApiKey::$key;
-            const VERSIONS: std::ops::RangeInclusive<i16> = $versions;
-            const FLEXIBLE: i16 = $flexible;
-        }
+            impl Message for $request {
+                const KEY: ApiKey = ApiKey::$key;
+                const VERSIONS: RangeInclusive<i16> = $versions;
+                const FLEXIBLE: i16 = $flexible;
+            }
 
-        impl $crate::protocol::modern::Request for $request {
-            type Response = $response;
-        }
+            impl Message for $response {
+                const KEY: ApiKey = ApiKey::$key;
+                const VERSIONS: RangeInclusive<i16> = $versions;
+                const FLEXIBLE: i16 = $flexible;
+            }
+
+            impl Request for $request {
+                type Response = $response;
+            }
+        };
     };
 }
 

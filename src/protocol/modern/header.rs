@@ -255,6 +255,19 @@ mod tests {
     }
 
     #[test]
+    fn rule_2_9_unknown_api_keys_and_error_codes_are_plain_numbers() {
+        let unknown = ApiVersion { api_key: 30_000, min_version: -5, max_version: i16::MAX };
+        let response = ApiVersionsResponse {
+            error_code: 29_999,
+            api_keys: vec![unknown],
+            ..ApiVersionsResponse::default()
+        };
+        let bytes = body(encode_response::<ApiVersionsRequest>(3, 1, &response).expect("encodes"));
+        let (_, back) = decode_response::<ApiVersionsRequest>(3, bytes).expect("decodes");
+        assert_eq!(back, response);
+    }
+
+    #[test]
     fn bytes_after_a_response_are_an_error_that_names_the_api() {
         let mut w = Writer::new();
         w.put_i32(5);

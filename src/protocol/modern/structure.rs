@@ -124,7 +124,7 @@ impl Visitor for WriteFields<'_> {
         if field.tag.is_some() {
             return Ok(());
         }
-        check_null(field, value, self.version)?;
+        check_null(field, value, self.version, Code::UNSUPPORTED_FEATURE)?;
         value.write(self.version, self.writer)
     }
 }
@@ -148,7 +148,7 @@ impl Visitor for WriteTags {
         if !field.is_in(self.version) || *value == default() {
             return Ok(());
         }
-        check_null(field, value, self.version)?;
+        check_null(field, value, self.version, Code::UNSUPPORTED_FEATURE)?;
         let mut bytes = Writer::new();
         value.write(self.version, &mut bytes)?;
         let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
@@ -173,7 +173,7 @@ impl Filler for ReadFields<'_> {
             return Ok(());
         }
         *value = T::read(self.version, self.reader).map_err(|e| in_field(field, e))?;
-        check_null(field, value, self.version)
+        check_null(field, value, self.version, Code::PROTOCOL)
     }
 }
 
@@ -193,7 +193,7 @@ impl Filler for ReadTag {
         }
         self.found = true;
         *value = T::read(self.version, &mut self.reader).map_err(|e| in_field(field, e))?;
-        check_null(field, value, self.version)
+        check_null(field, value, self.version, Code::PROTOCOL)
     }
 }
 
@@ -214,12 +214,12 @@ impl Visitor for Inspect<'_> {
     }
 }
 
-fn check_null<T: Wire>(field: &'static Field, value: &T, version: Version) -> Result<()> {
+fn check_null<T: Wire>(field: &Field, value: &T, version: Version, code: Code) -> Result<()> {
     if !value.is_null() || field.nullable.contains(version.number) {
         return Ok(());
     }
     let message = format!("field {} cannot be null at version {}", field.name, version.number);
-    Err(Error::new(Code::PROTOCOL, message))
+    Err(Error::new(code, message))
 }
 
 #[cold]

@@ -1,6 +1,6 @@
 //! ApiVersions (key 18): which versions of every API a broker speaks, and its features.
 
-use crate::protocol::modern::define::{default_of, define_api, define_structs};
+use crate::protocol::modern::define::{define_api, define_structs};
 use crate::protocol::modern::schema::since;
 
 define_api!(ApiVersions, versions 0..=4, flexible since 3,

@@ -1,7 +1,7 @@
 //! CreateTopics (key 19).
 
 use crate::protocol::modern::Uuid;
-use crate::protocol::modern::define::{default_of, define_api, define_structs};
+use crate::protocol::modern::define::{define_api, define_structs};
 use crate::protocol::modern::schema::Entity::{BrokerId, TopicName};
 use crate::protocol::modern::schema::since;
 

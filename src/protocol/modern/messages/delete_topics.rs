@@ -1,7 +1,7 @@
 //! DeleteTopics (key 20).
 
 use crate::protocol::modern::Uuid;
-use crate::protocol::modern::define::{default_of, define_api, define_structs};
+use crate::protocol::modern::define::{define_api, define_structs};
 use crate::protocol::modern::schema::Entity::TopicName;
 use crate::protocol::modern::schema::{between, since};
 

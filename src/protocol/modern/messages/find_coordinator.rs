@@ -1,6 +1,6 @@
 //! FindCoordinator (key 10): the broker that coordinates a group or a transaction.
 
-use crate::protocol::modern::define::{default_of, define_api, define_structs};
+use crate::protocol::modern::define::{define_api, define_structs};
 use crate::protocol::modern::schema::Entity::BrokerId;
 use crate::protocol::modern::schema::{between, since};
 

@@ -1,6 +1,6 @@
 //! InitProducerId (key 22): the identity of an idempotent or transactional producer.
 
-use crate::protocol::modern::define::{default_of, define_api, define_structs};
+use crate::protocol::modern::define::{define_api, define_structs};
 use crate::protocol::modern::schema::Entity::{ProducerId, TransactionalId};
 use crate::protocol::modern::schema::since;
 

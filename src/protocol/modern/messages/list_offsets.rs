@@ -1,6 +1,6 @@
 //! ListOffsets (key 2): the offset for a time, the first and the last offset.
 
-use crate::protocol::modern::define::{default_of, define_api, define_structs};
+use crate::protocol::modern::define::{define_api, define_structs};
 use crate::protocol::modern::schema::Entity::{BrokerId, TopicName};
 use crate::protocol::modern::schema::{between, since};
 

@@ -1,7 +1,7 @@
 //! Metadata (key 3): brokers, topics, partitions and their leaders.
 
 use crate::protocol::modern::Uuid;
-use crate::protocol::modern::define::{default_of, define_api, define_structs};
+use crate::protocol::modern::define::{define_api, define_structs};
 use crate::protocol::modern::schema::Entity::{BrokerId, TopicName};
 use crate::protocol::modern::schema::{between, since};
 

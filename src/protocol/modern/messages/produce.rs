@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use crate::protocol::modern::Uuid;
-use crate::protocol::modern::define::{default_of, define_api, define_structs};
+use crate::protocol::modern::define::{define_api, define_structs};
 use crate::protocol::modern::schema::Entity::{BrokerId, TopicName, TransactionalId};
 use crate::protocol::modern::schema::{between, since};
 

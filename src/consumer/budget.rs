@@ -1,0 +1,187 @@
+//! The bytes that a consumer may keep: fetched and waiting, or handed out and still held.
+//!
+//! Beyond the limit each broker may still fetch one partition's worth (principle 15), so that what
+//! an application holds of one broker never stops another. A fetcher that finds no room registers
+//! and sleeps; the release of any buffer wakes it at once.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::Notify;
+
+/// The account of one consumer.
+#[derive(Debug)]
+pub(super) struct Budget {
+    limit: usize,
+    used: AtomicUsize,
+    starving: Mutex<Vec<Arc<Seat>>>,
+}
+
+/// What one broker's fetcher shares with the threads that read and release its data.
+#[derive(Debug, Default)]
+pub(super) struct Seat {
+    /// Ends the fetcher's sleep; remembers one call.
+    pub(super) wake: Notify,
+    /// Bytes of this broker that are alive.
+    held: AtomicUsize,
+    /// Answers of which something still waits to be read.
+    unread: AtomicUsize,
+}
+
+impl Seat {
+    /// Answers of which something still waits to be read, paused partitions included.
+    pub(super) fn unread(&self) -> usize {
+        self.unread.load(Ordering::Acquire)
+    }
+}
+
+/// Bytes that are alive; gives them back when the last batch, message or queue lets go.
+#[derive(Debug)]
+pub(super) struct Lease {
+    budget: Arc<Budget>,
+    seat: Arc<Seat>,
+    bytes: usize,
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.seat.held.fetch_sub(self.bytes, Ordering::AcqRel);
+        self.budget.used.fetch_sub(self.bytes, Ordering::AcqRel);
+        for seat in self.budget.take_starving() {
+            seat.wake.notify_one();
+        }
+    }
+}
+
+/// One answer's share of "unread": ends when its last part was read or dropped.
+#[derive(Debug)]
+pub(super) struct Unread(Arc<Seat>);
+
+impl Unread {
+    /// Counts an answer of this broker as unread until the value (shared by its parts) is dropped.
+    pub(super) fn new(seat: &Arc<Seat>) -> Arc<Self> {
+        seat.unread.fetch_add(1, Ordering::AcqRel);
+        Arc::new(Self(Arc::clone(seat)))
+    }
+}
+
+impl Drop for Unread {
+    fn drop(&mut self) {
+        self.0.unread.fetch_sub(1, Ordering::AcqRel);
+        self.0.wake.notify_one();
+    }
+}
+
+impl Budget {
+    /// An account of `limit` bytes.
+    pub(super) fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { limit, used: AtomicUsize::new(0), starving: Mutex::default() })
+    }
+
+    /// Bytes alive now; may pass the limit by one partition's worth a broker.
+    pub(super) fn used(&self) -> usize {
+        self.used.load(Ordering::Acquire)
+    }
+
+    /// The limit.
+    pub(super) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// How many bytes a fetch of this broker may ask for: up to `wish`, at least `worth` (one
+    /// partition's) or nothing. With `None` the seat is registered and woken at the next release.
+    pub(super) fn grant(&self, seat: &Arc<Seat>, wish: usize, worth: usize) -> Option<usize> {
+        if let Some(grant) = self.try_grant(seat, wish, worth) {
+            return Some(grant);
+        }
+        let mut starving = self.starving.lock().unwrap_or_else(PoisonError::into_inner);
+        if !starving.iter().any(|s| Arc::ptr_eq(s, seat)) {
+            starving.push(Arc::clone(seat));
+        }
+        drop(starving);
+        // A release between the first look and the registration found nobody to wake: look again.
+        self.try_grant(seat, wish, worth)
+    }
+
+    fn try_grant(&self, seat: &Seat, wish: usize, worth: usize) -> Option<usize> {
+        let free = self.limit.saturating_sub(self.used());
+        if free >= worth {
+            return Some(wish.min(free).max(worth));
+        }
+        (seat.held.load(Ordering::Acquire) < worth).then_some(worth)
+    }
+
+    /// Counts `bytes` that arrived from, or were decompressed for, this broker.
+    pub(super) fn charge(self: &Arc<Self>, seat: &Arc<Seat>, bytes: usize) -> Arc<Lease> {
+        self.used.fetch_add(bytes, Ordering::AcqRel);
+        seat.held.fetch_add(bytes, Ordering::AcqRel);
+        Arc::new(Lease { budget: Arc::clone(self), seat: Arc::clone(seat), bytes })
+    }
+
+    /// Another lease on the account of the same broker, for bytes made from its data.
+    pub(super) fn charge_like(lease: &Lease, bytes: usize) -> Arc<Lease> {
+        lease.budget.charge(&lease.seat, bytes)
+    }
+
+    /// Whether a fetcher waits for room.
+    pub(super) fn is_starving(&self) -> bool {
+        !self.starving.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    fn take_starving(&self) -> Vec<Arc<Seat>> {
+        std::mem::take(&mut *self.starving.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::Future;
+    use std::task::{Context, Poll, Waker};
+
+    fn was_woken(seat: &Seat) -> bool {
+        let mut woken = std::pin::pin!(seat.wake.notified());
+        woken.as_mut().poll(&mut Context::from_waker(Waker::noop())) == Poll::Ready(())
+    }
+
+    #[test]
+    fn a_fetch_asks_for_what_is_free_and_never_less_than_one_partitions_worth() {
+        let (budget, seat) = (Budget::new(100), Arc::new(Seat::default()));
+        assert_eq!(budget.grant(&seat, 500, 10), Some(100));
+        let lease = budget.charge(&seat, 85);
+        assert_eq!(budget.grant(&seat, 500, 10), Some(15));
+        assert_eq!(budget.grant(&seat, 5, 10), Some(10));
+        drop(lease);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
+    fn what_is_held_of_one_broker_never_stops_another() {
+        let budget = Budget::new(100);
+        let (one, other) = (Arc::new(Seat::default()), Arc::new(Seat::default()));
+        let _held = budget.charge(&one, 120);
+        assert_eq!(budget.grant(&one, 50, 10), None);
+        assert_eq!(budget.grant(&other, 50, 10), Some(10));
+    }
+
+    #[test]
+    fn a_drained_budget_wakes_the_starving_fetcher_at_once() {
+        let (budget, seat) = (Budget::new(100), Arc::new(Seat::default()));
+        let held = budget.charge(&seat, 95);
+        assert_eq!(budget.grant(&seat, 50, 10), None);
+        assert!(budget.is_starving() && !was_woken(&seat));
+        drop(held);
+        assert!(was_woken(&seat) && !budget.is_starving());
+    }
+
+    #[test]
+    fn an_answer_is_read_when_its_last_part_is() {
+        let seat = Arc::new(Seat::default());
+        let part = Unread::new(&seat);
+        let other_part = Arc::clone(&part);
+        drop(part);
+        assert_eq!(seat.unread(), 1);
+        drop(other_part);
+        assert!(seat.unread() == 0 && was_woken(&seat));
+    }
+}

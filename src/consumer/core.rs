@@ -1,0 +1,83 @@
+//! What the front door, the fetchers and the look-ups share.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
+
+use super::budget::Budget;
+use super::state::State;
+use crate::cluster::Cluster;
+use crate::config::ConsumerConfig;
+use crate::error::{Code, Error};
+use crate::runtime::{Signal, Task};
+
+/// One consumer behind its front door. Tasks hold it; the front door's drop stops the tasks.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) config: ConsumerConfig,
+    pub(super) signal: Arc<Signal>,
+    pub(super) budget: Arc<Budget>,
+    /// Wakes the task that follows leaders and starts look-ups.
+    pub(super) kick: Notify,
+    state: Mutex<State>,
+    tasks: Mutex<Vec<Task>>,
+}
+
+impl Core {
+    pub(super) fn new(cluster: Arc<Cluster>, config: ConsumerConfig) -> Arc<Self> {
+        let budget = Budget::new(config.memory_limit);
+        Arc::new(Self {
+            cluster,
+            config,
+            signal: Arc::default(),
+            budget,
+            kick: Notify::new(),
+            state: Mutex::default(),
+            tasks: Mutex::default(),
+        })
+    }
+
+    /// The state. The lock is held for moments: never across a wait, a decode or a system call.
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a task to be stopped at the end.
+    pub(super) fn keep(&self, task: Task) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        // Look-ups come and go.
+        tasks.retain(|task| !task.is_finished());
+        tasks.push(task);
+    }
+
+    /// Stops every task.
+    pub(super) fn stop(&self) {
+        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
+        tasks.iter().for_each(Task::abort);
+    }
+
+    /// A panic in a task or a fatal error of the cluster: every waiter wakes and gets it.
+    pub(super) fn fail(&self, error: Error) {
+        self.signal.fail(error);
+    }
+
+    /// Whether fetching stands still for what the application holds, and it was not told yet.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.budget.is_starving() && !self.lock().stall_told
+    }
+
+    /// Says why nothing comes, once per stall (principle 15).
+    pub(super) fn tell_stall(&self) -> Option<Error> {
+        if !self.budget.is_starving() || std::mem::replace(&mut self.lock().stall_told, true) {
+            return None;
+        }
+        let (used, limit) = (self.budget.used(), self.budget.limit());
+        let text = format!(
+            "fetching stands still: batches and messages that the application holds keep {used} \
+             bytes, samsa.memory.limit is {limit}; free them, copy what must stay, or raise the limit"
+        );
+        self.cluster.logger().warn("consumer", format_args!("{text}"));
+        Some(Error::new(Code::MEMORY_LIMIT, text).with_property("samsa.memory.limit"))
+    }
+}

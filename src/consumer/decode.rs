@@ -1,0 +1,326 @@
+//! Reading one partition's share of an answer, batch by batch and record by record, on the thread
+//! of the application. What one poll leaves, the next goes on with: nothing is decoded twice.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::batch::{Batch, Held, Run};
+use super::budget::{Budget, Lease, Unread};
+use super::name::Name;
+use super::partition::Marks;
+use super::view::MessageView;
+use crate::error::{Code, Error, Result};
+use crate::protocol::record::{BatchIter, Compression, RawBatch, Records};
+
+/// A batch in the making: the views of several partitions, up to a number.
+#[derive(Debug)]
+pub(super) struct Filling {
+    batch: Batch,
+    most: usize,
+}
+
+/// What the views of a run have in common.
+#[derive(Clone, Debug)]
+pub(super) struct Source {
+    pub(super) topic: Name,
+    pub(super) partition: i32,
+    pub(super) marks: Marks,
+}
+
+/// Where a [`Filling`] stood, to go back to when a partition turns out to have moved.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    views: usize,
+    runs: usize,
+    held: usize,
+}
+
+impl Filling {
+    /// Room for `most` messages.
+    pub(super) fn new(most: usize) -> Self {
+        Self { batch: Batch::default(), most }
+    }
+
+    /// Whether no further message fits.
+    pub(super) fn is_full(&self) -> bool {
+        self.batch.views.len() >= self.most
+    }
+
+    /// Whether there is no message.
+    pub(super) fn is_empty(&self) -> bool {
+        self.batch.views.is_empty()
+    }
+
+    /// The batch as it is now.
+    pub(super) fn finish(self) -> Batch {
+        self.batch
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        let Batch { views, runs, held, .. } = &self.batch;
+        Mark { views: views.len(), runs: runs.len(), held: held.len() }
+    }
+
+    /// Takes back what was added since the mark (6.11).
+    pub(super) fn undo(&mut self, mark: Mark) {
+        self.batch.views.truncate(mark.views);
+        self.batch.runs.truncate(mark.runs);
+        self.batch.held.truncate(mark.held);
+    }
+
+    /// Closes the run of the views added since the mark; none if there are none.
+    pub(super) fn close_run(&mut self, mark: Mark, source: &Source, epoch: i32, next_offset: i64) {
+        let count = self.batch.views.len() - mark.views;
+        if count == 0 {
+            return;
+        }
+        self.batch.runs.push(Run {
+            topic: source.topic.clone(),
+            partition: source.partition,
+            // Bounded by `most`, which is an i32 in configuration.
+            first: mark.views as u32,
+            count: count as u32,
+            leader_epoch: epoch,
+            high_watermark: source.marks.high_watermark,
+            log_start: source.marks.log_start,
+            next_offset,
+        });
+    }
+
+    /// Copies messages of a batch that `next` decoded, from index `first` on; returns how many
+    /// fitted.
+    pub(super) fn copy(&mut self, from: &Arc<Batch>, first: usize, run: Run) -> usize {
+        let mark = self.mark();
+        let views = from.views.get(first..).unwrap_or_default();
+        let count = views.len().min(self.most - mark.views);
+        let index = mark.runs as u32;
+        self.batch.views.extend(views[..count].iter().map(|v| MessageView { run: index, ..*v }));
+        self.batch.held.push(Held::Batch { _batch: Arc::clone(from) });
+        let next_offset = match count == views.len() {
+            true => run.next_offset,
+            false => self.batch.views.last().map_or(run.next_offset, |v| v.next_offset),
+        };
+        let first = mark.views as u32;
+        self.batch.runs.push(Run { first, count: count as u32, next_offset, ..run });
+        count
+    }
+}
+
+/// How reading ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Read {
+    /// No room in the batch: there may be more.
+    Full,
+    /// All was read.
+    End,
+}
+
+/// One partition's share of an answer, read up to `position`.
+#[derive(Debug)]
+pub(super) struct Reader {
+    source: Source,
+    batches: BatchIter,
+    open: Option<Open>,
+    position: i64,
+    epoch: i32,
+    check_crc: bool,
+    largest: usize,
+    lease: Arc<Lease>,
+    /// The answer counts as unread as long as this reader lives.
+    unread: Arc<Unread>,
+}
+
+/// A record batch being read.
+#[derive(Debug)]
+struct Open {
+    records: Records,
+    next_offset: i64,
+    lease: Arc<Lease>,
+}
+
+impl Reader {
+    /// Reads `records` from `position` on. `largest` bounds what one batch may decompress to.
+    pub(super) fn new(
+        source: Source,
+        records: Bytes,
+        position: i64,
+        (check_crc, largest): (bool, usize),
+        (lease, unread): (Arc<Lease>, Arc<Unread>),
+    ) -> Self {
+        let batches = BatchIter::new(records);
+        let (open, epoch) = (None, -1);
+        Self { source, batches, open, position, epoch, check_crc, largest, lease, unread }
+    }
+
+    /// Where reading goes on; the application's position once what was read is handed out.
+    pub(super) fn position(&self) -> i64 {
+        self.position
+    }
+
+    /// Leaves out what lies below `position`.
+    pub(super) fn skip_to(&mut self, position: i64) {
+        self.position = self.position.max(position);
+    }
+
+    /// The identity of the answer that this is a part of.
+    pub(super) fn answer(&self) -> usize {
+        Arc::as_ptr(&self.unread).addr()
+    }
+
+    /// Leader epoch of the last batch read; −1 where the format has none.
+    pub(super) fn epoch(&self) -> i32 {
+        self.epoch
+    }
+
+    /// Topic, partition and marks.
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Adds messages until the batch is full or all is read, and closes their run. After an error
+    /// the position is that of what could not be decoded (3.13); what came before it is in the
+    /// batch.
+    pub(super) fn read(&mut self, into: &mut Filling) -> Result<Read> {
+        let mark = into.mark();
+        let run = mark.runs as u32;
+        let outcome = self.read_batches(into, run);
+        into.close_run(mark, &self.source, self.epoch, self.position);
+        outcome.map_err(|error| self.name(error))
+    }
+
+    fn read_batches(&mut self, into: &mut Filling, run: u32) -> Result<Read> {
+        loop {
+            let Some(open) = &mut self.open else {
+                match self.batches.next() {
+                    Some(raw) => self.open_batch(raw?)?,
+                    None => return Ok(Read::End),
+                }
+                continue;
+            };
+            let before = into.batch.views.len();
+            let outcome = open.fill(&mut into.batch.views, into.most, self.position, run);
+            let added = &mut into.batch.views[before..];
+            if let Some(last) = added.last_mut() {
+                self.position = last.next_offset;
+                // Rule 3.5: after the last record comes the end of the batch, which compaction keeps.
+                if matches!(outcome, Ok(true)) {
+                    last.next_offset = open.next_offset;
+                }
+                into.batch.held.push(Held::Buffer {
+                    _bytes: open.records.buffer().clone(),
+                    _lease: Arc::clone(&open.lease),
+                });
+            }
+            if !outcome? {
+                return Ok(Read::Full);
+            }
+            self.position = self.position.max(open.next_offset);
+            self.open = None;
+        }
+    }
+
+    /// Opens a batch, or passes over one that holds nothing for the application.
+    fn open_batch(&mut self, raw: RawBatch) -> Result<()> {
+        let next_offset = raw.next_offset();
+        if next_offset <= self.position {
+            return Ok(());
+        }
+        self.epoch = raw.partition_leader_epoch;
+        if raw.is_control() {
+            // Control batches are never delivered and always advance (3.14, 6.12).
+            if self.check_crc {
+                raw.verify()?;
+            }
+            self.position = next_offset;
+            return Ok(());
+        }
+        let plain = raw.compression()? == Compression::None;
+        let records = raw.open(self.check_crc, self.largest)?;
+        let lease = match plain {
+            true => Arc::clone(&self.lease),
+            false => Budget::charge_like(&self.lease, records.buffer().len()),
+        };
+        let next_offset = next_offset.max(records.next_offset());
+        self.open = Some(Open { records, next_offset, lease });
+        Ok(())
+    }
+
+    fn name(&self, error: Error) -> Error {
+        let Source { topic, partition, .. } = &self.source;
+        let at = self.position;
+        let text = format!(
+            "the batch at offset {at} of topic {topic}, partition {partition}, cannot be decoded \
+             (seek past it to go on)"
+        );
+        let code = match error.code() {
+            Code::CORRUPT_MESSAGE | Code::UNSUPPORTED_COMPRESSION_TYPE => error.code(),
+            _ => Code::UNDECODABLE,
+        };
+        Error::new(code, text)
+            .with_topic(topic.as_str())
+            .with_partition((*partition).into())
+            .caused_by(error)
+    }
+}
+
+impl Open {
+    /// Adds views; true when the batch was read to its end, false when there is no more room.
+    fn fill(
+        &mut self,
+        views: &mut Vec<MessageView>,
+        most: usize,
+        position: i64,
+        run: u32,
+    ) -> Result<bool> {
+        let buffer = self.records.buffer().clone();
+        while self.records.remaining() > 0 {
+            let Some(room) = most.checked_sub(views.len()).filter(|room| *room > 0) else {
+                return Ok(false);
+            };
+            let limit = u32::try_from(room).unwrap_or(u32::MAX);
+            self.records.visit(limit, &mut |record| {
+                // Batches are returned whole: what lies below was not asked for (3.4).
+                if record.offset >= position {
+                    views.push(MessageView::of(&buffer, &record, run));
+                }
+            })?;
+        }
+        Ok(true)
+    }
+}
+
+/// What the headers of an answer's batches say, without decoding any: enough to fetch on while
+/// the application has not read yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outline {
+    /// No bytes at all: never a reason to advance (6.13).
+    Empty,
+    /// The first batch is incomplete: it is larger than the fetch size (3.2).
+    Cut,
+    /// Batches up to here.
+    UpTo(i64),
+    /// The headers do not say where it ends; reading will.
+    Unclear,
+}
+
+/// Walks the batch headers of `records`, fetched at `offset`.
+pub(super) fn outline(records: &Bytes, offset: i64) -> Outline {
+    if records.is_empty() {
+        return Outline::Empty;
+    }
+    let mut batches = BatchIter::new(records.clone());
+    let mut end = None;
+    for batch in &mut batches {
+        match batch {
+            Ok(batch) => end = end.max(Some(batch.next_offset())),
+            Err(_) => return Outline::Unclear,
+        }
+    }
+    match end {
+        None => Outline::Cut,
+        Some(end) if end > offset => Outline::UpTo(end),
+        // Old producers wrote wrappers with offset 0 (3.6): only decoding tells.
+        Some(_) => Outline::Unclear,
+    }
+}

@@ -1,0 +1,213 @@
+//! Taking in an answer: each partition's share is checked against what was asked and what counts
+//! now (6.11), then queued. On the I/O thread: slices and batch headers, no record.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::answer::{Verdict, classify};
+use super::plan::{Asked, FIRST_VERSION_WITH_SOFT_LIMITS};
+use crate::config::ConsumerConfig;
+use crate::consumer::budget::{Lease, Unread};
+use crate::consumer::decode::{Outline, Reader, Source, outline};
+use crate::consumer::partition::{Item, Marks, Partition};
+use crate::consumer::state::State;
+use crate::error::{Code, Error};
+use crate::protocol::modern::Uuid;
+use crate::protocol::modern::messages::fetch::{
+    FetchResponse, FetchableTopicResponse, PartitionData,
+};
+
+/// What an answer is taken in with.
+pub(super) struct Context<'a> {
+    pub(super) config: &'a ConsumerConfig,
+    pub(super) broker: i32,
+    pub(super) version: i16,
+    pub(super) now: Instant,
+    pub(super) lease: Option<Arc<Lease>>,
+    pub(super) unread: Arc<Unread>,
+}
+
+/// What an answer asks for beyond itself.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Aftermath {
+    /// Metadata is old.
+    pub(super) refresh: bool,
+    /// A partition needs a look-up.
+    pub(super) lookup: bool,
+}
+
+/// The partitions that were asked for and not answered yet.
+struct Outstanding {
+    asked: Vec<Option<Asked>>,
+    cursor: usize,
+}
+
+impl Outstanding {
+    /// The question that this share answers, once: an unasked partition and a second answer give
+    /// nothing (6.2, 6.23). Brokers mostly answer in the order asked.
+    fn take(&mut self, topic: &FetchableTopicResponse, number: i32) -> Option<Asked> {
+        let fits = |a: &Option<Asked>| {
+            a.as_ref().is_some_and(|a| {
+                let same_topic = match topic.topic_id == Uuid::ZERO {
+                    true => a.name.as_str() == topic.topic,
+                    false => a.id == topic.topic_id,
+                };
+                a.number == number && same_topic
+            })
+        };
+        let at = match self.asked.get(self.cursor).is_some_and(&fits) {
+            true => self.cursor,
+            false => self.asked.iter().position(fits)?,
+        };
+        self.cursor = at + 1;
+        self.asked.get_mut(at)?.take()
+    }
+}
+
+/// Takes in a whole answer.
+pub(super) fn accept(
+    state: &mut State,
+    asked: Vec<Asked>,
+    response: FetchResponse,
+    context: &Context<'_>,
+) -> Aftermath {
+    let mut aftermath = Aftermath::default();
+    let mut served = Vec::new();
+    let throttled = response.throttle_time_ms > 0 && response.responses.is_empty();
+    let mut outstanding = Outstanding { asked: asked.into_iter().map(Some).collect(), cursor: 0 };
+    for mut topic in response.responses {
+        for data in std::mem::take(&mut topic.partitions) {
+            let Some(asked) = outstanding.take(&topic, data.partition_index) else { continue };
+            // Another era, or an offset that is not the one to be fetched now: void.
+            let current = state.current(asked.slot);
+            if current.is_some_and(|p| p.fetch_offset == asked.offset) {
+                served.push(asked.slot.index);
+                take_share(state, &asked, data, context, &mut aftermath);
+            }
+        }
+    }
+    // A full answer holds all partitions; an empty one with a throttle time is a quota's notice
+    // (6.4). Anything else is odd: not asked again at once.
+    if !throttled {
+        for asked in outstanding.asked.into_iter().flatten() {
+            if let Some(partition) = state.current(asked.slot) {
+                context.config.back_off(&mut partition.retry, context.now);
+            }
+        }
+    }
+    state.rotate(context.broker, &served);
+    aftermath
+}
+
+fn take_share(
+    state: &mut State,
+    asked: &Asked,
+    data: PartitionData,
+    context: &Context<'_>,
+    aftermath: &mut Aftermath,
+) {
+    let Some(partition) = state.current(asked.slot) else { return };
+    let code = Code::from(data.error_code);
+    let verdict = classify(code);
+    match verdict {
+        Verdict::Data => {
+            take_data(state, asked, data, context);
+            return;
+        }
+        Verdict::Reset => {
+            state.out_of_range(asked.slot.index);
+            aftermath.lookup = true;
+            return;
+        }
+        Verdict::Move | Verdict::Wait | Verdict::Tell => {
+            context.config.back_off(&mut partition.retry, context.now);
+            aftermath.refresh |= verdict == Verdict::Move;
+        }
+    }
+    if verdict == Verdict::Tell && partition.tell_once(code, asked.offset) {
+        let error = of_partition(partition, code, asked.offset, code.text());
+        state.report(asked.slot, error);
+    }
+}
+
+fn take_data(state: &mut State, asked: &Asked, data: PartitionData, context: &Context<'_>) {
+    let Some(partition) = state.current(asked.slot) else { return };
+    let marks = Marks {
+        high_watermark: data.high_watermark,
+        last_stable: data.last_stable_offset,
+        log_start: data.log_start_offset,
+    };
+    partition.marks.learn(marks);
+    let records = data.records.unwrap_or_default();
+    let known = outline(&records, asked.offset);
+    match known {
+        // Never advance on an answer without batches (6.13).
+        Outline::Empty => {
+            partition.retry.clear();
+            partition.reported = None;
+        }
+        Outline::Cut => {
+            if let Some(error) = grow(partition, asked, context) {
+                state.report(asked.slot, error);
+            }
+            return;
+        }
+        Outline::UpTo(end) => {
+            partition.fetch_offset = end;
+            partition.fetch_size = partition.own.max_partition_fetch_bytes;
+        }
+        Outline::Unclear => partition.awaits_reader = true,
+    }
+    if let (Some(lease), false) = (&context.lease, known == Outline::Empty) {
+        let source = Source {
+            topic: partition.name.clone(),
+            partition: partition.number,
+            marks: partition.marks,
+        };
+        let keep = (Arc::clone(lease), Arc::clone(&context.unread));
+        let reader = Reader::new(source, records, asked.offset, context.config.decoding(), keep);
+        state.push(asked.slot, Item::Data(Box::new(reader)));
+    }
+    announce_end(state, asked, context);
+}
+
+/// A record larger than the fetch size: below v3 brokers cut it off, so ask for more next time, up
+/// to `fetch.max.bytes` (6.9). From v3 on the first batch comes whole and a cut one is a fault.
+fn grow(partition: &mut Partition, asked: &Asked, context: &Context<'_>) -> Option<Error> {
+    let most = context.config.fetch_max_bytes;
+    let (code, why) = if context.version >= FIRST_VERSION_WITH_SOFT_LIMITS {
+        (Code::PROTOCOL, "the broker's answer cuts off its first batch".to_owned())
+    } else if asked.size < most {
+        partition.fetch_size = asked.size.saturating_mul(2).min(most);
+        return None;
+    } else {
+        (Code::RECORD_TOO_LARGE, format!("a message is larger than fetch.max.bytes ({most})"))
+    };
+    context.config.back_off(&mut partition.retry, context.now);
+    let news = partition.tell_once(code, asked.offset);
+    news.then(|| {
+        let error = of_partition(partition, code, asked.offset, &why);
+        match code == Code::RECORD_TOO_LARGE {
+            true => error.with_property("fetch.max.bytes"),
+            false => error,
+        }
+    })
+}
+
+/// Marks the end of the partition in its place, once, if the application asked for it.
+fn announce_end(state: &mut State, asked: &Asked, context: &Context<'_>) {
+    let Some(partition) = state.current(asked.slot) else { return };
+    let offset = partition.fetch_offset;
+    let at_end =
+        partition.end(context.config.isolation_level) == Some(offset) && !partition.awaits_reader;
+    if context.config.events.partition_end && at_end && partition.announced_end != offset {
+        partition.announced_end = offset;
+        state.push(asked.slot, Item::End(offset));
+    }
+}
+
+fn of_partition(partition: &Partition, code: Code, offset: i64, why: &str) -> Error {
+    let Partition { name, number, .. } = partition;
+    let text = format!("fetching topic {name}, partition {number}, at offset {offset}: {why}");
+    Error::new(code, text).with_topic(name.as_str()).with_partition((*number).into())
+}

@@ -1,0 +1,9 @@
+//! Fetching: what to ask a broker for ([`plan`]), what its answer means ([`answer`]), and the task
+//! that does it ([`task`]).
+
+mod answer;
+mod arrival;
+mod plan;
+mod task;
+
+pub(super) use task::start;

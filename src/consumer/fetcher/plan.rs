@@ -1,0 +1,153 @@
+//! What the next fetch asks a broker for: pure.
+//!
+//! One fetch a broker is on its way while the application reads the answer before it. Every
+//! partition that wants data is in each request: nothing then sits out somebody else's long poll,
+//! and a fetch session would not lose partitions whose data waits here (6.7).
+
+use std::ops::ControlFlow;
+use std::time::Instant;
+
+use crate::consumer::name::Name;
+use crate::consumer::partition::Partition;
+use crate::consumer::state::{Led, Slot, State};
+use crate::protocol::modern::Uuid;
+use crate::protocol::modern::messages::fetch;
+
+/// From here on topics go by id.
+const FIRST_VERSION_WITH_IDS: i16 = 13;
+/// From here on a request can ask for committed data only.
+pub(super) const FIRST_VERSION_WITH_ISOLATION: i16 = 4;
+/// From here on the first batch comes whole, whatever its size (KIP-74).
+pub(super) const FIRST_VERSION_WITH_SOFT_LIMITS: i16 = 3;
+/// Answers that may wait to be read before no further one is asked for: the one that is being read
+/// and the next.
+const ANSWERS_AHEAD: usize = 2;
+
+/// One partition of a request.
+#[derive(Clone, Debug)]
+pub(super) struct Asked {
+    pub(super) slot: Slot,
+    pub(super) name: Name,
+    pub(super) id: Uuid,
+    pub(super) number: i32,
+    pub(super) offset: i64,
+    pub(super) leader_epoch: i32,
+    pub(super) size: i32,
+}
+
+/// The numbers of a request that do not depend on partitions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    pub(super) max_wait_ms: i32,
+    pub(super) min_bytes: i32,
+    pub(super) max_bytes: i32,
+    pub(super) isolation: i8,
+}
+
+/// The partitions to ask this broker for, in order of priority; or how long there is nothing to
+/// ask (`None` = until something changes).
+pub(super) fn choose(
+    state: &State,
+    led: &Led,
+    now: Instant,
+) -> ControlFlow<Option<Instant>, Vec<Asked>> {
+    let mut asked = Vec::with_capacity(led.order.len());
+    let mut next_due = None::<Instant>;
+    for &index in &led.order {
+        let Some(partition) = state.partitions.get(index) else { continue };
+        if !partition.wants_data() {
+            continue;
+        }
+        // A partition in error ends the long poll at once, for all: it is left out until its
+        // back-off is over (6.10).
+        match partition.retry.due(now) {
+            Some(due) => next_due = Some(next_due.map_or(due, |n| n.min(due))),
+            None => asked.push(ask(partition, index)),
+        }
+    }
+    if asked.is_empty() || led.seat.unread() >= ANSWERS_AHEAD + only_paused(state, led) {
+        return ControlFlow::Break(next_due);
+    }
+    ControlFlow::Continue(asked)
+}
+
+fn ask(partition: &Partition, index: usize) -> Asked {
+    Asked {
+        slot: Slot { index, era: partition.era },
+        name: partition.name.clone(),
+        id: partition.topic_id,
+        number: partition.number,
+        offset: partition.fetch_offset,
+        leader_epoch: partition.leader_epoch,
+        size: partition.fetch_size,
+    }
+}
+
+/// How many answers wait only because their partitions are paused: these must not stop the broker
+/// (6.7).
+fn only_paused(state: &State, led: &Led) -> usize {
+    let (mut paused, mut active) = (Vec::new(), Vec::new());
+    for partition in led.order.iter().filter_map(|&i| state.partitions.get(i)) {
+        let list = if partition.paused { &mut paused } else { &mut active };
+        list.extend(partition.queue.iter().filter_map(|item| item.answer()));
+    }
+    paused.sort_unstable();
+    paused.dedup();
+    paused.retain(|answer| !active.contains(answer));
+    paused.len()
+}
+
+/// Below v3 a request has no total size: as many partitions as fit into `grant`, at least one.
+pub(super) fn cut_to_fit(asked: &mut Vec<Asked>, version: i16, grant: usize) {
+    if version >= FIRST_VERSION_WITH_SOFT_LIMITS {
+        return;
+    }
+    let mut left = grant;
+    let fits = asked.iter().take_while(|a| {
+        let size = usize::try_from(a.size).unwrap_or(0);
+        let fits = left >= size;
+        left = left.saturating_sub(size);
+        fits
+    });
+    let count = fits.count().max(1);
+    asked.truncate(count);
+}
+
+/// Whether topics can go by id: only when every one has an id (2.6).
+pub(super) fn all_have_ids(asked: &[Asked]) -> bool {
+    asked.iter().all(|a| !a.id.is_zero())
+}
+
+/// The request, without a session (id 0, epoch −1: KIP-227's "no session, and make none").
+pub(super) fn request(asked: &[Asked], version: i16, limits: Limits) -> fetch::FetchRequest {
+    let mut topics: Vec<fetch::FetchTopic> = Vec::new();
+    for a in asked {
+        let partition = fetch::FetchPartition {
+            partition: a.number,
+            current_leader_epoch: a.leader_epoch,
+            fetch_offset: a.offset,
+            partition_max_bytes: a.size,
+            ..Default::default()
+        };
+        // Order is priority (6.8): topics in the order of their first partition.
+        match topics.iter_mut().find(|t| t.topic == a.name.as_str()) {
+            Some(topic) => topic.partitions.push(partition),
+            None => topics.push(fetch::FetchTopic {
+                topic: a.name.as_str().to_owned(),
+                topic_id: if version >= FIRST_VERSION_WITH_IDS { a.id } else { Uuid::ZERO },
+                partitions: vec![partition],
+                ..Default::default()
+            }),
+        }
+    }
+    fetch::FetchRequest {
+        max_wait_ms: limits.max_wait_ms,
+        min_bytes: limits.min_bytes,
+        max_bytes: limits.max_bytes,
+        isolation_level: limits.isolation,
+        session_id: 0,
+        session_epoch: -1,
+        topics,
+        ..Default::default()
+    }
+}

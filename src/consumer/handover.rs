@@ -1,0 +1,211 @@
+//! Handing messages to the application: who gets what, and the last check that it still counts.
+//!
+//! A partition's data is taken out under the lock, decoded outside it, and checked in again. Other
+//! callers meanwhile read other partitions: each message goes to one caller, in order.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::batch::Batch;
+use super::core::Core;
+use super::decode::{Filling, Read, Reader};
+use super::event::Event;
+use super::message::Message;
+use super::partition::Item;
+use super::state::{Slot, State};
+use crate::error::{Code, Error, Result};
+
+/// What the first readable partition has.
+enum Head {
+    /// To be decoded; the partition is taken until it is checked in.
+    Data(Slot, Box<Reader>),
+    /// Decoded by `next` before; still in the queue.
+    Decoded(Slot),
+    /// The end of a partition became an event.
+    Event,
+    /// What comes next cannot be decoded.
+    Failed(Slot, Error),
+}
+
+impl Core {
+    /// One attempt of a poll: a batch of up to `max.poll.records` messages, an error, or none.
+    pub(super) fn try_poll(&self) -> Option<Result<Batch>> {
+        let mut state = self.lock();
+        if let Some(first) = first_word(&mut state) {
+            return Some(Err(first));
+        }
+        let mut filling = Filling::new(self.config.max_poll_records);
+        while !filling.is_full() {
+            match state.head(filling.is_empty()) {
+                None => break,
+                Some(Head::Event) => return Some(Err(Error::bare(Code::EVENT))),
+                Some(Head::Failed(slot, error)) => {
+                    if self.fall_back(&mut state, slot, &error) {
+                        return Some(Err(error));
+                    }
+                }
+                Some(Head::Decoded(slot)) => state.hand_over_decoded(slot, &mut filling),
+                Some(Head::Data(slot, mut reader)) => {
+                    drop(state);
+                    let mark = filling.mark();
+                    let outcome = reader.read(&mut filling);
+                    state = self.lock();
+                    if !state.check_in(slot, reader, outcome, None) {
+                        filling.undo(mark);
+                    }
+                }
+            }
+        }
+        if state.has_ready() {
+            // Who found the partition taken while we decoded has gone to sleep.
+            self.signal.nudge();
+        }
+        if filling.is_empty() {
+            return state.check_open().err().map(Err);
+        }
+        state.stall_told = false;
+        Some(Ok(filling.finish()))
+    }
+
+    /// One attempt of `next`: one message, an error, or none.
+    pub(super) fn try_next(&self) -> Option<Result<Message>> {
+        let mut state = self.lock();
+        if let Some(first) = first_word(&mut state) {
+            return Some(Err(first));
+        }
+        loop {
+            match state.head(true) {
+                None => return state.check_open().err().map(Err),
+                Some(Head::Event) => return Some(Err(Error::bare(Code::EVENT))),
+                Some(Head::Failed(slot, error)) => {
+                    if self.fall_back(&mut state, slot, &error) {
+                        return Some(Err(error));
+                    }
+                }
+                Some(Head::Decoded(slot)) => {
+                    if let Some(message) = state.hand_over_one(slot) {
+                        return Some(Ok(message));
+                    }
+                }
+                Some(Head::Data(slot, mut reader)) => {
+                    drop(state);
+                    let mut filling = Filling::new(self.config.max_poll_records);
+                    let outcome = reader.read(&mut filling);
+                    state = self.lock();
+                    let batch = (!filling.is_empty()).then(|| Arc::new(filling.finish()));
+                    state.check_in(slot, reader, outcome, batch);
+                    state.stall_told = false;
+                    if state.has_ready() {
+                        self.signal.nudge();
+                    }
+                }
+            }
+        }
+    }
+
+    /// After a batch that cannot be decoded: the position stays, it is fetched again after a pause
+    /// (another replica, another transfer may be sound), and the application is told once (3.13).
+    fn fall_back(&self, state: &mut State, slot: Slot, error: &Error) -> bool {
+        state.refetch(slot.index);
+        let Some(partition) = state.partitions.get_mut(slot.index) else { return false };
+        self.config.back_off(&mut partition.retry, Instant::now());
+        state.wake_fetchers();
+        let Some(partition) = state.partitions.get_mut(slot.index) else { return false };
+        partition.tell_once(error.code(), partition.position)
+    }
+}
+
+/// What comes before any message: errors, events, the end.
+fn first_word(state: &mut State) -> Option<Error> {
+    if let Some(error) = state.take_report() {
+        return Some(error);
+    }
+    if state.has_event() {
+        return Some(Error::bare(Code::EVENT));
+    }
+    state.check_open().err()
+}
+
+impl State {
+    /// Looks at the first readable partition. Ends and errors keep their place: while the batch is
+    /// not empty they wait for the next poll.
+    fn head(&mut self, batch_is_empty: bool) -> Option<Head> {
+        let slot = self.next_ready()?;
+        let partition = self.current(slot)?;
+        match partition.queue.pop_front()? {
+            Item::Data(mut reader) => {
+                reader.skip_to(partition.position);
+                partition.taken = true;
+                Some(Head::Data(slot, reader))
+            }
+            item @ Item::Decoded { .. } => {
+                partition.queue.push_front(item);
+                Some(Head::Decoded(slot))
+            }
+            item if !batch_is_empty => {
+                partition.queue.push_front(item);
+                self.list_first(slot.index);
+                None
+            }
+            Item::Failed(error) => Some(Head::Failed(slot, error)),
+            Item::End(offset) => {
+                let (topic, partition) = (partition.name.clone(), partition.number);
+                self.push_event(Event::PartitionEnd { topic, partition, offset });
+                self.list_first(slot.index);
+                Some(Head::Event)
+            }
+        }
+    }
+
+    /// Puts a reader back, with what `next` decoded in front of it. False when the partition moved
+    /// meanwhile: then what was read is void (6.11).
+    fn check_in(
+        &mut self,
+        slot: Slot,
+        reader: Box<Reader>,
+        outcome: Result<Read>,
+        decoded: Option<Arc<Batch>>,
+    ) -> bool {
+        let Some(partition) = self.current(slot) else { return false };
+        partition.taken = false;
+        let (position, epoch) = (reader.position(), reader.epoch());
+        match outcome {
+            Ok(Read::Full) => partition.queue.push_front(Item::Data(reader)),
+            Ok(Read::End) => {
+                if std::mem::take(&mut partition.awaits_reader) {
+                    // Only reading told where this answer ends; nothing was asked meanwhile.
+                    partition.fetch_offset = position;
+                }
+                partition.retry.clear();
+                partition.reported = None;
+            }
+            Err(error) => partition.queue.push_front(Item::Failed(error)),
+        }
+        match decoded {
+            Some(batch) => partition.queue.push_front(Item::Decoded { batch, next: 0 }),
+            None => partition.advance(position, epoch),
+        }
+        self.list_first(slot.index);
+        true
+    }
+
+    /// A poll takes over what `next` decoded and did not hand out.
+    fn hand_over_decoded(&mut self, slot: Slot, filling: &mut Filling) {
+        let Some(partition) = self.current(slot) else { return };
+        let Some(Item::Decoded { batch, next }) = partition.queue.pop_front() else { return };
+        let Some(run) = batch.runs().first().cloned() else { return };
+        let count = filling.copy(&batch, next, run.clone());
+        partition.handed_out(batch, next + count, &run);
+        self.list_first(slot.index);
+    }
+
+    fn hand_over_one(&mut self, slot: Slot) -> Option<Message> {
+        let partition = self.current(slot)?;
+        let Item::Decoded { batch, next } = partition.queue.pop_front()? else { return None };
+        let run = batch.runs().first()?.clone();
+        let message = Message::new(Arc::clone(&batch), next);
+        partition.handed_out(batch, next + 1, &run);
+        self.list_first(slot.index);
+        message
+    }
+}

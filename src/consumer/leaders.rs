@@ -1,0 +1,148 @@
+//! The task that follows the cluster: which broker is asked for which partition, which fetchers
+//! run, which look-ups are due. It alone moves partitions between brokers.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::budget::Seat;
+use super::core::Core;
+use super::fetcher;
+use super::lookup;
+use super::position::Start;
+use super::state::State;
+use crate::cluster::Metadata;
+use crate::error::{Code, Error};
+use crate::protocol::modern::Uuid;
+use crate::runtime::{Task, inject_panic};
+
+/// Starts the task; a panic in it poisons the consumer.
+pub(super) fn start(core: &Arc<Core>) -> Task {
+    let shared = Arc::clone(core);
+    let core = Arc::clone(core);
+    core.cluster.runtime().spawn("consumer", move |error| shared.fail(error), run(core))
+}
+
+async fn run(core: Arc<Core>) {
+    let mut changes = core.cluster.changes();
+    loop {
+        let metadata = Arc::clone(&changes.borrow_and_update());
+        inject_panic("consumer");
+        let next = round(&core, &metadata);
+        let pause = async {
+            match next {
+                None => std::future::pending().await,
+                Some(next) => tokio::time::sleep_until(next.into()).await,
+            }
+        };
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() {
+                // The cluster is gone; it closes its children itself.
+                return;
+            },
+            () = core.kick.notified() => {}
+            () = pause => {}
+        }
+    }
+}
+
+/// Looks at everything once; gives when to look again if nothing changes.
+fn round(core: &Arc<Core>, metadata: &Metadata) -> Option<Instant> {
+    let mut state = core.lock();
+    if state.closed {
+        return None;
+    }
+    let fresh = state.follow(metadata);
+    let (due, next) = state.due_lookups(Instant::now());
+    let news = state.has_news();
+    state.wake_fetchers();
+    drop(state);
+    for (broker, seat) in fresh {
+        core.keep(fetcher::start(core, broker, seat));
+    }
+    if !due.is_empty() {
+        core.keep(lookup::start(core, due));
+    }
+    if news {
+        core.signal.notify();
+    }
+    next
+}
+
+impl State {
+    /// Takes over leaders and topic ids; gives the brokers that need a fetcher from now on.
+    pub(super) fn follow(&mut self, metadata: &Metadata) -> Vec<(i32, Arc<Seat>)> {
+        for index in 0..self.partitions.len() {
+            self.follow_one(index, metadata);
+        }
+        self.regroup()
+    }
+
+    fn follow_one(&mut self, index: usize, metadata: &Metadata) {
+        let slot = self.slot(index);
+        let Some(partition) = self.partitions.get_mut(index) else { return };
+        let Some(topic) = metadata.topic(partition.name.as_str()) else { return };
+        if let Some(error) = &topic.error {
+            if partition.tell_once(error.code(), -1) {
+                self.report(slot, error.clone());
+            }
+            return;
+        }
+        let number = usize::try_from(partition.number).ok();
+        let Some(known) = number.and_then(|number| topic.partitions.get(number)) else {
+            // Before the first answer, and when partitions are being added, the list is short.
+            if !topic.partitions.is_empty()
+                && partition.tell_once(Code::UNKNOWN_TOPIC_OR_PARTITION, -1)
+            {
+                let text = format!(
+                    "topic {} has {} partitions, there is no partition {}",
+                    partition.name,
+                    topic.partitions.len(),
+                    partition.number
+                );
+                let error = Error::new(Code::UNKNOWN_TOPIC_OR_PARTITION, text)
+                    .with_topic(partition.name.as_str())
+                    .with_partition(partition.number.into());
+                self.report(slot, error);
+            }
+            return;
+        };
+        let id = Uuid(topic.id);
+        let recreated = ![id, partition.topic_id].contains(&Uuid::ZERO) && partition.topic_id != id;
+        if !id.is_zero() {
+            partition.topic_id = id;
+        }
+        if known.leader >= 0 {
+            partition.follow(known.leader, known.leader_epoch);
+        }
+        if recreated {
+            // Offsets of the old log mean nothing in the new one (6.24).
+            self.restart(index, Start::Default, -1);
+        }
+    }
+
+    /// Puts every partition under its leader; those that stay keep their place in the rotation.
+    fn regroup(&mut self) -> Vec<(i32, Arc<Seat>)> {
+        let State { partitions, led, .. } = self;
+        let leads = |broker: i32, index: usize| {
+            partitions.get(index).is_some_and(|p: &super::partition::Partition| p.leader == broker)
+        };
+        let mut placed = vec![false; partitions.len()];
+        for (&broker, group) in led.iter_mut() {
+            group.order.retain(|&index| leads(broker, index));
+            group.order.iter().for_each(|&index| placed[index] = true);
+        }
+        let mut fresh = Vec::new();
+        for (index, partition) in partitions.iter().enumerate() {
+            if placed[index] || partition.leader < 0 {
+                continue;
+            }
+            let group = led.entry(partition.leader).or_insert_with(|| {
+                let group = super::state::Led::default();
+                fresh.push((partition.leader, Arc::clone(&group.seat)));
+                group
+            });
+            group.order.push(index);
+        }
+        fresh
+    }
+}

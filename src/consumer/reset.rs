@@ -1,0 +1,127 @@
+//! Where a partition starts, and where it goes on when its position does not exist: pure decisions.
+//!
+//! Order (invariant 7.1): explicit offset, committed offset, policy. The policy is followed only
+//! on a broker's clear word, never because a question failed.
+
+use super::position::{EARLIEST, LATEST, Start};
+use crate::config::Reset;
+
+/// What the brokers must be asked before a partition can be fetched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lookup {
+    Earliest,
+    Latest,
+    /// The first record with at least this timestamp, else the end.
+    Time(i64),
+    /// The end of the log that lies nearest to an offset that does not exist.
+    Nearest(i64),
+}
+
+/// What to do about a partition without a position.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Fetch here.
+    At(i64),
+    /// Ask first.
+    Ask(Lookup),
+    /// The policy is "none": tell the application.
+    Refuse,
+}
+
+/// The first step of a partition that was assigned or sought.
+pub(super) fn begin(start: Start, policy: Reset) -> Step {
+    match start {
+        Start::Offset(offset) => Step::At(offset),
+        Start::Earliest => Step::Ask(Lookup::Earliest),
+        Start::Latest => Step::Ask(Lookup::Latest),
+        Start::Time(time) => Step::Ask(Lookup::Time(time)),
+        Start::Default => match policy {
+            // Nothing was ever read: all that there is is nearest, and nothing is lost.
+            Reset::Earliest | Reset::Nearest => Step::Ask(Lookup::Earliest),
+            Reset::Latest => Step::Ask(Lookup::Latest),
+            Reset::None => Step::Refuse,
+        },
+    }
+}
+
+/// The step after the leader said that `offset` is out of range.
+pub(super) fn out_of_range(offset: i64, policy: Reset) -> Step {
+    match policy {
+        Reset::Earliest => Step::Ask(Lookup::Earliest),
+        Reset::Latest => Step::Ask(Lookup::Latest),
+        Reset::Nearest => Step::Ask(Lookup::Nearest(offset)),
+        Reset::None => Step::Refuse,
+    }
+}
+
+impl Lookup {
+    /// The times to ask ListOffsets for, one after the other.
+    ///
+    /// For a time the end is asked *first*: a record appended between the two answers is then read,
+    /// not skipped.
+    pub(super) fn questions(self) -> (i64, Option<i64>) {
+        match self {
+            Lookup::Earliest => (EARLIEST, None),
+            Lookup::Latest => (LATEST, None),
+            Lookup::Time(time) => (LATEST, Some(time)),
+            Lookup::Nearest(_) => (EARLIEST, Some(LATEST)),
+        }
+    }
+
+    /// The offset to fetch, from the answers to [`Lookup::questions`]. A second answer is `None`
+    /// when nothing lies at or after the time (rule 7.6).
+    pub(super) fn settle(self, first: i64, second: Option<i64>) -> i64 {
+        match self {
+            Lookup::Earliest | Lookup::Latest => first,
+            Lookup::Time(_) => second.unwrap_or(first),
+            Lookup::Nearest(offset) => {
+                let end = second.unwrap_or(first);
+                // Within the log again: another leader, or one that caught up.
+                offset.clamp(first.min(end), end.max(first))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_7_1_an_explicit_place_wins_over_every_policy() {
+        for policy in [Reset::Earliest, Reset::Latest, Reset::Nearest, Reset::None] {
+            assert_eq!(begin(Start::Offset(7), policy), Step::At(7));
+            assert_eq!(begin(Start::Earliest, policy), Step::Ask(Lookup::Earliest));
+            assert_eq!(begin(Start::Latest, policy), Step::Ask(Lookup::Latest));
+            assert_eq!(begin(Start::Time(9), policy), Step::Ask(Lookup::Time(9)));
+        }
+    }
+
+    #[test]
+    fn rule_7_1_the_policy_decides_when_nothing_was_given_or_the_offset_is_gone() {
+        let table = [
+            (Reset::Earliest, Step::Ask(Lookup::Earliest), Step::Ask(Lookup::Earliest)),
+            (Reset::Latest, Step::Ask(Lookup::Latest), Step::Ask(Lookup::Latest)),
+            (Reset::Nearest, Step::Ask(Lookup::Earliest), Step::Ask(Lookup::Nearest(40))),
+            (Reset::None, Step::Refuse, Step::Refuse),
+        ];
+        for (policy, at_start, when_gone) in table {
+            assert_eq!(begin(Start::Default, policy), at_start, "{policy:?}");
+            assert_eq!(out_of_range(40, policy), when_gone, "{policy:?}");
+        }
+    }
+
+    #[test]
+    fn nearest_goes_to_the_closer_end_and_stays_where_the_log_has_the_offset() {
+        let nearest = |offset| Lookup::Nearest(offset).settle(100, Some(200));
+        assert_eq!((nearest(40), nearest(900), nearest(150)), (100, 200, 150));
+        assert_eq!(Lookup::Nearest(5).settle(100, Some(90)), 90, "an odd answer does not panic");
+    }
+
+    #[test]
+    fn a_time_after_the_last_record_means_the_end_as_it_was_before_the_question() {
+        assert_eq!(Lookup::Time(5).questions(), (LATEST, Some(5)));
+        assert_eq!(Lookup::Time(5).settle(200, None), 200);
+        assert_eq!(Lookup::Time(5).settle(200, Some(20)), 20);
+    }
+}

@@ -1,0 +1,20 @@
+//! What the consumer derives from its configuration.
+
+use std::time::Instant;
+
+use super::partition::Retry;
+use crate::config::ConsumerConfig;
+use crate::net::{Backoff, jitter};
+
+impl ConsumerConfig {
+    /// Counts a failure: `retry.backoff.ms`, doubling up to `retry.backoff.max.ms`, with jitter.
+    pub(super) fn back_off(&self, retry: &mut Retry, now: Instant) {
+        let backoff = Backoff { first: self.retry_backoff, most: self.retry_backoff_max };
+        retry.failed(now, backoff, jitter());
+    }
+
+    /// Whether batches are checked, and what one may decompress to.
+    pub(super) fn decoding(&self) -> (bool, usize) {
+        (self.check_crcs, self.receive_message_max_bytes)
+    }
+}

@@ -1,0 +1,301 @@
+//! The consumer's state under its one lock: partitions, what is ready to be read, what is to be
+//! told. No method waits, does I/O or reads a clock.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::budget::Seat;
+use super::event::Event;
+use super::name::Name;
+use super::partition::{Era, Item, Partition, Phase};
+use super::position::{Position, Start};
+use super::reset::{self, Step};
+use crate::cluster::Topic;
+use crate::config::TopicConsumerConfig;
+use crate::error::{Code, Error, Result};
+
+/// A partition as it was in one era.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Slot {
+    pub(super) index: usize,
+    pub(super) era: Era,
+}
+
+/// A partition that the application asks to read.
+#[derive(Debug)]
+pub(super) struct Wish {
+    pub(super) topic: Arc<Topic>,
+    pub(super) name: Name,
+    pub(super) number: i32,
+    pub(super) start: Start,
+    pub(super) epoch: i32,
+    pub(super) own: TopicConsumerConfig,
+}
+
+/// The partitions that one broker leads.
+#[derive(Debug, Default)]
+pub(super) struct Led {
+    /// Their indices, the one to be served first in front (6.8).
+    pub(super) order: Vec<usize>,
+    /// What its fetcher shares with readers.
+    pub(super) seat: Arc<Seat>,
+}
+
+/// Everything that changes.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) partitions: Vec<Partition>,
+    /// By broker id.
+    pub(super) led: HashMap<i32, Led>,
+    by_key: HashMap<(usize, i32), usize>,
+    ready: VecDeque<Slot>,
+    reports: VecDeque<(Option<Slot>, Error)>,
+    events: VecDeque<Event>,
+    eras: u64,
+    pub(super) closed: bool,
+    /// Whether the stall that lasts was told.
+    pub(super) stall_told: bool,
+}
+
+impl State {
+    fn next_era(&mut self) -> Era {
+        self.eras += 1;
+        Era(self.eras)
+    }
+
+    /// Replaces the assignment. Everything of the old one is dropped, errors included.
+    pub(super) fn assign(&mut self, wishes: Vec<Wish>) {
+        self.partitions.clear();
+        self.by_key.clear();
+        self.ready.clear();
+        self.led.values_mut().for_each(|led| led.order.clear());
+        self.stall_told = false;
+        for Wish { topic, name, number, start, epoch, own } in wishes {
+            let index = self.partitions.len();
+            self.by_key.insert((topic.index(), number), index);
+            self.partitions.push(Partition::new(topic, name, number, own));
+            self.restart(index, start, epoch);
+        }
+    }
+
+    /// The index of an assigned partition.
+    pub(super) fn find(&self, topic: &Topic, number: i32) -> Option<usize> {
+        self.by_key.get(&(topic.index(), number)).copied()
+    }
+
+    /// The slot of a partition now.
+    pub(super) fn slot(&self, index: usize) -> Slot {
+        Slot { index, era: self.partitions.get(index).map_or(Era::default(), |p| p.era) }
+    }
+
+    /// The partition of a slot, if it is still in that era (6.11, 7.4).
+    pub(super) fn current(&mut self, slot: Slot) -> Option<&mut Partition> {
+        self.partitions.get_mut(slot.index).filter(|p| p.era == slot.era)
+    }
+
+    /// Moves a partition: assign, seek.
+    pub(super) fn restart(&mut self, index: usize, start: Start, epoch: i32) {
+        let Some(partition) = self.partitions.get(index) else { return };
+        let step = reset::begin(start, partition.own.auto_offset_reset);
+        self.enter(index, step, |p| no_offset(p, "there is no committed offset"));
+        if let (Some(p), Start::Offset(_)) = (self.partitions.get_mut(index), start) {
+            p.position_epoch = epoch;
+        }
+    }
+
+    /// The leader said that the fetch offset does not exist (6.19).
+    pub(super) fn out_of_range(&mut self, index: usize) {
+        let Some(partition) = self.partitions.get(index) else { return };
+        let offset = partition.fetch_offset;
+        let step = reset::out_of_range(offset, partition.own.auto_offset_reset);
+        self.enter(index, step, |p| {
+            no_offset(p, &format!("offset {offset} is out of range"))
+                .caused_by(Error::bare(Code::OFFSET_OUT_OF_RANGE))
+        });
+    }
+
+    /// Data that was queued cannot be used: fetch again from the position.
+    pub(super) fn refetch(&mut self, index: usize) {
+        let era = self.next_era();
+        if let Some(partition) = self.partitions.get_mut(index) {
+            partition.refetch(era);
+        }
+    }
+
+    fn enter(&mut self, index: usize, step: Step, refusal: impl FnOnce(&Partition) -> Error) {
+        let era = self.next_era();
+        let Some(partition) = self.partitions.get_mut(index) else { return };
+        let error = (step == Step::Refuse).then(|| refusal(partition));
+        partition.restart(era, step);
+        if let Some(error) = error {
+            self.reports.push_back((Some(Slot { index, era }), error));
+        }
+    }
+
+    /// Stops or resumes fetching and delivery; what is buffered stays (6.14). Returns whether it
+    /// changed anything.
+    pub(super) fn set_paused(&mut self, index: usize, paused: bool) -> bool {
+        let Some(partition) = self.partitions.get_mut(index) else { return false };
+        let changed = partition.paused != paused;
+        partition.paused = paused;
+        self.list(index);
+        changed
+    }
+
+    /// Puts partitions that were just served behind the others of their broker (6.8).
+    pub(super) fn rotate(&mut self, broker: i32, served: &[usize]) {
+        if let Some(led) = self.led.get_mut(&broker) {
+            let (mut front, back): (Vec<_>, Vec<_>) =
+                led.order.iter().copied().partition(|index| !served.contains(index));
+            front.extend(back);
+            led.order = front;
+        }
+    }
+
+    /// Wakes the fetchers, to look at what changed.
+    pub(super) fn wake_fetchers(&self) {
+        self.led.values().for_each(|led| led.seat.wake.notify_one());
+    }
+
+    /// Puts a partition among those with something to read, if it has and is not.
+    pub(super) fn list(&mut self, index: usize) {
+        let slot = self.slot(index);
+        if let Some(partition) = self.partitions.get_mut(index) {
+            if partition.is_readable() && !partition.listed {
+                partition.listed = true;
+                self.ready.push_back(slot);
+            }
+        }
+    }
+
+    /// As [`State::list`], at the front: the partition that is being read goes on first, so that
+    /// its buffer is soon free.
+    pub(super) fn list_first(&mut self, index: usize) {
+        let before = self.ready.len();
+        self.list(index);
+        if self.ready.len() > before {
+            self.ready.rotate_right(1);
+        }
+    }
+
+    /// The next partition with something to read; it leaves the list.
+    pub(super) fn next_ready(&mut self) -> Option<Slot> {
+        while let Some(slot) = self.ready.pop_front() {
+            let Some(partition) = self.current(slot) else { continue };
+            partition.listed = false;
+            if partition.is_readable() {
+                return Some(slot);
+            }
+        }
+        None
+    }
+
+    /// Whether a poll may find something: messages, errors, events.
+    pub(super) fn has_news(&self) -> bool {
+        !(self.ready.is_empty() && self.reports.is_empty() && self.events.is_empty())
+    }
+
+    /// Where a partition goes on.
+    pub(super) fn position(&self, index: usize) -> Option<Position> {
+        let partition = self.partitions.get(index)?;
+        let mut position = Position::new(partition.name.clone(), partition.number);
+        position.offset = (partition.position >= 0).then_some(partition.position);
+        position.leader_epoch = (partition.position_epoch >= 0).then_some(partition.position_epoch);
+        Some(position)
+    }
+
+    /// First offset and high watermark as last heard; −1 unknown.
+    pub(super) fn watermarks(&self, index: usize) -> (i64, i64) {
+        let marks = self.partitions.get(index).map(|p| p.marks).unwrap_or_default();
+        (marks.log_start, marks.high_watermark)
+    }
+
+    /// Whether anything is ready to be read.
+    pub(super) fn has_ready(&self) -> bool {
+        !self.ready.is_empty()
+    }
+
+    /// Adds what arrived to a partition's queue.
+    pub(super) fn push(&mut self, slot: Slot, item: Item) {
+        if let Some(partition) = self.current(slot) {
+            partition.queue.push_back(item);
+            self.list(slot.index);
+        }
+    }
+
+    /// An error of a partition for the application; void when the partition moved before it is read.
+    pub(super) fn report(&mut self, slot: Slot, error: Error) {
+        self.reports.push_back((Some(slot), error));
+    }
+
+    /// An error that belongs to no partition.
+    pub(super) fn report_general(&mut self, error: Error) {
+        self.reports.push_back((None, error));
+    }
+
+    /// The oldest error that still counts.
+    pub(super) fn take_report(&mut self) -> Option<Error> {
+        while let Some((slot, error)) = self.reports.pop_front() {
+            if slot.is_none_or(|slot| self.current(slot).is_some()) {
+                return Some(error);
+            }
+        }
+        None
+    }
+
+    /// Keeps an event until the application reads it.
+    pub(super) fn push_event(&mut self, event: Event) {
+        self.events.push_back(event);
+    }
+
+    /// The oldest unread event.
+    pub(super) fn take_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Whether an event waits.
+    pub(super) fn has_event(&self) -> bool {
+        !self.events.is_empty()
+    }
+
+    /// Partitions whose look-up is due: marks them as asked. With it, when the next one is due.
+    pub(super) fn due_lookups(&mut self, now: Instant) -> (Vec<Slot>, Option<Instant>) {
+        let (mut due, mut next) = (Vec::new(), None::<Instant>);
+        for (index, partition) in self.partitions.iter_mut().enumerate() {
+            let Phase::Lookup { asked: asked @ false, .. } = &mut partition.phase else { continue };
+            match partition.retry.due(now) {
+                None => {
+                    *asked = true;
+                    due.push(Slot { index, era: partition.era });
+                }
+                Some(later) => next = Some(next.map_or(later, |n| n.min(later))),
+            }
+        }
+        (due, next)
+    }
+
+    /// Drops what waits to be read, at close.
+    pub(super) fn shut(&mut self) {
+        self.closed = true;
+        self.partitions.clear();
+        self.by_key.clear();
+        self.ready.clear();
+    }
+
+    /// [`Code::CLOSED`] after close.
+    pub(super) fn check_open(&self) -> Result<()> {
+        match self.closed {
+            true => Err(Error::new(Code::CLOSED, "the consumer is closed")),
+            false => Ok(()),
+        }
+    }
+}
+
+fn no_offset(partition: &Partition, why: &str) -> Error {
+    let Partition { name, number, .. } = partition;
+    let text = format!(
+        "topic {name}, partition {number}: {why} and auto.offset.reset is none; seek to go on"
+    );
+    Error::new(Code::NO_OFFSET, text).with_topic(name.as_str()).with_partition((*number).into())
+}
