@@ -16,7 +16,7 @@ ${CC:-cc} -std=c11 -O2 -g -Wall -Wextra -Iinclude bench/samsa.c -o "$out/samsa" 
 work=$(mktemp -d)
 mkfifo "$work/stop"
 # Bounded memory: what is consumed is what was produced last, 64 MiB a partition.
-target/examples-c/embedded 1 "partitions=$partitions" retention=67108864 <"$work/stop" >"$work/address" &
+target/examples-c/embedded 1 "num.partitions=$partitions" log.retention.bytes=67108864 <"$work/stop" >"$work/address" &
 broker=$!
 exec 3>"$work/stop"
 finish() {

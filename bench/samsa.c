@@ -55,7 +55,8 @@ static void send_many(samsa_producer *producer, const samsa_record *records, siz
     while (count > 0) {
         samsa_error *error = NULL;
         size_t accepted = 0;
-        samsa_code code = samsa_producer_send_batch(producer, records, count, sizeof *records, 0, &accepted, &error);
+        samsa_code code = samsa_producer_send_batch(producer, records, count, sizeof *records, 0,
+                                                    &accepted, &error);
         samsa_error_free(error);
         records += accepted;
         count -= accepted;
@@ -64,7 +65,8 @@ static void send_many(samsa_producer *producer, const samsa_record *records, siz
     }
 }
 
-static void produce(samsa_cluster *cluster, samsa_topic *topic, uint64_t count, uint32_t size, int batch) {
+static void produce(samsa_cluster *cluster, samsa_topic *topic, uint64_t count, uint32_t size,
+                    int batch) {
     samsa_error *error = NULL;
     samsa_producer *producer = NULL;
     samsa_code code = samsa_producer_new(cluster, NULL, &producer, &error);
@@ -129,8 +131,9 @@ int main(int argc, char **argv) {
     snprintf(bootstrap, sizeof bootstrap, "bootstrap.servers=%s", argv[2]);
     char *options[] = {bootstrap, NULL};
     /* The same batches, linger and outcomes as the other side. */
-    static const char *const defaults[] = {"batch.size=1000000", "linger.ms=5", "acks=all",
-                                           "max.poll.records=1000", "auto.offset.reset=earliest", NULL};
+    static const char *const defaults[] = {
+        "batch.size=1000000",         "linger.ms=5", "acks=all", "max.poll.records=1000",
+        "auto.offset.reset=earliest", NULL};
     for (size_t i = 0; i < PAYLOADS; i++)
         for (size_t j = 0; j < size && j < LARGEST; j++)
             payloads[i][j] = (char)('a' + (i * 31 + j * 7) % 26);

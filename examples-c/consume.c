@@ -1,10 +1,10 @@
 /* consume [-n COUNT] [-H] TOPIC [name=value]...
  *
- * Prints each message of the topic on a line: partition, offset, next offset, timestamp, key, value,
- * separated by tabs; with -H a further column `name=value,...` for the headers. Bytes print as they
- * are but for \t \n \r \\ and \xHH for control bytes and what is not UTF-8; NULL prints as \N.
- * Starts at the earliest message unless told otherwise (auto.offset.reset=latest).
- * Ends after COUNT messages, or at SIGINT. */
+ * Prints each message of the topic on a line: partition, offset, next offset, timestamp, key,
+ * value, separated by tabs; with -H a further column `name=value,...` for the headers. Bytes print
+ * as they are but for \t \n \r \\ and \xHH for control bytes and what is not UTF-8; NULL prints as
+ * \N. Starts at the earliest message unless told otherwise (auto.offset.reset=latest). Ends after
+ * COUNT messages, or at SIGINT. */
 #define _POSIX_C_SOURCE 200809L
 #include "options.h"
 
@@ -87,15 +87,14 @@ static void print_headers(const samsa_message_view *view) {
 }
 
 static void print_message(const samsa_message *message, int with_headers) {
-    samsa_message_view view;
-    samsa_message_get(message, &view, sizeof view);
+    const samsa_message_view *view = samsa_message_get(message);
     printf("%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t", samsa_message_partition(message),
-           view.offset, view.next_offset, view.timestamp);
-    print_bytes(view.key, view.key_length);
+           view->offset, view->next_offset, view->timestamp);
+    print_bytes(view->key, view->key_length);
     putchar('\t');
-    print_bytes(view.value, view.value_length);
+    print_bytes(view->value, view->value_length);
     if (with_headers)
-        print_headers(&view);
+        print_headers(view);
     putchar('\n');
     fflush(stdout);
 }

@@ -38,7 +38,8 @@ int main(int argc, char **argv) {
         records[i].value_length = (uint32_t)strlen(values[i]);
     }
     int64_t partition, first;
-    code = samsa_topic_publish_list(topic, records, 3, sizeof *records, 30000, &partition, &first, &error);
+    code = samsa_topic_publish_list(topic, records, 3, sizeof *records, 30000, &partition, &first,
+                                    &error);
     check(code, &error);
     printf("a list of 3 -> partition %" PRId64 ", offsets %" PRId64 " to %" PRId64 "\n", partition,
            first, first + 2);

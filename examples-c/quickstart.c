@@ -7,7 +7,6 @@ int main(int argc, char **argv) {
     samsa_topic *topic = NULL;
     samsa_consumer *consumer = NULL;
     samsa_message *message = NULL;
-    samsa_message_view view;
     int64_t partition = -1, offset = -1;
 
     samsa_config *config = samsa_config_new();
@@ -18,9 +17,9 @@ int main(int argc, char **argv) {
         samsa_topic_publish(topic, "en", 2, "hello", 5, 10000, &partition, &offset, &err) == 0 &&
         samsa_topic_subscribe(topic, NULL, 10000, &consumer, &err) == 0 &&
         samsa_consumer_next(consumer, 10000, &message, &err) == 0) {
-        samsa_message_get(message, &view, sizeof view);
+        const samsa_message_view *view = samsa_message_get(message);
         printf("published at offset %lld, read back: %.*s\n", (long long)offset,
-               (int)view.value_length, (const char *)view.value);
+               (int)view->value_length, (const char *)view->value);
     }
     if (err != NULL)
         fprintf(stderr, "%s\n", samsa_error_message(err));

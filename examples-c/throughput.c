@@ -18,7 +18,8 @@ static double seconds(void) {
 
 static void rate(const char *what, double since) {
     double spent = seconds() - since;
-    printf("%s %d messages of %d bytes in %.2f s: %.0f a second\n", what, COUNT, SIZE, spent, COUNT / spent);
+    printf("%s %d messages of %d bytes in %.2f s: %.0f a second\n", what, COUNT, SIZE, spent,
+           COUNT / spent);
 }
 
 /* One entry for each record whose outcome is known; the first failure ends the program. */
@@ -83,7 +84,8 @@ static void consume(samsa_topic *topic) {
         const samsa_message_view *messages = NULL;
         code = samsa_consumer_poll(consumer, 10000, &batch, &error);
         check(code, &error);
-        seen += samsa_batch_messages(batch, &messages); /* views into the batch, valid until it is freed */
+        seen += samsa_batch_messages(batch,
+                                     &messages); /* views into the batch, valid until it is freed */
         samsa_batch_free(batch);
     }
     rate("consumed", start);
