@@ -77,6 +77,7 @@ pub mod cluster;
 pub mod code;
 pub mod config;
 pub mod consumer;
+pub mod deliveries;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod error;
@@ -89,6 +90,9 @@ pub mod message;
 #[cfg(feature = "panic-injection")]
 pub mod panic_injection;
 pub mod position;
+pub mod producer;
+pub mod publish;
+pub mod record;
 pub mod snapshot;
 pub mod topic;
 
