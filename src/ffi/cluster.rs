@@ -4,6 +4,8 @@ use std::ffi::c_char;
 use std::ptr;
 use std::sync::Arc;
 
+use once_cell::sync::OnceCell;
+
 use super::args::{self, Out};
 use super::error::samsa_error;
 use super::guard::{free, guard};
@@ -12,6 +14,7 @@ use super::samsa_code;
 use super::topic::{TopicHandle, samsa_topic};
 use crate::cluster::Cluster;
 use crate::error::Result;
+use crate::producer::Producer;
 
 /// One Kafka cluster: its connections, its metadata, the parent of topics, producers and consumers.
 ///
@@ -27,9 +30,22 @@ pub struct samsa_cluster {
 pub struct ClusterHandle {
     /// The core's cluster.
     pub cluster: Arc<Cluster>,
+    publisher: OnceCell<Arc<Producer>>,
 }
 
 impl ClusterHandle {
+    /// The content of a cluster handle.
+    #[must_use]
+    pub fn new(cluster: Arc<Cluster>) -> Self {
+        Self { cluster, publisher: OnceCell::new() }
+    }
+
+    /// The producer behind the cluster's publish calls, made at first use. It is a child of the cluster,
+    /// which closes it.
+    pub fn publisher(&self) -> Result<&Arc<Producer>> {
+        self.publisher.get_or_try_init(|| Producer::publisher(&self.cluster))
+    }
+
     /// The content of a topic handle for `name`.
     pub fn topic(self: &Arc<Self>, name: &str) -> Result<TopicHandle> {
         Ok(TopicHandle::new(self.cluster.topic(name)?, Arc::clone(self)))

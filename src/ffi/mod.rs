@@ -76,6 +76,7 @@ pub mod cluster;
 pub mod code;
 pub mod config;
 pub mod consumer;
+pub mod deliveries;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod error;
@@ -88,6 +89,9 @@ pub mod message;
 #[cfg(feature = "panic-injection")]
 pub mod panic_injection;
 pub mod position;
+pub mod producer;
+pub mod publish;
+pub mod record;
 pub mod snapshot;
 pub mod topic;
 
