@@ -69,6 +69,7 @@
 #![allow(clippy::missing_safety_doc, reason = "the contract of all is the head of samsa.h")]
 #![allow(dead_code, reason = "the grammar lands before all of its users")]
 
+pub mod admin;
 pub mod args;
 pub mod batch;
 pub mod callback;
