@@ -1366,7 +1366,7 @@ samsa_code samsa_topic_publish_list(samsa_topic *topic,
 samsa_code samsa_config_set_delivery_callback(samsa_config *config,
                                               samsa_delivery_callback call,
                                               void *user,
-                                              Release release,
+                                              samsa_release_callback release,
                                               samsa_error **err);
 
 /**

@@ -5,13 +5,14 @@ use std::ptr;
 use std::sync::Arc;
 
 use super::args::{Out, Strided, sized};
-use super::callback::{Registered, Release, inside};
+use super::callback::{Registered, inside};
 use super::cluster::{ClusterHandle, samsa_cluster};
 use super::config::{callback_of, optional_config, samsa_config, set_callback};
 use super::deliveries::{DeliveriesHandle, samsa_deliveries};
 use super::error::samsa_error;
 use super::guard::{free, guard, poll_like, signal};
 use super::handle::{self, Lent, Opaque};
+use super::logging::samsa_release_callback;
 use super::record::{Unpacker, read_record, samsa_packed, samsa_record};
 use super::samsa_code;
 use crate::error::{Code, Error, Result};
@@ -93,7 +94,7 @@ pub unsafe extern "C" fn samsa_config_set_delivery_callback(
     config: *mut samsa_config,
     call: samsa_delivery_callback,
     user: *mut c_void,
-    release: Release,
+    release: samsa_release_callback,
     err: *mut *mut samsa_error,
 ) -> samsa_code {
     // SAFETY: the caller keeps the header's rules.
