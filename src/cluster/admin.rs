@@ -1,11 +1,12 @@
 //! Creating and deleting topics.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::time::{sleep_until, timeout_at};
 
-use super::core::Core;
+use super::core::{Core, lock};
 use super::metadata_loop::learned;
 use super::schedule::Urgency;
 use super::topic::check_name;
@@ -13,66 +14,57 @@ use crate::error::{Code, Error, Persistence, Result};
 use crate::net::{Backoff, Broker, Connection, Purpose, Versions, jitter};
 use crate::protocol::modern::ApiKey;
 use crate::protocol::modern::messages::create_topics::{
-    CreatableReplicaAssignment, CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
+    CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
 };
 use crate::protocol::modern::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
 
-/// What a topic is to be.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A topic to be made; what is not given is the brokers' default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewTopic {
     /// The name.
     pub name: String,
-    /// How many partitions; −1: the broker's `num.partitions` (2.4 and later). Ignored with
-    /// `assignments`.
-    pub partitions: i32,
-    /// How many replicas of each; −1: the broker's `default.replication.factor` (2.4 and later).
-    pub replication_factor: i16,
-    /// The node ids of the replicas of each partition, the preferred leader first; empty: the
-    /// controller chooses.
-    pub assignments: Vec<Vec<i32>>,
-    /// Topic configuration: name and value.
-    pub configs: Vec<(String, String)>,
+    /// How many partitions; none: the brokers' `num.partitions` (2.4 and later).
+    pub partitions: Option<i32>,
+    /// How many replicas of each; none: the brokers' `default.replication.factor` (2.4 and later).
+    pub replication_factor: Option<i32>,
+    /// Its configuration, by Kafka's names.
+    pub config: BTreeMap<String, String>,
+    /// The controller only checks (0.10.2 and later).
+    pub validate_only: bool,
 }
 
 impl NewTopic {
-    /// A topic with the broker's defaults.
+    /// A topic with the brokers' defaults.
     #[must_use]
     pub fn new(name: impl Into<String>) -> Self {
-        let (partitions, replication_factor) = (-1, -1);
-        let (assignments, configs) = (Vec::new(), Vec::new());
-        Self { name: name.into(), partitions, replication_factor, assignments, configs }
+        Self { name: name.into(), ..Self::default() }
     }
 
     fn has_defaults(&self) -> bool {
-        self.assignments.is_empty() && (self.partitions < 0 || self.replication_factor < 0)
+        self.partitions.is_none() || self.replication_factor.is_none()
     }
 
     fn is_plain(&self) -> bool {
         *self == Self::new(self.name.clone())
     }
 
-    fn to_wire(&self) -> CreatableTopic {
-        let assigned = !self.assignments.is_empty();
-        let assignments = (0..).zip(&self.assignments);
-        CreatableTopic {
+    fn to_wire(&self) -> Result<CreatableTopic> {
+        let factor = self.replication_factor.map_or(Ok(-1), i16::try_from).map_err(|_| {
+            let factor = self.replication_factor.unwrap_or_default();
+            let text = format!("topic {}: no cluster can hold {factor} replicas", self.name);
+            Error::new(Code::INVALID_REPLICATION_FACTOR, text).with_topic(&*self.name)
+        })?;
+        let config = |(name, value): (&String, &String)| CreatableTopicConfig {
+            name: name.clone(),
+            value: Some(value.clone()),
+        };
+        Ok(CreatableTopic {
             name: self.name.clone(),
-            num_partitions: if assigned { -1 } else { self.partitions },
-            replication_factor: if assigned { -1 } else { self.replication_factor },
-            assignments: assignments
-                .map(|(partition_index, brokers)| CreatableReplicaAssignment {
-                    partition_index,
-                    broker_ids: brokers.clone(),
-                })
-                .collect(),
-            configs: self
-                .configs
-                .iter()
-                .map(|(name, value)| CreatableTopicConfig {
-                    name: name.clone(),
-                    value: Some(value.clone()),
-                })
-                .collect(),
-        }
+            num_partitions: self.partitions.unwrap_or(-1),
+            replication_factor: factor,
+            assignments: Vec::new(),
+            configs: self.config.iter().map(config).collect(),
+        })
     }
 }
 
@@ -94,25 +86,38 @@ impl Core {
     /// See [`super::Cluster::create_topic`].
     pub(super) async fn create_topic(
         self: &Arc<Self>,
-        topic: NewTopic,
+        topic: &NewTopic,
         deadline: Instant,
     ) -> Result<()> {
         check_name(&topic.name)?;
-        let name = topic.name.clone();
-        self.change(Change::Create(topic), deadline).await?;
+        self.change(Change::Create(topic.clone()), deadline).await?;
+        if topic.validate_only {
+            return Ok(());
+        }
         // Brokers learn of it one after the other; what follows should find it. If it does not in
         // time, the topic is created all the same.
-        let handle = self.topic(&name)?;
+        let handle = self.topic(&topic.name)?;
         self.trigger(Urgency::Urgent, "a topic was created");
         let _ = self.topic_metadata(&handle, deadline).await;
         Ok(())
     }
 
     /// See [`super::Cluster::delete_topic`].
-    pub(super) async fn delete_topic(self: &Arc<Self>, name: &str, deadline: Instant) -> Result<()> {
+    pub(super) async fn delete_topic(
+        self: &Arc<Self>,
+        name: &str,
+        deadline: Instant,
+    ) -> Result<()> {
         check_name(name)?;
         self.change(Change::Delete(name.to_owned()), deadline).await?;
-        self.trigger(Urgency::Urgent, "a topic was deleted");
+        // Asking for it again would make older brokers create it anew.
+        let handle = lock(&self.topics).get(name).cloned();
+        self.wish(|wishes| {
+            if let Some(handle) = handle {
+                wishes.forget(handle.index());
+            }
+            wishes.trigger(Urgency::Urgent, "a topic was deleted");
+        });
         Ok(())
     }
 
@@ -230,9 +235,9 @@ async fn create(
     patience: Duration,
 ) -> Result<(Code, Option<String>)> {
     let request = CreateTopicsRequest {
-        topics: vec![topic.to_wire()],
+        topics: vec![topic.to_wire()?],
         timeout_ms: i32::try_from(patience.as_millis()).unwrap_or(i32::MAX),
-        ..CreateTopicsRequest::default()
+        validate_only: topic.validate_only,
     };
     // The broker's own time-out comes first, so that its answer can still arrive.
     let deadline = Instant::now() + patience + Duration::from_secs(5);
@@ -348,12 +353,20 @@ mod tests {
     }
 
     #[test]
-    fn explicit_assignments_leave_the_counts_to_them() {
-        let assignments = vec![vec![1, 2], vec![2, 1]];
-        let topic = NewTopic { assignments, partitions: 9, ..NewTopic::new("t") };
-        let wire = topic.to_wire();
+    fn what_is_not_given_is_the_brokers_default() {
+        let wire = NewTopic::new("t").to_wire().unwrap();
         assert_eq!((wire.num_partitions, wire.replication_factor), (-1, -1));
-        assert_eq!(wire.assignments.last().unwrap().partition_index, 1);
-        assert!(!topic.has_defaults() && NewTopic::new("t").has_defaults());
+        let topic = NewTopic {
+            partitions: Some(3),
+            replication_factor: Some(2),
+            config: BTreeMap::from([("cleanup.policy".to_owned(), "compact".to_owned())]),
+            ..NewTopic::new("t")
+        };
+        let wire = topic.to_wire().unwrap();
+        assert_eq!((wire.num_partitions, wire.replication_factor), (3, 2));
+        assert_eq!(wire.configs.first().unwrap().name, "cleanup.policy");
+        let absurd = NewTopic { replication_factor: Some(100_000), ..NewTopic::new("t") };
+        let error = absurd.to_wire().unwrap_err();
+        assert_eq!((error.code(), error.topic()), (Code::INVALID_REPLICATION_FACTOR, Some("t")));
     }
 }

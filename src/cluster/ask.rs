@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use super::BrokerInfo;
 use super::answer::{Answer, Asked, PartitionAnswer, TopicAnswer};
 use super::wishes::Question;
-use super::BrokerInfo;
 use crate::error::{Code, Error, Result};
 use crate::net::{Broker, Connection, Flush, Purpose};
 use crate::protocol::modern::messages::metadata::{
@@ -55,7 +55,13 @@ pub(super) struct Answers {
 /// topics, from 1 on null does and an empty list means none; below 4 every topic that is named may be
 /// created. So topics that must not be created are then picked out of all topics, which creates none.
 fn parts(ask: &Ask, version: i16) -> Vec<Part> {
-    let Question { creatable, others, .. } = &ask.question;
+    let Question { creatable, found, others, .. } = &ask.question;
+    // Where the version can forbid creation, what was found before is only looked at.
+    let (create, look): (Vec<_>, Vec<_>) = if version >= MAY_FORBID_CREATION {
+        (creatable.clone(), [found.as_slice(), others].concat())
+    } else {
+        ([creatable.as_slice(), found].concat(), others.clone())
+    };
     let named = |names: &[Arc<str>], create: bool| Part {
         request: MetadataRequest {
             topics: Some(names.iter().map(|name| topic(name)).collect()),
@@ -75,14 +81,14 @@ fn parts(ask: &Ask, version: i16) -> Vec<Part> {
     let mut parts = Vec::new();
     if ask.all {
         parts.push(all(Asked::All));
-    } else if !others.is_empty() && version < MAY_FORBID_CREATION {
-        parts.push(all(Asked::Topics(others.clone())));
-    } else if !others.is_empty() {
-        parts.push(named(others, false));
+    } else if !look.is_empty() && version < MAY_FORBID_CREATION {
+        parts.push(all(Asked::Topics(look)));
+    } else if !look.is_empty() {
+        parts.push(named(&look, false));
     }
-    if !creatable.is_empty() {
+    if !create.is_empty() {
         // Of its own also beside "all", which creates nothing.
-        parts.push(named(creatable, true));
+        parts.push(named(&create, true));
     }
     if parts.is_empty() {
         // The brokers alone; version 0 can only give them with all topics.
@@ -203,7 +209,7 @@ fn understand(
 fn understand_topic(topic: MetadataResponseTopic) -> TopicAnswer {
     TopicAnswer {
         name: Arc::from(topic.name.unwrap_or_default()),
-        id: topic.topic_id,
+        id: topic.topic_id.0,
         error: Code::from(topic.error_code),
         internal: topic.is_internal,
         partitions: topic.partitions.into_iter().map(understand_partition).collect(),
@@ -229,7 +235,7 @@ mod tests {
     fn ask_for(creatable: &[&str], others: &[&str], all: bool) -> Ask {
         let names = |list: &[&str]| list.iter().map(|name| Arc::from(*name)).collect();
         let question =
-            Question { number: 1, creatable: names(creatable), others: names(others) };
+            Question { creatable: names(creatable), others: names(others), ..Question::default() };
         Ask { question, all }
     }
 
@@ -268,6 +274,14 @@ mod tests {
         assert_eq!(shape(&ask, 4), [(named(&["b"]), false), (named(&["a"]), true)]);
         let asked: Vec<Asked> = parts(&ask, 3).into_iter().map(|part| part.asked).collect();
         assert_eq!(asked.first(), Some(&Asked::Topics(vec![Arc::from("b")])), "picked out of all");
+    }
+
+    #[test]
+    fn a_refresh_of_known_topics_creates_none_where_the_version_can_say_so() {
+        let question = Question { found: vec![Arc::from("a")], ..Question::default() };
+        let ask = Ask { question, all: false };
+        assert_eq!(shape(&ask, 4), [(named(&["a"]), false)]);
+        assert_eq!(shape(&ask, 3), [(named(&["a"]), true)], "older ones would need all topics");
     }
 
     #[test]

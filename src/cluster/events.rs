@@ -1,49 +1,31 @@
 //! What changed, kept until somebody looks: at most one event per broker and topic. Pure.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
 
-use super::merge::Change;
-
-/// What changed. It says "look again": the snapshot is the truth.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// A broker came, moved, or went.
-    Broker {
-        /// Its node id.
-        id: i32,
-        /// What happened, all in all, since the last look.
-        change: Change,
-    },
-    /// A topic came, changed, or went.
-    Topic {
-        /// Its name.
-        name: Arc<str>,
-        /// What happened, all in all, since the last look.
-        change: Change,
-    },
-}
-
+/// Something changed, came or went: look again. The snapshot is the truth, so that nothing is lost by
+/// merging.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Subject {
+pub enum Event {
+    /// The broker of this id.
     Broker(i32),
+    /// The topic of this name.
     Topic(Arc<str>),
 }
 
-/// The events not yet read, oldest subject first.
+/// The events not yet read, the oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Events {
-    order: VecDeque<Subject>,
-    changes: HashMap<Subject, Change>,
+    order: VecDeque<Event>,
+    waiting: HashSet<Event>,
 }
 
 impl Events {
-    pub(super) fn broker(&mut self, id: i32, change: Change) {
-        self.add(Subject::Broker(id), change);
-    }
-
-    pub(super) fn topic(&mut self, name: Arc<str>, change: Change) {
-        self.add(Subject::Topic(name), change);
+    /// Adds an event, unless one of the same subject still waits.
+    pub(super) fn add(&mut self, event: Event) {
+        if self.waiting.insert(event.clone()) {
+            self.order.push_back(event);
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -51,27 +33,9 @@ impl Events {
     }
 
     pub(super) fn pop(&mut self) -> Option<Event> {
-        let subject = self.order.pop_front()?;
-        let change = self.changes.remove(&subject).unwrap_or(Change::Changed);
-        Some(match subject {
-            Subject::Broker(id) => Event::Broker { id, change },
-            Subject::Topic(name) => Event::Topic { name, change },
-        })
-    }
-
-    fn add(&mut self, subject: Subject, change: Change) {
-        let merged = match (self.changes.get(&subject), change) {
-            (None, change) => {
-                self.order.push_back(subject.clone());
-                change
-            }
-            // Whoever never heard of it learns that it is new, whatever happened to it since.
-            (Some(Change::Added), Change::Changed) => Change::Added,
-            // It was there before the first of these events.
-            (Some(Change::Removed), Change::Added) => Change::Changed,
-            (Some(_), change) => change,
-        };
-        self.changes.insert(subject, merged);
+        let event = self.order.pop_front()?;
+        self.waiting.remove(&event);
+        Some(event)
     }
 }
 
@@ -80,19 +44,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_newer_event_of_the_same_subject_merges_with_the_older() {
+    fn there_is_one_event_per_broker_and_topic_until_it_is_read() {
+        let topic = || Event::Topic(Arc::from("t"));
         let mut events = Events::default();
-        events.broker(1, Change::Added);
-        events.topic(Arc::from("t"), Change::Changed);
-        events.broker(1, Change::Changed);
-        events.topic(Arc::from("t"), Change::Removed);
-        assert_eq!(events.pop(), Some(Event::Broker { id: 1, change: Change::Added }));
-        let gone = Event::Topic { name: Arc::from("t"), change: Change::Removed };
-        assert_eq!(events.pop(), Some(gone));
-        assert_eq!(events.pop(), None);
-        events.broker(1, Change::Removed);
-        events.broker(1, Change::Added);
-        assert_eq!(events.pop(), Some(Event::Broker { id: 1, change: Change::Changed }));
-        assert!(events.is_empty());
+        for _ in 0..3 {
+            events.add(Event::Broker(1));
+            events.add(topic());
+        }
+        assert_eq!(events.pop(), Some(Event::Broker(1)));
+        events.add(Event::Broker(1));
+        assert_eq!([events.pop(), events.pop()], [Some(topic()), Some(Event::Broker(1))]);
+        assert!(events.is_empty() && events.pop().is_none());
     }
 }

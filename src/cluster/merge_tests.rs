@@ -34,7 +34,7 @@ fn with(partitions: Vec<PartitionAnswer>) -> Answer {
 }
 
 fn with_id(id: u8, partitions: Vec<PartitionAnswer>) -> Answer {
-    let id = TopicId([id; 16]);
+    let id: TopicId = [id; 16];
     let topic = TopicAnswer { name: name(), id, error: Code::NONE, internal: false, partitions };
     answer(vec![topic])
 }

@@ -9,7 +9,7 @@ use super::merge::{Change, GRACE, GRACE_ANSWERS, INSISTENCE};
 use super::{PartitionMetadata, TopicId, TopicMetadata};
 use crate::error::{Code, Error};
 
-const NO_ID: TopicId = TopicId::ZERO;
+const NO_ID: TopicId = [0; 16];
 
 /// The doubts about one topic: what was refused so far, and since when it is missing.
 #[derive(Clone, Debug, Default)]

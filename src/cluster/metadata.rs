@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::error::{Code, Error};
 
-pub use crate::protocol::modern::Uuid as TopicId;
+/// A topic's identity since Kafka 2.8; all zero when the broker knows none.
+pub type TopicId = [u8; 16];
 
 /// A snapshot of the cluster. Cheap to clone behind its `Arc`; never changes after it was published.
 #[derive(Clone, Debug, Default)]

@@ -16,7 +16,7 @@ use super::candidates::{self, Candidate};
 use super::core::{Core, lock};
 use super::merge::{self, Action, Known};
 use super::schedule::{Schedule, Urgency};
-use super::{Metadata, hint};
+use super::{Event, Metadata, hint};
 use crate::config::Address;
 use crate::error::{Code, Error, Result};
 use crate::net::{Backoff, Broker, jitter};
@@ -35,8 +35,7 @@ type Round = Pin<Box<dyn Future<Output = Result<Answers>> + Send>>;
 
 /// Runs until the cluster ends.
 pub(super) async fn run(core: Arc<Core>) {
-    let backoff =
-        Backoff { first: core.client.retry_backoff, most: core.client.retry_backoff_max };
+    let backoff = Backoff { first: core.client.retry_backoff, most: core.client.retry_backoff_max };
     let schedule = Schedule::new(core.client.metadata_max_age, backoff);
     let state =
         Loop { core, known: Known::nothing(), schedule, round: None, asked: 0, jitter: jitter() };
@@ -104,16 +103,13 @@ impl Loop {
         self.asked = question.number;
         self.schedule.asked();
         self.jitter = jitter();
-        let topics = question.creatable.len() + question.others.len();
-        self.core.logger.debug(
-            "metadata",
-            format_args!("asking for {topics} topics and the brokers: {why}"),
-        );
+        let topics = question.creatable.len() + question.found.len() + question.others.len();
+        self.core
+            .logger
+            .debug("metadata", format_args!("asking for {topics} topics and the brokers: {why}"));
         let ask = Ask { question, all: self.core.client.events.topics };
-        let failing = self
-            .schedule
-            .failing_since()
-            .is_some_and(|since| since.elapsed() >= REBOOTSTRAP_AFTER);
+        let failing =
+            self.schedule.failing_since().is_some_and(|since| since.elapsed() >= REBOOTSTRAP_AFTER);
         self.round = Some(Box::pin(round(Arc::clone(&self.core), ask, failing)));
     }
 
@@ -208,8 +204,8 @@ impl Loop {
         let mut events = lock(&self.core.events);
         for change in changes {
             match change {
-                Action::Broker(id, change) => events.broker(*id, *change),
-                Action::Topic(name, change) => events.topic(Arc::clone(name), *change),
+                Action::Broker(id, _) => events.add(Event::Broker(*id)),
+                Action::Topic(name, _) => events.add(Event::Topic(Arc::clone(name))),
                 Action::Retry(_) | Action::ForeignCluster { .. } => {}
             }
         }
@@ -307,4 +303,3 @@ fn foreign(known: &str, answered: &str) -> Error {
     );
     Error::new(Code::CLUSTER_ID_CHANGED, text)
 }
-

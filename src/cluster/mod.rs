@@ -31,7 +31,6 @@ pub use admin::NewTopic;
 pub use child::Child;
 pub use events::Event;
 pub use hint::LeaderHint;
-pub use merge::Change;
 pub use metadata::{BrokerInfo, Metadata, PartitionMetadata, TopicId, TopicMetadata};
 pub use offsets::{EARLIEST, LATEST, OffsetAt};
 pub use topic::{Topic, check_name};
@@ -39,7 +38,7 @@ pub use topic::{Topic, check_name};
 use self::core::{Core, lock};
 use crate::config::{ClientConfig, Config, IsolationLevel};
 use crate::discovery;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::log::Logger;
 use crate::net::{Broker, Network, Settings};
 use crate::os::fork::Era;
@@ -116,11 +115,11 @@ impl Cluster {
         self.core.snapshot.subscribe()
     }
 
-    /// Everything the cluster has at this moment, all topics included; asked anew, creates none.
-    /// Blocking, as [`wait_ready`](Self::wait_ready). The running snapshot is not touched.
-    pub fn describe(&self, deadline: Option<Instant>) -> Result<Arc<Metadata>> {
+    /// Every topic that the cluster has at this moment; asked anew, creates none, and leaves the running
+    /// snapshot alone. Blocking, with the errors of [`wait_ready`](Self::wait_ready).
+    pub fn all_topics(&self, deadline: Option<Instant>) -> Result<Vec<Arc<TopicMetadata>>> {
         let core = Arc::clone(&self.core);
-        self.block("describe", deadline, async move { core.describe().await })
+        self.block("all topics", deadline, async move { core.all_topics().await })
     }
 
     /// Asks for new metadata soon; merged with what is asked already, slowed when answers repeat.
@@ -135,7 +134,7 @@ impl Cluster {
 
     /// Tells of new leaders that a broker named in an answer (KIP-951); taken if they can be trusted
     /// (invariant 1.12). `endpoints` are the brokers that came with them.
-    pub fn hint_leaders(&self, hints: Vec<LeaderHint>, endpoints: Vec<BrokerInfo>) {
+    pub fn take_hints(&self, hints: &[LeaderHint], endpoints: &[BrokerInfo]) {
         self.core.wish(|wishes| wishes.hint(hints, endpoints));
     }
 
@@ -195,14 +194,14 @@ impl Cluster {
     /// names a release that cannot (below 0.10.1, or below 2.4 with default counts); `TIMED_OUT`.
     /// Brokers below 0.10.1 make a topic that has nothing but a name by being asked for it, if
     /// `allow.auto.create.topics` is true here and `auto.create.topics.enable` there.
-    pub fn create_topic(&self, topic: NewTopic, deadline: Option<Instant>) -> Result<()> {
-        let core = Arc::clone(&self.core);
-        let ask = async move { core.create_topic(topic, deadline.unwrap_or_else(far)).await };
+    pub fn create_topic(&self, topic: &NewTopic, deadline: Option<Instant>) -> Result<()> {
+        let (core, topic) = (Arc::clone(&self.core), topic.clone());
+        let ask = async move { core.create_topic(&topic, deadline.unwrap_or_else(far)).await };
         self.block("create topic", deadline, ask)
     }
 
     /// As [`create_topic`](Self::create_topic), for tasks.
-    pub async fn create_topic_async(&self, topic: NewTopic, deadline: Instant) -> Result<()> {
+    pub async fn create_topic_async(&self, topic: &NewTopic, deadline: Instant) -> Result<()> {
         self.core.create_topic(topic, deadline).await
     }
 
@@ -292,6 +291,12 @@ impl Cluster {
     #[must_use]
     pub fn id(&self) -> Option<String> {
         self.core.metadata().cluster_id.clone()
+    }
+
+    /// After a panic in a call on the handle: every waiter and every later call gets `error`, producers
+    /// and consumers included.
+    pub fn fail(&self, error: Error) {
+        self.core.fail(error);
     }
 
     /// Registers a producer or consumer: closed before the cluster, told of fatal errors.
@@ -393,14 +398,16 @@ impl Core {
         Ok(topic)
     }
 
-    async fn describe(self: Arc<Self>) -> Result<Arc<Metadata>> {
+    async fn all_topics(self: Arc<Self>) -> Result<Vec<Arc<TopicMetadata>>> {
         let ask = ask::Ask { all: true, ..ask::Ask::default() };
         let answers = metadata_loop::round(Arc::clone(&self), ask, false).await?;
         let mut known = merge::Known::nothing();
         for answer in &answers.answers {
             known = merge::merge(&known, answer, Instant::now()).0;
         }
-        Ok(Arc::new(known.metadata))
+        let mut topics: Vec<_> = known.metadata.topics.into_values().collect();
+        topics.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(topics)
     }
 }
 

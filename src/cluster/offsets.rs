@@ -225,7 +225,10 @@ async fn ask_leader(
     outcomes
 }
 
-fn for_all(questions: &[(usize, Question)], outcome: &dyn Fn() -> Outcome) -> Vec<(usize, Outcome)> {
+fn for_all(
+    questions: &[(usize, Question)],
+    outcome: &dyn Fn() -> Outcome,
+) -> Vec<(usize, Outcome)> {
     questions.iter().map(|(index, _)| (*index, outcome())).collect()
 }
 
@@ -270,7 +273,10 @@ async fn exchange(
         let deadline = Instant::now() + request_timeout;
         connection.request_at(version, &request, deadline).await.map(|response| {
             let partitions = response.topics.into_iter().flat_map(|topic| {
-                topic.partitions.into_iter().map(move |p| ((topic.name.clone(), p.partition_index), p))
+                topic
+                    .partitions
+                    .into_iter()
+                    .map(move |p| ((topic.name.clone(), p.partition_index), p))
             });
             partitions.collect::<BTreeMap<_, _>>()
         })
@@ -345,7 +351,9 @@ fn conclude(
     let broker = connection.broker();
     let Some(answer) = answer else {
         let text = format!("broker {broker} left partition {partition} of {name} out");
-        return Outcome::Again(placed(Code::PROTOCOL, text, name, partition).with_broker(&**broker));
+        return Outcome::Again(
+            placed(Code::PROTOCOL, text, name, partition).with_broker(&**broker),
+        );
     };
     let code = Code::from(answer.error_code);
     let error = || {
@@ -393,7 +401,10 @@ mod tests {
     fn a_partition_that_does_not_exist_is_an_error_that_says_how_many_there_are() {
         let two = metadata(&[1, -1]);
         assert!(matches!(find_leader(&two, 0, Duration::ZERO), Ok((1, -1))));
-        assert!(matches!(find_leader(&two, 1, UNKNOWN_AFTER), Err(Outcome::Again(_))), "leaderless");
+        assert!(
+            matches!(find_leader(&two, 1, UNKNOWN_AFTER), Err(Outcome::Again(_))),
+            "leaderless"
+        );
         let new = find_leader(&two, 2, Duration::ZERO);
         assert!(matches!(new, Err(Outcome::Again(_))), "it may have been added a moment ago");
         for (partition, waited) in [(2, UNKNOWN_AFTER), (-5, Duration::ZERO)] {

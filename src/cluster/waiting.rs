@@ -109,7 +109,8 @@ impl Core {
         let told = self.progress.borrow().trouble.clone();
         told.or_else(|| {
             let brokers = lock(&self.brokers);
-            let mut troubles = brokers.by_id.values().chain(&brokers.seeds).filter_map(|b| b.trouble());
+            let mut troubles =
+                brokers.by_id.values().chain(&brokers.seeds).filter_map(|b| b.trouble());
             let first = troubles.next()?;
             let others: Vec<String> = troubles.map(|error| error.message()).collect();
             if others.is_empty() {
@@ -210,7 +211,7 @@ mod tests {
     fn topic(partitions: usize, error: Option<Code>) -> Option<Arc<TopicMetadata>> {
         Some(Arc::new(TopicMetadata {
             name: Arc::from("t"),
-            id: TopicId::ZERO,
+            id: TopicId::default(),
             error: error.map(Error::bare),
             partitions: vec![PartitionMetadata::unknown(); partitions],
             internal: false,
@@ -233,7 +234,9 @@ mod tests {
     fn an_unknown_topic_is_an_error_after_the_stated_time_and_names_the_topic() {
         let unknown = || topic(0, Some(Code::UNKNOWN_TOPIC_OR_PARTITION));
         assert!(matches!(judge(unknown(), true, Duration::ZERO), Verdict::Wait));
-        let Verdict::Refused(error) = judge(unknown(), true, UNKNOWN_AFTER) else { panic!("waits") };
+        let Verdict::Refused(error) = judge(unknown(), true, UNKNOWN_AFTER) else {
+            panic!("waits")
+        };
         assert_eq!((error.topic(), error.is_retriable()), (Some("t"), true));
         assert!(error.message().contains("5000 ms"), "{error}");
     }

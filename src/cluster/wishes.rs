@@ -15,6 +15,9 @@ struct Wish {
     number: u64,
     /// Since when the topic is wanted and was not there.
     since: Instant,
+    /// Whether asking for it may create it: from an explicit wish until it was found once. A refresh
+    /// never brings a deleted topic back.
+    create: bool,
 }
 
 /// All wishes; shared between the callers and the loop.
@@ -40,8 +43,10 @@ pub(super) struct Mail {
 pub(super) struct Question {
     /// Its answer satisfies the wishes up to this one.
     pub(super) number: u64,
-    /// Topics that may be created by being asked for.
+    /// Topics that shall be created by being asked for.
     pub(super) creatable: Vec<Arc<str>>,
+    /// Topics that were found before: they need not be created, and may be if the version cannot say.
+    pub(super) found: Vec<Arc<str>>,
     /// Topics that must not be created.
     pub(super) others: Vec<Arc<str>>,
 }
@@ -64,16 +69,24 @@ impl Wishes {
             }
         };
         self.number = number;
+        let create = topic.may_be_created() && !there;
         let topic = Arc::clone(topic);
-        self.wanted.insert(topic.index(), Wish { topic, number, since });
+        self.wanted.insert(topic.index(), Wish { topic, number, since, create });
         (number, since)
     }
 
-    /// The topic was found: should it get lost later, the time counts from then.
+    /// The topic was found: should it get lost later, the time counts from then, and no refresh brings
+    /// it back.
     pub(super) fn found(&mut self, index: usize, now: Instant) {
         if let Some(wish) = self.wanted.get_mut(&index) {
             wish.since = now;
+            wish.create = false;
         }
+    }
+
+    /// The topic is no longer wanted.
+    pub(super) fn forget(&mut self, index: usize) {
+        self.wanted.remove(&index);
     }
 
     /// Leaves a trigger.
@@ -85,9 +98,9 @@ impl Wishes {
     }
 
     /// Leaves leader hints.
-    pub(super) fn hint(&mut self, hints: Vec<LeaderHint>, endpoints: Vec<BrokerInfo>) {
-        self.hints.extend(hints);
-        self.endpoints.extend(endpoints);
+    pub(super) fn hint(&mut self, hints: &[LeaderHint], endpoints: &[BrokerInfo]) {
+        self.hints.extend_from_slice(hints);
+        self.endpoints.extend_from_slice(endpoints);
     }
 
     /// Takes what was left for the loop.
@@ -104,9 +117,10 @@ impl Wishes {
         let mut question = Question { number: self.number, ..Question::default() };
         for wish in self.wanted.values() {
             let name = Arc::clone(wish.topic.name());
-            match wish.topic.may_be_created() {
-                true => question.creatable.push(name),
-                false => question.others.push(name),
+            match (wish.create, wish.topic.may_be_created()) {
+                (true, _) => question.creatable.push(name),
+                (false, true) => question.found.push(name),
+                (false, false) => question.others.push(name),
             }
         }
         question
@@ -157,5 +171,20 @@ mod tests {
         let question = wishes.question();
         assert_eq!(question.creatable, [Arc::from("t0")]);
         assert_eq!(question.others, [Arc::from("t1")]);
+    }
+
+    #[test]
+    fn rule_1_15_a_topic_that_was_found_once_is_not_created_again_by_a_refresh() {
+        let now = Instant::now();
+        let mut wishes = Wishes::default();
+        wishes.want(&topic(0, true), now);
+        wishes.found(0, now);
+        let question = wishes.question();
+        assert!(question.creatable.is_empty());
+        assert_eq!(question.found, [Arc::from("t0")]);
+        wishes.want(&topic(0, true), now);
+        assert_eq!(wishes.question().creatable.len(), 1, "somebody wants it although it is gone");
+        wishes.forget(0);
+        assert!(wishes.question().creatable.is_empty());
     }
 }
