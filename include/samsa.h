@@ -1741,6 +1741,27 @@ samsa_code samsa_deliveries_record(const samsa_deliveries *deliveries,
  */
 void samsa_deliveries_free(samsa_deliveries *deliveries);
 
+/* ---- Subscribe: every message of a topic --------------------------------------------------- */
+
+/**
+ * Makes a consumer of a whole topic and waits until its start positions are fixed, at most timeout_ms:
+ * what is published afterwards is read. They follow the property auto.offset.reset (latest unless set).
+ * With timeout_ms 0 it is only noted.
+ *
+ * group NULL: every partition, without a group and without commits; partitions that are added to the
+ * topic later are read too, from their beginning.
+ *
+ * Who frees: the caller, by samsa_consumer_free. NULL: topic and consumer are required. Thread: any.
+ * Borrowed: the group is copied. On error: `*consumer` is NULL; SAMSA_ERR_TIMED_OUT,
+ * SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION; SAMSA_ERR_UNSUPPORTED_FEATURE for a group, which this version
+ * does not have.
+ */
+samsa_code samsa_topic_subscribe(samsa_topic *topic,
+                                 const char *group,
+                                 int32_t timeout_ms,
+                                 samsa_consumer **consumer,
+                                 samsa_error **err);
+
 /* ---- Consumer ------------------------------------------------------------------------------ */
 
 /**
