@@ -10,6 +10,9 @@ mod queue_send;
 mod seal;
 mod tokens;
 
+#[cfg(test)]
+mod queue_tests;
+
 pub(crate) use batch::Body;
 pub(crate) use budget::Reserved;
 pub(crate) use ledger::Ledger;
