@@ -14,7 +14,6 @@ use super::deliveries::{DeliveriesHandle, samsa_deliveries};
 use super::error::samsa_error;
 use super::guard::{free, guard, poll_like, signal};
 use super::handle::{self, Lent, Opaque};
-use super::logging::samsa_release_callback;
 use super::record::{Unpacker, read_record, samsa_packed, samsa_record};
 use super::samsa_code;
 use crate::error::{Code, Error, Result};
