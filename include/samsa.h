@@ -1542,10 +1542,11 @@ samsa_code samsa_topic_publish_list(samsa_topic *topic,
 
 /**
  * Has deliveries told to a callback, inside samsa_producer_poll, samsa_producer_flush and
- * samsa_producer_close of a producer that is made with this configuration.
+ * samsa_producer_close of a producer that is made with this configuration. call NULL takes the callback
+ * back, also that of the cluster for a producer with this configuration.
  *
  * Who frees: release(user), if not NULL, is called once after the last use; when this call fails, it
- * is not called. NULL: config and call are required. Thread: any. Borrowed: nothing. On error: nothing
+ * is not called. NULL: config is required. Thread: any. Borrowed: nothing. On error: nothing
  * is changed.
  */
 samsa_code samsa_config_set_delivery_callback(samsa_config *config,
@@ -1741,6 +1742,27 @@ samsa_code samsa_deliveries_record(const samsa_deliveries *deliveries,
  * Frees the deliveries. NULL is fine; those lent to a callback are left alone.
  */
 void samsa_deliveries_free(samsa_deliveries *deliveries);
+
+/* ---- Subscribe: every message of a topic --------------------------------------------------- */
+
+/**
+ * Makes a consumer of a whole topic and waits until its start positions are fixed, at most timeout_ms:
+ * what is published afterwards is read. They follow the property auto.offset.reset (latest unless set).
+ * With timeout_ms 0 it is only noted.
+ *
+ * group NULL: every partition, without a group and without commits; partitions that are added to the
+ * topic later are read too, from their beginning.
+ *
+ * Who frees: the caller, by samsa_consumer_free. NULL: topic and consumer are required. Thread: any.
+ * Borrowed: the group is copied. On error: `*consumer` is NULL; SAMSA_ERR_TIMED_OUT,
+ * SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION; SAMSA_ERR_UNSUPPORTED_FEATURE for a group, which this version
+ * does not have.
+ */
+samsa_code samsa_topic_subscribe(samsa_topic *topic,
+                                 const char *group,
+                                 int32_t timeout_ms,
+                                 samsa_consumer **consumer,
+                                 samsa_error **err);
 
 /* ---- Consumer ------------------------------------------------------------------------------ */
 
