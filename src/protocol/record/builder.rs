@@ -1,10 +1,12 @@
 //! The open batch of one partition.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::header::NewRecord;
 use super::legacy::{self, NewMessage};
-use super::v2::{self, BATCH_OVERHEAD, NewBatch};
+use super::v2::{self, BATCH_OVERHEAD, Measure, NewBatch};
 use super::{Compression, Format, NO_TIMESTAMP, SealedBatch};
 use crate::error::{Code, Error, Result};
 
@@ -12,7 +14,6 @@ use crate::error::{Code, Error, Result};
 /// small and grows, with room for the batch header in front.
 ///
 /// Offsets inside count from 0 in every format; the broker assigns the real ones.
-#[derive(Debug)]
 pub struct BatchBuilder {
     buffer: Vec<u8>,
     format: Format,
@@ -56,13 +57,24 @@ impl BatchBuilder {
         self.format
     }
 
+    /// The codec it will be sealed with.
+    #[must_use]
+    pub fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    /// Makes the buffer `capacity` bytes large, if it is smaller: for callers that account for its
+    /// memory and do not want it to double by itself.
+    pub fn grow_to(&mut self, capacity: usize) {
+        self.buffer.reserve_exact(capacity.saturating_sub(self.buffer.len()));
+    }
+
     /// How many bytes [`append`](Self::append) would add now, before compression.
     #[must_use]
     #[inline]
     pub fn encoded_size(&self, record: &NewRecord<'_>) -> usize {
         if self.format == Format::V2 {
-            let delta = self.timestamp_delta(record.timestamp);
-            v2::body_size(record, delta, self.count) + super::varint::MAX_I32
+            self.measure(record).at_most()
         } else {
             let content = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
             legacy::overhead(self.format) + content
@@ -82,10 +94,9 @@ impl BatchBuilder {
         if self.format != Format::V2 {
             return self.append_message(record);
         }
-        let delta = self.timestamp_delta(record.timestamp);
-        let body = v2::body_size(record, delta, self.count);
-        v2::check_size(self.buffer.len() + body + super::varint::MAX_I32)?;
-        v2::append_record(&mut self.buffer, record, delta, self.count, body);
+        let measure = self.measure(record);
+        v2::check_size(self.buffer.len() + measure.at_most())?;
+        v2::append_record(&mut self.buffer, record, &measure);
         self.note(record.timestamp);
         Ok(())
     }
@@ -110,10 +121,12 @@ impl BatchBuilder {
         Ok(())
     }
 
-    /// Deltas count from the first record's timestamp and may be negative.
     #[inline]
-    fn timestamp_delta(&self, timestamp: i64) -> i64 {
-        if self.count == 0 { 0 } else { timestamp - self.base_timestamp }
+    fn measure(&self, record: &NewRecord<'_>) -> Measure {
+        // Deltas count from the first record's timestamp and may be negative.
+        let first = self.count == 0;
+        let delta = if first { 0 } else { record.timestamp.wrapping_sub(self.base_timestamp) };
+        Measure::of(record, delta, self.count)
     }
 
     #[inline]
@@ -217,6 +230,18 @@ impl BatchBuilder {
         // Encoders want room for the worst case; the batch may wait long, and what it holds counts.
         out.shrink_to_fit();
         Ok(out)
+    }
+}
+
+impl fmt::Debug for BatchBuilder {
+    /// Without the records, which may be a megabyte.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchBuilder")
+            .field("format", &self.format)
+            .field("compression", &self.compression)
+            .field("count", &self.count)
+            .field("size", &self.size())
+            .finish_non_exhaustive()
     }
 }
 
