@@ -8,7 +8,7 @@ work=$(mktemp -d)
 mkfifo "$work/stop"
 
 # The broker runs until its standard input closes; it prints its address.
-"$programs/embedded" 3 <"$work/stop" >"$work/address" &
+"$programs/embedded" 3 num.partitions=4 <"$work/stop" >"$work/address" &
 broker=$!
 exec 3>"$work/stop"
 finish() {
