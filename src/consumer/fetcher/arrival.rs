@@ -6,7 +6,8 @@ use std::time::Instant;
 
 use super::answer::{Verdict, classify};
 use super::plan::{Asked, FIRST_VERSION_WITH_SOFT_LIMITS};
-use crate::config::ConsumerConfig;
+use crate::config::{ConsumerConfig, IsolationLevel};
+use crate::consumer::aborted::Aborted;
 use crate::consumer::budget::{Lease, Unread};
 use crate::consumer::decode::{Outline, Reader, Source, outline};
 use crate::consumer::partition::{Item, Marks, Partition};
@@ -165,7 +166,11 @@ fn take_data(state: &mut State, asked: &Asked, data: PartitionData, context: &Co
             marks: partition.marks,
         };
         let keep = (Arc::clone(lease), Arc::clone(&context.unread));
-        let reader = Reader::new(source, records, asked.offset, context.config.decoding(), keep);
+        let committed = context.config.isolation_level == IsolationLevel::ReadCommitted;
+        let aborted = data.aborted_transactions.unwrap_or_default();
+        let aborted = committed.then(|| Aborted::new(&aborted));
+        let (at, how) = ((records, asked.offset), context.config.decoding());
+        let reader = Reader::new(source, at, how, aborted, keep);
         state.push(asked.slot, Item::Data(Box::new(reader)));
     }
     announce_end(state, asked, context);
