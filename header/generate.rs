@@ -33,6 +33,7 @@ const SAMSA: &[(&str, &str)] = &[
     ("consumer.rs", "Consumer"),
     ("position.rs", "Positions"),
     ("message.rs", "Messages, one by one"),
+    ("header.rs", "Headers of a message"),
     ("batch.rs", "Batches of messages"),
 ];
 const TESTING: &[(&str, &str)] = &[("embedded.rs", "Embedded broker")];
@@ -193,12 +194,34 @@ fn declared(item: &str) -> Option<&str> {
 /// `const struct samsa_x *` → `const samsa_x *`: each struct has its typedef.
 fn plain_names(item: &str) -> String {
     let mut out = String::new();
+    let item = one_line_comments(item);
     for line in item.lines() {
         let declares = line.starts_with("typedef struct") || line.starts_with(" *");
         let line = if declares { line.to_owned() } else { line.replace("struct samsa_", "samsa_") };
         let _ = writeln!(out, "{}", line.replace("ptrdiff_t", "intptr_t"));
     }
     out.truncate(out.trim_end().len());
+    out
+}
+
+/// The comment of a field that is one sentence stands in one line.
+fn one_line_comments(item: &str) -> String {
+    let lines: Vec<_> = item.lines().collect();
+    let mut out = String::new();
+    let mut at = 0;
+    while let Some(line) = lines.get(at) {
+        let sentence = lines.get(at + 1).and_then(|l| l.strip_prefix("   * "));
+        match sentence {
+            Some(text) if *line == "  /**" && lines.get(at + 2) == Some(&"   */") => {
+                let _ = writeln!(out, "  /** {text} */");
+                at += 3;
+            }
+            _ => {
+                let _ = writeln!(out, "{line}");
+                at += 1;
+            }
+        }
+    }
     out
 }
 
@@ -245,7 +268,7 @@ fn check_for_bindings(name: &str, text: &str) {
         let bad = (line.contains('"') && line != "extern \"C\" {")
             || line.contains("__attribute__")
             || line.contains("static inline")
-            || line.contains("...)")
+            || line.ends_with("...);")
             || (line.starts_with("#define") && !line.ends_with("_H"));
         assert!(!bad, "{name} would break a binding: {line}");
     }

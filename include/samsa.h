@@ -450,6 +450,8 @@ enum {
   SAMSA_ERR_RUNTIME = -136,
   /* The task that served this call ended */
   SAMSA_ERR_ABANDONED = -137,
+  /* What the application still holds fills samsa.memory.limit */
+  SAMSA_ERR_MEMORY_LIMIT = -138,
 };
 
 enum {
@@ -507,6 +509,38 @@ enum {
   SAMSA_EVENT_PARTITION_END = 3,
 };
 
+enum {
+  /** In samsa_position.flags: `offset` is given. */
+  SAMSA_POSITION_OFFSET = 1,
+  /** In samsa_position.flags: `timestamp` is given. */
+  SAMSA_POSITION_TIME = 2,
+  /** In samsa_position.flags: `leader_epoch` is given. */
+  SAMSA_POSITION_EPOCH = 4,
+};
+
+enum {
+  /** As an offset: the end of the partition. */
+  SAMSA_LATEST = -1,
+};
+
+enum {
+  /** As an offset: the first message that the partition still has. */
+  SAMSA_EARLIEST = -2,
+};
+
+enum {
+  /** In samsa_message_view.flags: the timestamp is the broker's (log append time). */
+  SAMSA_MESSAGE_LOG_APPEND_TIME = 1,
+};
+
+/**
+ * Messages that one poll gave, and the buffers that they lie in.
+ *
+ * It never changes: any number of threads may read it. It outlives its consumer if need be. What it
+ * holds counts against samsa.memory.limit until it is freed.
+ */
+typedef struct samsa_batch samsa_batch;
+
 /**
  * The brokers of a cluster at one moment; never changes. Any thread may read it.
  */
@@ -530,6 +564,14 @@ typedef struct samsa_cluster samsa_cluster;
 typedef struct samsa_config samsa_config;
 
 /**
+ * A consumer: it reads partitions of one cluster.
+ *
+ * Any thread may use it, several at once: each message goes to one caller. After samsa_consumer_close
+ * calls give SAMSA_ERR_CLOSED. Batches and messages outlive it.
+ */
+typedef struct samsa_consumer samsa_consumer;
+
+/**
  * What went wrong in one call: code, message, context. Owned by whoever got it.
  *
  * Every function on it takes NULL and then answers for no error (code 0, the text of success).
@@ -549,9 +591,21 @@ typedef struct samsa_event samsa_event;
 typedef struct samsa_log samsa_log;
 
 /**
+ * One message. It pins the buffer that it was fetched in: copy it if it is kept for long.
+ *
+ * It never changes: any number of threads may read it. It outlives its consumer if need be.
+ */
+typedef struct samsa_message samsa_message;
+
+/**
  * The partitions of a topic at one moment; never changes. Any thread may read it.
  */
 typedef struct samsa_partitions samsa_partitions;
+
+/**
+ * A list of positions that a call returned. It never changes: any number of threads may read it.
+ */
+typedef struct samsa_positions samsa_positions;
 
 /**
  * A topic of one cluster. It keeps its cluster alive; another cluster refuses it with
@@ -588,33 +642,19 @@ typedef void (*samsa_release_callback)(void *user);
  * One broker. 48 bytes; strings live as long as the samsa_brokers.
  */
 typedef struct samsa_broker_view {
-  /**
-   * The advertised host name.
-   */
+  /** The advertised host name. */
   const char *host;
-  /**
-   * The rack, or NULL.
-   */
+  /** The rack, or NULL. */
   const char *rack;
-  /**
-   * A number that changes when the broker was registered anew; -1 where that is not known.
-   */
+  /** A number that changes when the broker was registered anew; -1 where that is not known. */
   int64_t incarnation;
-  /**
-   * The id of the broker.
-   */
+  /** The id of the broker. */
   int32_t id;
-  /**
-   * The advertised port.
-   */
+  /** The advertised port. */
   int32_t port;
-  /**
-   * SAMSA_BROKER_CONTROLLER.
-   */
+  /** SAMSA_BROKER_CONTROLLER. */
   uint32_t flags;
-  /**
-   * 0.
-   */
+  /** 0. */
   uint32_t reserved[3];
 } samsa_broker_view;
 
@@ -622,29 +662,17 @@ typedef struct samsa_broker_view {
  * One topic. 48 bytes; strings live as long as the samsa_topics.
  */
 typedef struct samsa_topic_view {
-  /**
-   * The name.
-   */
+  /** The name. */
   const char *name;
-  /**
-   * How many partitions it has.
-   */
+  /** How many partitions it has. */
   int64_t partitions;
-  /**
-   * The id of the topic (Kafka 2.8 and later); all zero where there is none.
-   */
+  /** The id of the topic (Kafka 2.8 and later); all zero where there is none. */
   uint8_t id[16];
-  /**
-   * 0, or why the topic cannot be used.
-   */
+  /** 0, or why the topic cannot be used. */
   samsa_code code;
-  /**
-   * SAMSA_TOPIC_INTERNAL.
-   */
+  /** SAMSA_TOPIC_INTERNAL. */
   uint32_t flags;
-  /**
-   * 0.
-   */
+  /** 0. */
   uint32_t reserved[2];
 } samsa_topic_view;
 
@@ -652,55 +680,161 @@ typedef struct samsa_topic_view {
  * One partition. 72 bytes; arrays live as long as the samsa_partitions.
  */
 typedef struct samsa_partition_view {
-  /**
-   * The partition.
-   */
+  /** The partition. */
   int64_t partition;
-  /**
-   * The ids of all replicas, the preferred leader first.
-   */
+  /** The ids of all replicas, the preferred leader first. */
   const int32_t *replicas;
-  /**
-   * The ids of the replicas in sync.
-   */
+  /** The ids of the replicas in sync. */
   const int32_t *in_sync;
-  /**
-   * The ids of the replicas known to be offline.
-   */
+  /** The ids of the replicas known to be offline. */
   const int32_t *offline;
-  /**
-   * How many replicas.
-   */
+  /** How many replicas. */
   uint32_t replicas_count;
-  /**
-   * How many in sync.
-   */
+  /** How many in sync. */
   uint32_t in_sync_count;
-  /**
-   * How many offline.
-   */
+  /** How many offline. */
   uint32_t offline_count;
-  /**
-   * The id of the leader; -1 while there is none.
-   */
+  /** The id of the leader; -1 while there is none. */
   int32_t leader;
-  /**
-   * The epoch of the leader; -1 where it is not known.
-   */
+  /** The epoch of the leader; -1 where it is not known. */
   int32_t leader_epoch;
-  /**
-   * 0, or the error of the last answer about the partition.
-   */
+  /** 0, or the error of the last answer about the partition. */
   samsa_code code;
-  /**
-   * SAMSA_PARTITION_VIRTUAL.
-   */
+  /** SAMSA_PARTITION_VIRTUAL. */
   uint32_t flags;
-  /**
-   * 0.
-   */
+  /** 0. */
   uint32_t reserved[3];
 } samsa_partition_view;
+
+/**
+ * A partition and a place in it, 64 bytes; one struct for what goes in and what comes out.
+ *
+ * Flags say what is given: SAMSA_POSITION_OFFSET (0 or more, SAMSA_EARLIEST or SAMSA_LATEST),
+ * SAMSA_POSITION_TIME, SAMSA_POSITION_EPOCH. An offset wins over a time. With neither, the committed
+ * offset counts, or else auto.offset.reset. What one call returns, another takes as it is.
+ * Passed in as an array with its stride (sizeof the struct).
+ */
+typedef struct samsa_position {
+  /** Name of the topic, NUL-terminated. In: read during the call. Out: lives as long as the list. */
+  const char *topic;
+  /** Number of the partition, 0 or more. */
+  int64_t partition;
+  /** An offset, SAMSA_EARLIEST or SAMSA_LATEST; out: -1 without SAMSA_POSITION_OFFSET. */
+  int64_t offset;
+  /** Milliseconds since 1970; out: -1 without SAMSA_POSITION_TIME. */
+  int64_t timestamp;
+  /** Bytes kept with a committed offset, or NULL. */
+  const void *metadata;
+  /** How many bytes. */
+  uint32_t metadata_length;
+  /** Leader epoch of the message before the offset; out: -1 without SAMSA_POSITION_EPOCH. */
+  int32_t leader_epoch;
+  /** Out: 0, or the error of this partition alone. In: not read. */
+  samsa_code code;
+  /** SAMSA_POSITION_... bits. */
+  uint32_t flags;
+  /** Zero. */
+  uint64_t reserved;
+} samsa_position;
+
+/**
+ * One message, 80 bytes, made by the thread that polled. The pointers lead into the batch.
+ */
+typedef struct samsa_message_view {
+  /** Offset in the partition. */
+  int64_t offset;
+  /** Where to resume after this message; not always offset + 1. */
+  int64_t next_offset;
+  /** Milliseconds since 1970; -1 when the message has none. */
+  int64_t timestamp;
+  /** The key, or NULL for none; an empty key is not NULL. */
+  const void *key;
+  /** The value, or NULL for none; an empty value is not NULL. */
+  const void *value;
+  /** The headers as they came, for samsa_headers_read; NULL without headers. */
+  const void *headers;
+  /** Bytes of the key. */
+  uint32_t key_length;
+  /** Bytes of the value. */
+  uint32_t value_length;
+  /** Bytes of the headers. */
+  uint32_t headers_length;
+  /** How many headers. */
+  uint32_t headers_count;
+  /** Index into samsa_batch_runs: topic and partition. */
+  uint32_t run;
+  /** SAMSA_MESSAGE_... bits. */
+  uint16_t flags;
+  /** How often the message was delivered; 0 where nobody counts. */
+  uint16_t delivery_count;
+  /** Zero. */
+  uint32_t reserved[2];
+} samsa_message_view;
+
+/**
+ * One header of a message, 24 bytes. Names may repeat; their order is kept. Names and values are
+ * pointer and length, not NUL-terminated.
+ */
+typedef struct samsa_header {
+  /** The name: UTF-8, not NULL unless its length is 0. */
+  const void *name;
+  /** The value, or NULL for none; an empty value is not NULL. */
+  const void *value;
+  /** Bytes of the name. */
+  uint32_t name_length;
+  /** Bytes of the value. */
+  uint32_t value_length;
+} samsa_header;
+
+/**
+ * Consecutive messages of one partition in a batch, 64 bytes.
+ */
+typedef struct samsa_run {
+  /** Name of the topic, NUL-terminated; lives as long as the batch. */
+  const char *topic;
+  /** The partition. */
+  int64_t partition;
+  /** The partition's high watermark when the messages were fetched; -1 unknown. */
+  int64_t high_watermark;
+  /** The partition's first offset when the messages were fetched; -1 unknown. */
+  int64_t log_start;
+  /** Where to resume after these messages. */
+  int64_t next_offset;
+  /** Index of the first message. */
+  uint32_t first;
+  /** How many messages. */
+  uint32_t count;
+  /** Leader epoch of the last message; -1 unknown. */
+  int32_t leader_epoch;
+  /** Zero. */
+  uint32_t reserved[3];
+} samsa_run;
+
+/**
+ * A batch as columns over one buffer: element i is message i. Set struct_size before the call.
+ */
+typedef struct samsa_columns {
+  /** sizeof(samsa_columns). */
+  size_t struct_size;
+  /** How many messages. */
+  size_t count;
+  /** Keys and values, one after the other. */
+  const void *buffer;
+  /** Bytes in the buffer. */
+  size_t buffer_length;
+  /** Where each key begins. */
+  const uint32_t *key_positions;
+  /** How long each key is; UINT32_MAX for none. */
+  const uint32_t *key_lengths;
+  /** Where each value begins. */
+  const uint32_t *value_positions;
+  /** How long each value is; UINT32_MAX for none. */
+  const uint32_t *value_lengths;
+  /** The offsets. */
+  const int64_t *offsets;
+  /** The timestamps; -1 for none. */
+  const int64_t *timestamps;
+} samsa_columns;
 
 /* ---- Errors -------------------------------------------------------------------------------- */
 
@@ -1039,6 +1173,339 @@ const char *samsa_topic_name(const samsa_topic *topic);
  * stay valid. A handle that the library lent (in a position or a run) is left alone.
  */
 void samsa_topic_free(samsa_topic *topic);
+
+/* ---- Consumer ------------------------------------------------------------------------------ */
+
+/**
+ * Makes a consumer with nothing assigned. `overrides`, may be NULL, win over the cluster's
+ * configuration and are copied. Does not wait.
+ *
+ * Who frees: the caller, `*consumer` by samsa_consumer_free. NULL: `cluster` and `consumer` are
+ * required. Thread: any. Borrowed: nothing is kept of the arguments. On error: `*consumer` is NULL;
+ * SAMSA_ERR_INVALID_PROPERTY names the property.
+ */
+samsa_code samsa_consumer_new(samsa_cluster *cluster,
+                              const samsa_config *overrides,
+                              samsa_consumer **consumer,
+                              samsa_error **err);
+
+/**
+ * Replaces the assignment: from now on exactly these partitions are read, each from the place that its
+ * position gives, or by auto.offset.reset. What was fetched before is dropped. NULL with n = 0 stops
+ * reading. Only notes it and does not wait: troubles come by samsa_consumer_poll.
+ *
+ * Who frees: nobody; the positions and their names are copied. NULL: `consumer` is required,
+ * `positions` unless n is 0. Thread: any. On error nothing changes: SAMSA_ERR_INVALID_ARGUMENT for a
+ * place or a name that cannot be, or a partition named twice.
+ */
+samsa_code samsa_consumer_assign(samsa_consumer *consumer,
+                                 const samsa_position *positions,
+                                 size_t n,
+                                 size_t stride,
+                                 samsa_error **err);
+
+/**
+ * The assigned partitions with their positions, in the order of the assignment.
+ *
+ * Who frees: the caller, `*positions` by samsa_positions_free. NULL: both are required. Thread: any.
+ * On error: `*positions` is NULL.
+ */
+samsa_code samsa_consumer_assignment(samsa_consumer *consumer,
+                                     samsa_positions **positions,
+                                     samsa_error **err);
+
+/**
+ * Waits for messages and gives up to max.poll.records of them, in order within each partition.
+ * `timeout_ms`: 0 = do not wait, -1 = no limit.
+ *
+ * Who frees: the caller, `*batch` by samsa_batch_free. NULL: both are required. Thread: any, several
+ * at once; one of the calls that run callbacks. On error: `*batch` is NULL. Conditions:
+ * SAMSA_NOTHING, SAMSA_WOKEN, SAMSA_EVENT (read it with samsa_consumer_next_event first). Errors of
+ * partitions (SAMSA_ERR_NO_OFFSET, SAMSA_ERR_UNDECODABLE, an authorization, ...) come once each, and
+ * the other partitions go on; SAMSA_ERR_MEMORY_LIMIT says once that what the program holds stops
+ * fetching.
+ */
+samsa_code samsa_consumer_poll(samsa_consumer *consumer,
+                               int32_t timeout_ms,
+                               samsa_batch **batch,
+                               samsa_error **err);
+
+/**
+ * Waits for one message. `timeout_ms`: 0 = do not wait, -1 = no limit. May be mixed with
+ * samsa_consumer_poll.
+ *
+ * Who frees: the caller, `*message` by samsa_message_free. NULL: both are required. Thread: any,
+ * several at once; one of the calls that run callbacks. On error: `*message` is NULL; conditions and
+ * errors as in samsa_consumer_poll.
+ */
+samsa_code samsa_consumer_next(samsa_consumer *consumer,
+                               int32_t timeout_ms,
+                               samsa_message **message,
+                               samsa_error **err);
+
+/**
+ * The oldest unread event. Does not wait; also after close.
+ *
+ * Who frees: the caller, `*event` by samsa_event_free. NULL: both are required. Thread: any. On
+ * error: `*event` is NULL. Condition: SAMSA_NOTHING when there is none.
+ */
+samsa_code samsa_consumer_next_event(samsa_consumer *consumer,
+                                     samsa_event **event,
+                                     samsa_error **err);
+
+/**
+ * Moves assigned partitions: what was fetched of them is dropped, also what is on its way, and reading
+ * goes on at the given places. Does not wait.
+ *
+ * Who frees: nobody; the positions are copied. NULL: `consumer` is required, `positions` unless n is
+ * 0. Thread: any. On error nothing changes: SAMSA_ERR_NOT_ASSIGNED, SAMSA_ERR_INVALID_ARGUMENT.
+ */
+samsa_code samsa_consumer_seek(samsa_consumer *consumer,
+                               const samsa_position *positions,
+                               size_t n,
+                               size_t stride,
+                               samsa_error **err);
+
+/**
+ * Stops delivery and fetching of partitions; what is buffered is kept. NULL with n = 0: all assigned.
+ * Places in the positions are not read.
+ *
+ * Who frees: nobody; the positions are copied. NULL: `consumer` is required. Thread: any. On error:
+ * SAMSA_ERR_NOT_ASSIGNED, and nothing changes.
+ */
+samsa_code samsa_consumer_pause(samsa_consumer *consumer,
+                                const samsa_position *positions,
+                                size_t n,
+                                size_t stride,
+                                samsa_error **err);
+
+/**
+ * Ends a pause; does nothing for what is not paused. NULL with n = 0: all assigned. Places in the
+ * positions are not read.
+ *
+ * Who frees: nobody; the positions are copied. NULL: `consumer` is required. Thread: any. On error:
+ * SAMSA_ERR_NOT_ASSIGNED, and nothing changes.
+ */
+samsa_code samsa_consumer_resume(samsa_consumer *consumer,
+                                 const samsa_position *positions,
+                                 size_t n,
+                                 size_t stride,
+                                 samsa_error **err);
+
+/**
+ * Where partitions go on: the place after the last message that was handed out, without an offset
+ * while none is known yet. In the order asked; NULL with n = 0: all assigned. Does not wait.
+ *
+ * Who frees: the caller, `*out` by samsa_positions_free; `positions` is only read. NULL: `consumer`
+ * and `out` are required. Thread: any. On error: `*out` is NULL; SAMSA_ERR_NOT_ASSIGNED.
+ */
+samsa_code samsa_consumer_position(samsa_consumer *consumer,
+                                   const samsa_position *positions,
+                                   size_t n,
+                                   size_t stride,
+                                   samsa_positions **out,
+                                   samsa_error **err);
+
+/**
+ * First offset and end (high watermark) of one partition. `timeout_ms` 0: what the last fetch said, -1
+ * for what is not known; otherwise the leader is asked, and the partition need not be assigned.
+ *
+ * Who frees: nobody. NULL: `consumer` and `partition` are required; `low` and `high` may be NULL.
+ * Thread: any. On error: `*low` and `*high` are -1; SAMSA_ERR_TIMED_OUT, SAMSA_ERR_NOT_ASSIGNED.
+ * Condition: SAMSA_WOKEN.
+ */
+samsa_code samsa_consumer_watermarks(samsa_consumer *consumer,
+                                     const samsa_position *partition,
+                                     int32_t timeout_ms,
+                                     int64_t *low,
+                                     int64_t *high,
+                                     samsa_error **err);
+
+/**
+ * For each position with a time: the first offset whose message is not older. The list comes in the
+ * order asked; without SAMSA_POSITION_OFFSET where no message is that late; with a code where one
+ * partition failed. The partitions need not be assigned. `timeout_ms`: -1 = no limit.
+ *
+ * Who frees: the caller, `*out` by samsa_positions_free; `times` is only read. NULL: `consumer` and
+ * `out` are required, `times` unless n is 0. Thread: any. On error: `*out` is NULL;
+ * SAMSA_ERR_INVALID_ARGUMENT without a time, SAMSA_ERR_TIMED_OUT. Condition: SAMSA_WOKEN.
+ */
+samsa_code samsa_consumer_offsets_for_times(samsa_consumer *consumer,
+                                            const samsa_position *times,
+                                            size_t n,
+                                            size_t stride,
+                                            int32_t timeout_ms,
+                                            samsa_positions **out,
+                                            samsa_error **err);
+
+/**
+ * Ends every wait in progress on the consumer with SAMSA_WOKEN, or else the next one: it is remembered
+ * once. Async-signal-safe. NULL does nothing. Thread: any, also a signal handler.
+ */
+void samsa_consumer_wakeup(samsa_consumer *consumer);
+
+/**
+ * A descriptor for an event loop: readable while a poll would not wait; it may also be so without
+ * reason. A poll that gives SAMSA_NOTHING clears it.
+ *
+ * Who frees: nobody; the library alone reads and closes it, it lives until samsa_consumer_free. NULL:
+ * both are required. Thread: any. On error: `*fd` is -1.
+ */
+samsa_code samsa_consumer_fd(samsa_consumer *consumer,
+                             intptr_t *fd,
+                             samsa_error **err);
+
+/**
+ * Stops reading and drops what was not handed out. Polls in progress and later calls give
+ * SAMSA_ERR_CLOSED; batches, messages and events stay readable. `timeout_ms` bounds it.
+ *
+ * Who frees: the handle stays and is freed by samsa_consumer_free. NULL: `consumer` is required.
+ * Thread: any; one of the calls that run callbacks. A wake-up does not end it. On error:
+ * SAMSA_ERR_TIMED_OUT; a second close gives 0.
+ */
+samsa_code samsa_consumer_close(samsa_consumer *consumer,
+                                int32_t timeout_ms,
+                                samsa_error **err);
+
+/**
+ * Frees the consumer; without a close before it, reading ends and what was not handed out is dropped.
+ * NULL is fine. Never waits. Thread: any, as the last use.
+ */
+void samsa_consumer_free(samsa_consumer *consumer);
+
+/* ---- Positions ----------------------------------------------------------------------------- */
+
+/**
+ * The positions as an array, in the order asked: writes its address to `*list` and returns how many
+ * there are.
+ *
+ * Who frees: nobody; borrowed until samsa_positions_free. NULL: `positions` NULL gives 0 and a NULL
+ * list; `list` may be NULL to ask for the number alone. Thread: any. On error: 0.
+ */
+size_t samsa_positions_list(const samsa_positions *positions,
+                            const samsa_position **list);
+
+/**
+ * Frees a list; what it lent is gone. NULL is fine. Never waits. Thread: any, as the last use.
+ */
+void samsa_positions_free(samsa_positions *positions);
+
+/**
+ * The offsets of every partition of a topic: `when` is SAMSA_EARLIEST, SAMSA_LATEST, or milliseconds
+ * since 1970 for the first message not older. In the order of the partitions; without
+ * SAMSA_POSITION_OFFSET where no message is that late; with a code where one partition failed. Waits
+ * for the topic's metadata if need be. `timeout_ms`: -1 = no limit.
+ *
+ * Who frees: the caller, `*positions` by samsa_positions_free. NULL: `topic` and `positions` are
+ * required. Thread: any. On error: `*positions` is NULL; SAMSA_ERR_TIMED_OUT,
+ * SAMSA_ERR_INVALID_ARGUMENT.
+ */
+samsa_code samsa_topic_offsets(samsa_topic *topic,
+                               int64_t when,
+                               int32_t timeout_ms,
+                               samsa_positions **positions,
+                               samsa_error **err);
+
+/* ---- Messages, one by one ------------------------------------------------------------------ */
+
+/**
+ * What the message says: the same struct as in a batch.
+ *
+ * Who frees: nobody; borrowed until samsa_message_free. NULL gives NULL. Thread: any. On error: NULL.
+ */
+const samsa_message_view *samsa_message_get(const samsa_message *message);
+
+/**
+ * The topic's name, NUL-terminated.
+ *
+ * Who frees: nobody; borrowed until samsa_message_free. NULL gives NULL. Thread: any. On error: NULL.
+ */
+const char *samsa_message_topic(const samsa_message *message);
+
+/**
+ * The partition.
+ *
+ * NULL gives -1. Thread: any. On error: -1.
+ */
+int64_t samsa_message_partition(const samsa_message *message);
+
+/**
+ * Makes a copy with bytes of its own: the fetched buffer can go when the original is freed.
+ *
+ * Who frees: the caller, `*copy` by samsa_message_free. NULL: both are required. Thread: any. On
+ * error: `*copy` is NULL.
+ */
+samsa_code samsa_message_copy(const samsa_message *message,
+                              samsa_message **copy,
+                              samsa_error **err);
+
+/**
+ * Frees a message; what it lent is gone. NULL is fine. Never waits. Thread: any, as the last use.
+ */
+void samsa_message_free(samsa_message *message);
+
+/* ---- Headers of a message ------------------------------------------------------------------ */
+
+/**
+ * Takes the headers of a message apart: writes up to `capacity` of them to `headers` and returns how
+ * many the message has. With capacity 0 it only counts.
+ *
+ * Who frees: nobody; what they point to is borrowed as long as the view. NULL: `view` NULL gives 0;
+ * `headers` may be NULL when `capacity` is 0. Thread: any. On error: 0 when the bytes are no headers,
+ * which views of a batch or a message never are.
+ */
+size_t samsa_headers_read(const samsa_message_view *view,
+                          samsa_header *headers,
+                          size_t capacity);
+
+/* ---- Batches of messages ------------------------------------------------------------------- */
+
+/**
+ * The messages as an array: writes its address to `*messages` and returns how many there are.
+ *
+ * Who frees: nobody; the array and all it points to are borrowed until samsa_batch_free. NULL:
+ * `batch` NULL gives 0 and a NULL array; `messages` may be NULL. Thread: any. On error: 0.
+ */
+size_t samsa_batch_messages(const samsa_batch *batch,
+                            const samsa_message_view **messages);
+
+/**
+ * Which messages belong to which partition, as an array in the order of the messages: writes its
+ * address to `*runs` and returns how many there are. A partition may have several runs.
+ *
+ * Who frees: nobody; borrowed until samsa_batch_free. NULL: `batch` NULL gives 0 and a NULL array;
+ * `runs` may be NULL. Thread: any. On error: 0.
+ */
+size_t samsa_batch_runs(const samsa_batch *batch, const samsa_run **runs);
+
+/**
+ * Fills `*columns` with the messages as columns over one buffer. The first call gathers them, further
+ * ones give the same.
+ *
+ * Who frees: nobody; borrowed until samsa_batch_free. NULL: both are required, and
+ * columns->struct_size must be set. Thread: any. On error: SAMSA_ERR_INVALID_STATE when keys and
+ * values together pass 4 GiB; `*columns` is then unchanged.
+ */
+samsa_code samsa_batch_columns(samsa_batch *batch,
+                               samsa_columns *columns,
+                               samsa_error **err);
+
+/**
+ * Where each partition resumes after this batch: what to commit when all of it is processed, or to
+ * assign later.
+ *
+ * Who frees: the caller, `*positions` by samsa_positions_free. NULL: both are required. Thread: any.
+ * On error: `*positions` is NULL.
+ */
+samsa_code samsa_batch_positions(const samsa_batch *batch,
+                                 samsa_positions **positions,
+                                 samsa_error **err);
+
+/**
+ * Frees a batch; what it lent is gone, and its bytes no longer count against samsa.memory.limit. NULL
+ * is fine. Never waits. Thread: any, as the last use.
+ */
+void samsa_batch_free(samsa_batch *batch);
 
 
 #ifdef __cplusplus

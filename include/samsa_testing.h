@@ -55,53 +55,29 @@ typedef struct samsa_embedded samsa_embedded;
  * meets the next request of any kind, once.
  */
 typedef struct samsa_fault {
-  /**
-   * sizeof(samsa_fault).
-   */
+  /** sizeof(samsa_fault). */
   size_t struct_size;
-  /**
-   * The API's name as in Kafka (Produce, Fetch, Metadata); NULL meets any.
-   */
+  /** The API's name as in Kafka (Produce, Fetch, Metadata); NULL meets any. */
   const char *api;
-  /**
-   * The topic that the request must name; NULL meets any.
-   */
+  /** The topic that the request must name; NULL meets any. */
   const char *topic;
-  /**
-   * The partition that the request must name, with SAMSA_FAULT_PARTITION.
-   */
+  /** The partition that the request must name, with SAMSA_FAULT_PARTITION. */
   int64_t partition;
-  /**
-   * SAMSA_FAULT_ERROR_CODE and so on.
-   */
+  /** SAMSA_FAULT_ERROR_CODE and so on. */
   int32_t kind;
-  /**
-   * The broker that the request must reach, with SAMSA_FAULT_BROKER.
-   */
+  /** The broker that the request must reach, with SAMSA_FAULT_BROKER. */
   int32_t broker;
-  /**
-   * Kafka's number of the error.
-   */
+  /** Kafka's number of the error. */
   int32_t code;
-  /**
-   * The broker that leadership moves to.
-   */
+  /** The broker that leadership moves to. */
   int32_t leader;
-  /**
-   * How long an answer is held back, in milliseconds.
-   */
+  /** How long an answer is held back, in milliseconds. */
   uint32_t delay_ms;
-  /**
-   * How many requests that fit pass first.
-   */
+  /** How many requests that fit pass first. */
   uint32_t skip;
-  /**
-   * How many are met after that: 0 = one, UINT32_MAX = all.
-   */
+  /** How many are met after that: 0 = one, UINT32_MAX = all. */
   uint32_t times;
-  /**
-   * SAMSA_FAULT_PARTITION and so on.
-   */
+  /** SAMSA_FAULT_PARTITION and so on. */
   uint32_t flags;
 } samsa_fault;
 

@@ -204,3 +204,49 @@ mod tests {
         }
     }
 }
+
+#[cfg(test)]
+mod properties_of_the_parser {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// As `java.util.Properties.store` would, with every special character escaped.
+    fn escape(text: &str) -> String {
+        let mut out = String::new();
+        for c in text.chars() {
+            match c {
+                '\n' => out.push_str("\\n"),
+                '\r' => out.push_str("\\r"),
+                '\t' => out.push_str("\\t"),
+                '\x0c' => out.push_str("\\f"),
+                ' ' | '=' | ':' | '#' | '!' | '\\' => out.extend(['\\', c]),
+                c if c.is_ascii() => out.push(c),
+                c => {
+                    let mut units = [0; 2];
+                    for unit in c.encode_utf16(&mut units) {
+                        out.push_str(&format!("\\u{unit:04x}"));
+                    }
+                }
+            }
+        }
+        out
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused_without_a_panic(text in "(?s).{0,200}") {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn special_characters_never_panic(text in "[ab\\\\u0d8=: \n\r\t#!]{0,60}") {
+            let _ = parse(&text);
+        }
+
+        #[test]
+        fn what_java_would_write_is_read_back(name in "(?s).{1,40}", value in "(?s).{0,40}") {
+            let read = parse(&format!("{}={}\n", escape(&name), escape(&value))).unwrap();
+            prop_assert_eq!(read, [Entry { line: 1, name, value }]);
+        }
+    }
+}

@@ -13,9 +13,7 @@ use super::samsa_code;
 use crate::consumer::{Batch, MessageView, Run};
 
 /// In samsa_message_view.flags: the timestamp is the broker's (log append time).
-pub const SAMSA_MESSAGE_LOG_APPEND_TIME: u32 = crate::consumer::LOG_APPEND_TIME as u32;
-/// Among the lengths of samsa_columns: there is no key or value, which is not the same as an empty one.
-pub const SAMSA_ABSENT: u32 = crate::consumer::ABSENT;
+pub const SAMSA_MESSAGE_LOG_APPEND_TIME: u32 = 1;
 
 /// Messages that one poll gave, and the buffers that they lie in.
 ///
@@ -97,17 +95,20 @@ pub struct samsa_columns {
     pub buffer_length: usize,
     /// Where each key begins.
     pub key_positions: *const u32,
-    /// How long each key is; SAMSA_ABSENT for none.
+    /// How long each key is; UINT32_MAX for none.
     pub key_lengths: *const u32,
     /// Where each value begins.
     pub value_positions: *const u32,
-    /// How long each value is; SAMSA_ABSENT for none.
+    /// How long each value is; UINT32_MAX for none.
     pub value_lengths: *const u32,
     /// The offsets.
     pub offsets: *const i64,
     /// The timestamps; -1 for none.
     pub timestamps: *const i64,
 }
+
+const _: () = assert!(SAMSA_MESSAGE_LOG_APPEND_TIME == crate::consumer::LOG_APPEND_TIME as u32);
+const _: () = assert!(crate::consumer::ABSENT == u32::MAX, "as the header says");
 
 #[cfg(target_pointer_width = "64")]
 const _: () = {
@@ -184,8 +185,8 @@ fn run_to_c(run: &Run) -> samsa_run {
 
 impl Opaque for samsa_batch {
     type Inner = BatchHandle;
+    // Bound: its end gives room back to the consumer's fetchers, which a child does not have.
     const NAME: &'static str = "samsa_batch";
-    const BOUND: bool = false;
 }
 
 /// The messages as an array: writes its address to `*messages` and returns how many there are.

@@ -21,7 +21,7 @@ pub struct samsa_message {
 impl Opaque for samsa_message {
     type Inner = Message;
     const NAME: &'static str = "samsa_message";
-    const BOUND: bool = false;
+    // Bound, as a batch is.
 }
 
 /// What the message says: the same struct as in a batch.

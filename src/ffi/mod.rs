@@ -85,6 +85,8 @@ pub mod handle;
 pub mod header;
 pub mod logging;
 pub mod message;
+#[cfg(feature = "panic-injection")]
+pub mod panic_injection;
 pub mod position;
 pub mod snapshot;
 pub mod topic;

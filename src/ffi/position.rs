@@ -22,9 +22,12 @@ pub const SAMSA_POSITION_TIME: u32 = 2;
 pub const SAMSA_POSITION_EPOCH: u32 = 4;
 
 /// As an offset: the end of the partition.
-pub const SAMSA_LATEST: i64 = crate::consumer::LATEST;
+pub const SAMSA_LATEST: i64 = -1;
 /// As an offset: the first message that the partition still has.
-pub const SAMSA_EARLIEST: i64 = crate::consumer::EARLIEST;
+pub const SAMSA_EARLIEST: i64 = -2;
+
+const _: () = assert!(SAMSA_LATEST == crate::consumer::LATEST);
+const _: () = assert!(SAMSA_EARLIEST == crate::consumer::EARLIEST);
 
 /// A partition and a place in it, 64 bytes; one struct for what goes in and what comes out.
 ///

@@ -209,3 +209,27 @@ fn what_was_set_is_listed_with_the_application_s_own_names() {
     ];
     assert_eq!(listed, expected);
 }
+
+mod any_input {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn any_name_and_value_is_taken_or_refused_without_a_panic(
+            prefix in prop_oneof![Just(""), Just("topic."), Just("topic.t."), Just("topic.é.")],
+            name in prop_oneof![
+                proptest::sample::select(table::names().collect::<Vec<_>>()).prop_map(str::to_owned),
+                "(?s).{0,30}",
+            ],
+            value in prop_oneof![Just("1".to_owned()), "(?s).{0,30}", "-?[0-9]{1,20}"],
+        ) {
+            let mut config = Config::new();
+            let name = format!("{prefix}{name}");
+            match config.set(&name, &value) {
+                Ok(()) => prop_assert!(config.get(&name).is_ok()),
+                Err(error) => prop_assert!(error.property().is_some(), "{error}"),
+            }
+        }
+    }
+}

@@ -26,6 +26,9 @@ mod span;
 mod store;
 mod v2;
 mod v2_records;
+
+#[cfg(test)]
+mod tests;
 mod varint;
 
 pub use batch_iter::BatchIter;

@@ -1,0 +1,3 @@
+module samsa/tests/bindings/go
+
+go 1.19

@@ -1,0 +1,9 @@
+//! The embedded broker, asked with raw requests over a plain socket: no client of ours is between.
+
+#![cfg(feature = "embedded")]
+
+mod faults;
+mod lifecycle;
+mod peer;
+mod releases;
+mod wire;
