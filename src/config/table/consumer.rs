@@ -64,7 +64,7 @@ pub(super) const ROWS: &[Property] = &[
         per_topic: true,
         kind: Kind::Choice(RESETS),
         default: "latest",
-        doc: "Where to start without a position, and go on when the position is gone: `earliest`, `latest`, `nearest` (the end of what is there that is nearer to the position; `latest` without one), or `none` (an error).",
+        doc: "Where to start without a position, and go on when the position is gone: `earliest`, `latest`, `nearest` (the end of what is there that is nearer to the position; `earliest` without one), or `none` (an error).",
         aliases: &[pykafka("auto_offset_reset")],
     },
     Property {

@@ -15,9 +15,9 @@ pub enum Reset {
     Earliest,
     /// What comes from now on.
     Latest,
-    /// Out of range below: earliest; above: latest; no position at all: latest.
+    /// Out of range below: earliest; above: latest; no position at all: earliest.
     Nearest,
-    /// An error (`NO_OFFSET`, `OFFSET_OUT_OF_RANGE`).
+    /// An error (`NO_OFFSET`).
     None,
 }
 

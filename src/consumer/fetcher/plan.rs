@@ -136,7 +136,6 @@ pub(super) fn request(asked: &[Asked], version: i16, limits: Limits) -> fetch::F
                 topic: a.name.as_str().to_owned(),
                 topic_id: if version >= FIRST_VERSION_WITH_IDS { a.id } else { Uuid::ZERO },
                 partitions: vec![partition],
-                ..Default::default()
             }),
         }
     }
