@@ -1,6 +1,7 @@
 //! Nanoseconds per record of the two hot paths: appending to a batch and reading one.
 //!
-//! `cargo bench --bench records`. Each figure is the best of several rounds, CPU time of one thread.
+//! `cargo bench --bench records`. Each figure is the best of several rounds by the wall clock:
+//! compare it with the CRC's, which other load slows down alike.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};

@@ -58,28 +58,23 @@ fn uncompressed_batches_come_out_as_java_wrote_them_byte_for_byte() {
     assert_eq!(compared, 9);
 }
 
-/// Decodes, encodes with our builder, and puts Java's offsets and leader epoch in.
+/// Decodes, encodes with our builder, and puts Java's offsets in.
 fn written_again(java: &Bytes) -> Vec<u8> {
-    let mut builder = None;
-    let mut offsets = Vec::new();
-    for batch in BatchIter::new(java.clone()) {
-        let batch = batch.expect("a batch");
-        let builder = builder.get_or_insert_with(|| {
-            BatchBuilder::new(batch.format, Compression::None, None, 0).expect("a builder")
-        });
-        offsets.push(batch.base_offset);
-        let batch = batch.decode(true, CAP).expect("records");
-        for record in &batch.records {
-            append(builder, &batch, record);
-        }
+    let mut batches = BatchIter::new(java.clone()).map(|batch| batch.expect("a batch"));
+    let batch = batches.next().expect("at least one");
+    assert!(batches.next().is_none(), "one batch, or one run of messages");
+    let (format, base_offset) = (batch.format, batch.base_offset);
+    let mut builder = BatchBuilder::new(format, Compression::None, None, 0).expect("a builder");
+    let batch = batch.decode(true, CAP).expect("records");
+    for record in &batch.records {
+        append(&mut builder, &batch, record);
     }
-    let sealed = builder.expect("at least one batch").seal().expect("sealed");
-    let mut bytes = sealed.bytes.to_vec();
+    let mut bytes = builder.seal().expect("sealed").bytes.to_vec();
     let mut at = 0;
-    for offset in offsets {
-        bytes[at..at + 8].copy_from_slice(&offset.to_be_bytes());
-        let length = u32::from_be_bytes(bytes[at + 8..at + 12].try_into().expect("four bytes"));
-        at += 12 + length as usize;
+    for offset in base_offset.. {
+        let Some(head) = bytes.get_mut(at..at + 12) else { break };
+        head[..8].copy_from_slice(&offset.to_be_bytes());
+        at += 12 + u32::from_be_bytes(head[8..].try_into().expect("four bytes")) as usize;
     }
     bytes
 }
@@ -280,11 +275,20 @@ fn describe(bytes: &Bytes) -> String {
     let mut out = String::new();
     for batch in BatchIter::new(bytes.clone()) {
         let batch = batch.expect("a batch");
-        out += &batch_line(&batch);
-        let decoded = batch.decode(true, CAP).expect("records");
+        let decoded = batch.clone().decode(true, CAP).expect("records");
         let lines: Vec<_> =
             decoded.records.iter().map(|record| record_line(&decoded, record)).collect();
-        out += &printed(&lines);
+        let codec = batch.compression().expect("a known codec");
+        if batch.format == Format::V2 || codec != Compression::None {
+            out += &(batch_line(&batch) + &printed(&lines));
+            continue;
+        }
+        // To Java each plain message is a batch.
+        for (record, line) in decoded.records.iter().zip(lines) {
+            let (last_offset, max_timestamp) = (record.offset, record.timestamp);
+            out += &batch_line(&RawBatch { last_offset, max_timestamp, ..batch.clone() });
+            out += &line;
+        }
     }
     out
 }

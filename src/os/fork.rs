@@ -2,7 +2,9 @@
 //!
 //! Only the forking thread lives on in a child. Locks stay as they were at that instant, sockets are
 //! shared with the parent, and no I/O thread runs: a call that went ahead would hang. So every handle
-//! notes the era it was made in, and every call compares first, before any lock.
+//! notes the era it was made in, and every call compares first, before any lock; and so does every
+//! `Drop` that would reach a lock, a thread, or a tokio object (whose drop takes its socket out of an
+//! epoll set that parent and child share).
 //!
 //! The era's number stands in a page that the kernel wipes in a child (`MADV_WIPEONFORK`), which also
 //! sees `_Fork` and raw `clone`; where that is missing, a `pthread_atfork` handler wipes a static

@@ -14,7 +14,8 @@ use crate::os::fork::Era;
 /// A handle on a background task. Dropping it lets the task go on.
 #[derive(Debug)]
 pub struct Task {
-    join: JoinHandle<()>,
+    /// None for a task that was to be started in a forked child.
+    join: Option<JoinHandle<()>>,
     era: Era,
 }
 
@@ -23,15 +24,15 @@ impl Task {
     ///
     /// In a forked child nothing is done: the task's thread is not there.
     pub fn abort(&self) {
-        if self.era.is_current() {
-            self.join.abort();
+        if let Some(join) = self.join.as_ref().filter(|_| self.era.is_current()) {
+            join.abort();
         }
     }
 
     /// Whether the task has ended, by itself, by a panic or by [`abort`](Self::abort).
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.join.is_finished()
+        self.join.as_ref().is_none_or(JoinHandle::is_finished)
     }
 }
 
@@ -42,6 +43,12 @@ pub(super) fn spawn(
     on_panic: impl FnOnce(Error) + Send + 'static,
     future: impl Future<Output = ()> + Send + 'static,
 ) -> Task {
+    if !era.is_current() {
+        // The parent's runtime: its queue may be locked for ever. And what the future holds must not
+        // be dropped: a socket's drop takes it out of the epoll set, which is shared with the parent.
+        std::mem::forget((on_panic, future));
+        return Task { join: None, era };
+    }
     let join = handle.spawn(async move {
         if let Err(payload) = CatchPanic(pin!(future)).await {
             let error = panic_error(&format!("task {name}"), &*payload);
@@ -50,7 +57,7 @@ pub(super) fn spawn(
             let _ = catch_unwind(AssertUnwindSafe(|| on_panic(error)));
         }
     });
-    Task { join, era }
+    Task { join: Some(join), era }
 }
 
 type Payload = Box<dyn std::any::Any + Send>;

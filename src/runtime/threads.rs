@@ -63,7 +63,8 @@ impl Runtime {
     /// Starts a background task. If it panics, `on_panic` gets the error (code `PANIC`): whoever waits
     /// for the task must be told there, or would wait for ever.
     ///
-    /// May be called from any thread of the process the runtime was made in.
+    /// May be called from any thread. In a forked child nothing is started, and the future is forgotten
+    /// without being dropped.
     pub fn spawn(
         self,
         name: &'static str,
@@ -191,14 +192,26 @@ mod tests {
         assert!(ours.count() <= 2);
     }
 
+    struct DropTells;
+
+    impl Drop for DropTells {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+
     #[test]
     fn a_child_gets_a_new_runtime_and_leaves_the_parent_s_tasks_alone() {
         let runtime = Runtime::get(None).unwrap();
         let task = runtime.spawn("parent", drop, std::future::pending());
         assert!(in_child(|| {
             task.abort();
+            let held = DropTells;
+            let never = runtime.spawn("child", drop, async move {
+                let _held = held;
+            });
             let new = Runtime::get(Some(2)).unwrap();
-            new.io_threads() == 2 && ask(new, || 7).unwrap() == 7
+            never.is_finished() && new.io_threads() == 2 && ask(new, || 7).unwrap() == 7
         }));
         assert!(!task.is_finished(), "the child's abort is not the parent's");
         task.abort();

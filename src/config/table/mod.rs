@@ -5,8 +5,6 @@ mod consumer;
 mod producer;
 mod refused;
 
-use std::sync::OnceLock;
-
 use super::kind::Kind;
 
 /// Which kind of handle a property belongs to.
@@ -138,35 +136,31 @@ pub fn property(name: &str) -> Option<&'static Property> {
 }
 
 /// The row that a name or alias stands for; families last.
+///
+/// A plain search: configurations are made seldom, and an index made on first use would be one more
+/// lock that a fork can leave locked.
 pub(super) fn find(name: &str) -> Option<(&'static Property, Option<&'static Alias>)> {
-    let index = index();
-    let found = index.binary_search_by_key(&name, |(known, _, _)| known).ok();
-    found.and_then(|at| index.get(at)).map(|(_, row, alias)| (*row, *alias)).or_else(|| {
-        let family = |row: &&Property| {
-            row.name.strip_suffix('*').is_some_and(|prefix| name.starts_with(prefix))
-        };
-        refused::ROWS.iter().find(family).map(|row| (row, None))
-    })
-}
-
-type Indexed = (&'static str, &'static Property, Option<&'static Alias>);
-
-fn index() -> &'static [Indexed] {
-    static INDEX: OnceLock<Vec<Indexed>> = OnceLock::new();
-    INDEX.get_or_init(|| {
-        let mut rows = Vec::new();
-        for row in properties().filter(|row| !row.name.ends_with('*')) {
-            rows.push((row.name, row, None));
-            rows.extend(row.aliases.iter().map(|alias| (alias.name, row, Some(alias))));
+    let mut families = None;
+    for row in properties() {
+        match row.name.strip_suffix('*') {
+            Some(prefix) if name.starts_with(prefix) => families = families.or(Some((row, None))),
+            Some(_) => {}
+            None if row.name == name => return Some((row, None)),
+            None => {
+                if let Some(alias) = row.aliases.iter().find(|alias| alias.name == name) {
+                    return Some((row, Some(alias)));
+                }
+            }
         }
-        rows.sort_by_key(|(name, _, _)| *name);
-        rows
-    })
+    }
+    families
 }
 
 /// Every name and alias.
 pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    index().iter().map(|(name, _, _)| *name)
+    properties()
+        .filter(|row| !row.name.ends_with('*'))
+        .flat_map(|row| std::iter::once(row.name).chain(row.aliases.iter().map(|alias| alias.name)))
 }
 
 /// The names that may stand behind `topic.NAME.`.
@@ -215,7 +209,8 @@ mod tests {
 
     #[test]
     fn every_name_and_alias_is_there_once_and_every_default_is_a_value() {
-        let names: Vec<_> = names().collect();
+        let mut names: Vec<_> = names().collect();
+        names.sort_unstable();
         for pair in names.windows(2) {
             assert_ne!(pair[0], pair[1], "one name for two things");
         }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::compression::CODEC_MASK;
 use super::corrupt::corrupt;
 use super::legacy::{LEAST_SIZE, LOG_OVERHEAD};
 use super::raw_batch::RawBatch;
@@ -11,7 +12,8 @@ use crate::error::Result;
 /// Walks the bytes of one partition of a fetch answer (or of a produce request), batch by batch.
 ///
 /// Each batch is told by its own magic byte (invariant 3.1): old messages stand in front of new
-/// batches where a topic lived through an upgrade. A plain message v0 or v1 counts as a batch.
+/// batches where a topic lived through an upgrade. Plain messages v0 or v1 that follow one another
+/// with growing offsets come as one batch.
 ///
 /// Brokers cut the answer at the size asked for, anywhere: a last batch that is not whole ends the
 /// walk quietly (invariant 3.2). It ends after the first error too, for what follows cannot be
@@ -82,7 +84,46 @@ impl BatchIter {
         if end > self.rest.len() {
             return Ok(None);
         }
+        let end = self.end_of_run(format, end);
         RawBatch::parse(format, self.rest.split_to(end)).map(Some)
+    }
+
+    /// Where the run of plain messages ends that begins with the one that ends at `end`. Whatever
+    /// is odd about the next message ends the run: it is looked at when its turn comes.
+    fn end_of_run(&self, format: Format, mut end: usize) -> usize {
+        let Some(mut last) = PlainMessage::at(&self.rest, 0, format) else { return end };
+        while let Some(next) = PlainMessage::at(&self.rest, end, format) {
+            if next.offset <= last.offset || next.end > self.rest.len() {
+                break;
+            }
+            (last, end) = (next, next.end);
+        }
+        end
+    }
+}
+
+/// What tells whether a message continues a run.
+#[derive(Clone, Copy)]
+struct PlainMessage {
+    offset: i64,
+    end: usize,
+}
+
+impl PlainMessage {
+    /// The message at `begin`, if it is a plain one of this format and not too short.
+    fn at(bytes: &[u8], begin: usize, format: Format) -> Option<Self> {
+        let head: &[u8; legacy::at::TIMESTAMP] = bytes.get(begin..)?.first_chunk()?;
+        let plain = i16::from(head[legacy::at::ATTRIBUTES]) & CODEC_MASK == 0;
+        let size = u32::from_be_bytes(legacy::field(head, legacy::at::SIZE).ok()?) as usize;
+        if format == Format::V2
+            || head[legacy::at::MAGIC] != format.magic()
+            || !plain
+            || size + LOG_OVERHEAD < legacy::overhead(format)
+        {
+            return None;
+        }
+        let offset = i64::from_be_bytes(legacy::field(head, legacy::at::OFFSET).ok()?);
+        Some(Self { offset, end: begin.checked_add(size + LOG_OVERHEAD)? })
     }
 }
 

@@ -18,9 +18,9 @@ pub(super) struct MessageCursor {
 }
 
 impl MessageCursor {
-    /// A message by itself, whose CRC was checked with the batch.
-    pub(super) fn plain() -> Self {
-        Self { at: 0, left: 1, offset_base: 0, append_time: None, check_crc: false }
+    /// A run of plain messages, with absolute offsets.
+    pub(super) fn plain(count: u32, check_crc: bool) -> Self {
+        Self { at: 0, left: count, offset_base: 0, append_time: None, check_crc }
     }
 
     /// The messages that a wrapper decompressed to, and the absolute offset of the last.

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::corrupt::{corrupt, undecodable};
-use super::legacy::{self, field, read_message};
+use super::legacy::{self, LOG_OVERHEAD, field, read_message};
 use super::legacy_records::MessageCursor;
 use super::records::{DecodedBatch, Records};
 use super::v2::{self, BATCH_OVERHEAD, LEAST_RECORD, at};
@@ -15,6 +15,9 @@ use super::{
 use crate::error::Result;
 
 /// The header of a batch, and its bytes. What v0 and v1 do not have is −1.
+///
+/// Plain messages v0 and v1 that follow one another are one batch; attributes and base timestamp
+/// are the first one's then, and each record has its own timestamp type.
 #[derive(Clone, Debug)]
 pub struct RawBatch {
     /// The format, from its magic byte.
@@ -60,7 +63,7 @@ impl RawBatch {
     pub(super) fn parse(format: Format, bytes: Bytes) -> Result<Self> {
         match format {
             Format::V2 => Self::parse_batch(bytes),
-            Format::V0 | Format::V1 => Self::parse_message(format, bytes),
+            Format::V0 | Format::V1 => Self::parse_messages(format, bytes),
         }
     }
 
@@ -101,27 +104,35 @@ impl RawBatch {
         })
     }
 
-    fn parse_message(format: Format, bytes: Bytes) -> Result<Self> {
-        let offset = i64::from_be_bytes(field(&bytes, legacy::at::OFFSET)?);
-        let [attributes] = field(&bytes, legacy::at::ATTRIBUTES)?;
-        let attributes = i16::from(attributes);
-        let timestamp = match format {
-            Format::V0 => NO_TIMESTAMP,
-            _ => i64::from_be_bytes(field(&bytes, legacy::at::TIMESTAMP)?),
-        };
+    fn parse_messages(format: Format, bytes: Bytes) -> Result<Self> {
+        let base_offset = i64::from_be_bytes(field(&bytes, legacy::at::OFFSET)?);
+        let attributes = i16::from(field::<1>(&bytes, legacy::at::ATTRIBUTES)?[0]);
         let plain = Compression::from_attributes(attributes) == Some(Compression::None);
+        let (mut begin, mut count) = (0, 0);
+        let (mut last_offset, mut base_timestamp, mut max_timestamp) =
+            (base_offset, None, i64::MIN);
+        while let Ok(size) = field(&bytes, begin + legacy::at::SIZE) {
+            let timestamp = match format {
+                Format::V0 => NO_TIMESTAMP,
+                _ => i64::from_be_bytes(field(&bytes, begin + legacy::at::TIMESTAMP)?),
+            };
+            last_offset = i64::from_be_bytes(field(&bytes, begin + legacy::at::OFFSET)?);
+            base_timestamp.get_or_insert(timestamp);
+            max_timestamp = max_timestamp.max(timestamp);
+            (begin, count) = (begin + LOG_OVERHEAD + u32::from_be_bytes(size) as usize, count + 1);
+        }
         Ok(Self {
             format,
-            base_offset: offset,
-            last_offset: offset,
+            base_offset,
+            last_offset,
             partition_leader_epoch: v2::NO_LEADER_EPOCH,
             attributes,
-            base_timestamp: timestamp,
-            max_timestamp: timestamp,
+            base_timestamp: base_timestamp.unwrap_or(NO_TIMESTAMP),
+            max_timestamp,
             producer_id: NO_PRODUCER_ID,
             producer_epoch: NO_PRODUCER_EPOCH,
             base_sequence: NO_SEQUENCE,
-            count: plain.then_some(1),
+            count: plain.then_some(count),
             bytes,
         })
     }
@@ -181,21 +192,30 @@ impl RawBatch {
     /// # Errors
     /// CORRUPT_MESSAGE.
     pub fn verify(&self) -> Result<()> {
-        let (name, crc_at, covered_from) = match self.format {
-            Format::V2 => ("CRC-32C", at::CRC, at::ATTRIBUTES),
-            Format::V0 | Format::V1 => ("CRC-32", legacy::at::CRC, legacy::at::MAGIC),
+        let verified = match self.format {
+            Format::V2 => self.verify_batch(),
+            Format::V0 | Format::V1 => self.verify_messages(),
         };
-        let stored = u32::from_be_bytes(field(&self.bytes, crc_at)?);
-        let covered = self.bytes.get(covered_from..).unwrap_or_default();
-        let computed = match self.format {
-            Format::V2 => crc32c::crc32c(covered),
-            Format::V0 | Format::V1 => crc32fast::hash(covered),
-        };
+        verified.map_err(|error| self.context(error))
+    }
+
+    fn verify_batch(&self) -> Result<()> {
+        let stored = u32::from_be_bytes(field(&self.bytes, at::CRC)?);
+        let computed = crc32c::crc32c(self.bytes.get(at::ATTRIBUTES..).unwrap_or_default());
         if computed == stored {
             return Ok(());
         }
-        let text = format!("its {name} is {computed:#010x}, not {stored:#010x}");
-        Err(self.context(corrupt(text)))
+        Err(corrupt(format!("its CRC-32C is {computed:#010x}, not {stored:#010x}")))
+    }
+
+    fn verify_messages(&self) -> Result<()> {
+        let mut begin = 0;
+        while begin < self.bytes.len() {
+            let message = read_message(&self.bytes, begin)?;
+            legacy::verify(&self.bytes, begin, &message)?;
+            begin = message.end;
+        }
+        Ok(())
     }
 
     /// Checks the CRC if asked to, decompresses into at most `max_decompressed` bytes, and gives
@@ -205,7 +225,8 @@ impl RawBatch {
     /// CORRUPT_MESSAGE for a wrong CRC, UNDECODABLE for what cannot be decompressed or read; both
     /// name the offset (invariant 3.13).
     pub fn open(self, check_crc: bool, max_decompressed: usize) -> Result<Records> {
-        if check_crc {
+        // Plain messages are checked one by one as they are read: those before a bad one are good.
+        if check_crc && (self.format == Format::V2 || self.count.is_none()) {
             self.verify()?;
         }
         if self.base_offset < 0 || self.last_offset == i64::MAX {
@@ -236,11 +257,12 @@ impl RawBatch {
 
     fn open_messages(&self, check_crc: bool, cap: usize) -> Result<Records> {
         let compression = self.compression()?;
-        let wrapper = read_message(&self.bytes, 0)?;
         if compression == Compression::None {
-            let (bytes, cursor) = (self.bytes.clone(), MessageCursor::plain());
+            let cursor = MessageCursor::plain(self.count.unwrap_or(0), check_crc);
+            let bytes = self.bytes.clone();
             return Ok(Records::of_messages(bytes, self.next_offset(), cursor));
         }
+        let wrapper = read_message(&self.bytes, 0)?;
         compression.check(self.format).map_err(|error| undecodable(error.message()))?;
         let value = wrapper.value.of(&self.bytes).filter(|_| wrapper.value != Span::NULL);
         let value = value.ok_or_else(|| undecodable("the compressed message has no value"))?;

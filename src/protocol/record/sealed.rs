@@ -62,7 +62,6 @@ impl SealedBatch {
     ) -> Result<Vec<SealedBatch>> {
         let mut sealed = Vec::new();
         let mut open = BatchBuilder::new(format, compression, level, 0)?;
-        // Plain messages v0 and v1 are a batch each.
         for batch in BatchIter::new(self.bytes.clone()) {
             let batch = batch?.decode(false, usize::MAX)?;
             for record in &batch.records {

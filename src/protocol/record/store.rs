@@ -71,7 +71,7 @@ pub fn assign_offsets(produced: Bytes, assignment: &Assignment) -> Result<Vec<St
         let one = match batch.format {
             Format::V2 => store_batch(&batch, &next)?,
             Format::V0 | Format::V1 if batch.compression()? == Compression::None => {
-                store_message(&batch, &next)?
+                store_messages(&batch, &next)?
             }
             Format::V0 | Format::V1 => store_wrapper(&batch, &next)?,
         };
@@ -158,10 +158,16 @@ fn check_records(batch: &RawBatch, count: u32, cap: usize) -> Result<()> {
     Err(Error::new(Code::INVALID_RECORD, "the offsets in a produced batch are not 0, 1, 2, …"))
 }
 
-fn store_message(batch: &RawBatch, assignment: &Assignment) -> Result<StoredBatch> {
-    read_message(&batch.bytes, 0)?;
-    let bytes = with_offset(batch, assignment.base_offset, assignment.append_time);
-    let stored = StoredBatch::of(batch, bytes, assignment.base_offset, 1);
+fn store_messages(batch: &RawBatch, assignment: &Assignment) -> Result<StoredBatch> {
+    let mut bytes = BytesMut::from(&batch.bytes[..]);
+    let (mut begin, mut count) = (0, 0_u32);
+    while begin < bytes.len() {
+        let end = read_message(&bytes, begin)?.end;
+        let offset = assignment.base_offset + i64::from(count);
+        renew(&mut bytes[begin..end], batch.format, offset, assignment.append_time);
+        (begin, count) = (end, count + 1);
+    }
+    let stored = StoredBatch::of(batch, bytes.freeze(), assignment.base_offset, count);
     Ok(StoredBatch { max_timestamp: stored_time(batch, assignment), ..stored })
 }
 
@@ -172,16 +178,14 @@ fn stored_time(batch: &RawBatch, assignment: &Assignment) -> i64 {
     }
 }
 
-/// A copy of a message with another offset, and for v1 with the time of appending.
-fn with_offset(batch: &RawBatch, offset: i64, append_time: Option<i64>) -> Bytes {
-    let mut bytes = BytesMut::from(&batch.bytes[..]);
-    put(&mut bytes, legacy::at::OFFSET, offset.to_be_bytes());
-    if let (Some(time), Format::V1) = (append_time, batch.format) {
-        put(&mut bytes, legacy::at::ATTRIBUTES, [(batch.attributes | LOG_APPEND_TIME) as u8]);
-        put(&mut bytes, legacy::at::TIMESTAMP, time.to_be_bytes());
-        legacy::write_crc(&mut bytes);
+/// Gives one message another offset, and in v1 the time of appending.
+fn renew(message: &mut [u8], format: Format, offset: i64, append_time: Option<i64>) {
+    put(message, legacy::at::OFFSET, offset.to_be_bytes());
+    if let (Some(time), Format::V1) = (append_time, format) {
+        message[legacy::at::ATTRIBUTES] |= LOG_APPEND_TIME as u8;
+        put(message, legacy::at::TIMESTAMP, time.to_be_bytes());
+        legacy::write_crc(message);
     }
-    bytes.freeze()
 }
 
 fn store_wrapper(batch: &RawBatch, assignment: &Assignment) -> Result<StoredBatch> {
@@ -197,7 +201,9 @@ fn store_wrapper(batch: &RawBatch, assignment: &Assignment) -> Result<StoredBatc
     let (count, in_place) = renumber(&mut inner, batch.format, first)?;
     let last_offset = assignment.base_offset + i64::from(count) - 1;
     let bytes = if in_place {
-        with_offset(batch, last_offset, assignment.append_time)
+        let mut bytes = BytesMut::from(&batch.bytes[..]);
+        renew(&mut bytes, batch.format, last_offset, assignment.append_time);
+        bytes.freeze()
     } else {
         let mut value = Vec::with_capacity(value.len());
         compression.compress(None, batch.format, &inner, &mut value)?;

@@ -15,8 +15,8 @@ pub(super) struct BatchCursor {
     /// The time of appending is that of every record (invariant 3.7).
     append_time: Option<i64>,
     /// Offsets grow, and stay within what the header says: a position never goes back.
-    least_delta: i64,
-    last_delta: i64,
+    least_delta: u32,
+    last_delta: u32,
 }
 
 impl BatchCursor {
@@ -29,7 +29,7 @@ impl BatchCursor {
             base_timestamp: batch.base_timestamp,
             append_time: append_time.then_some(batch.max_timestamp),
             least_delta: 0,
-            last_delta: batch.last_offset - batch.base_offset,
+            last_delta: (batch.last_offset - batch.base_offset) as u32,
         }
     }
 
@@ -45,37 +45,42 @@ impl BatchCursor {
         visitor: &mut impl FnMut(RecordSpan),
     ) -> Result<u32> {
         let wanted = limit.min(self.left);
-        for done in 0..wanted {
-            let Some(record) = self.read(data) else {
-                self.left -= done;
-                return Err(self.malformed());
-            };
+        // In locals, that is registers: through `self` each record would wait for the last one's
+        // stores.
+        let (mut at, mut least_delta) = (self.at, self.least_delta);
+        let mut done = 0;
+        while done < wanted {
+            let Some(record) = self.read(data, &mut at, &mut least_delta) else { break };
+            done += 1;
             visitor(record);
         }
-        self.left -= wanted;
-        if self.left == 0 && self.at != data.len() {
-            return Err(self.left_over(data.len() - self.at));
+        (self.at, self.least_delta) = (at, least_delta);
+        self.left -= done;
+        if done < wanted {
+            return Err(self.malformed());
         }
-        Ok(wanted)
+        if self.left == 0 && at != data.len() {
+            return Err(self.left_over(data.len() - at));
+        }
+        Ok(done)
     }
 
-    /// Reads one record; none if anything in it does not add up.
+    /// Reads the record at `next`, which moves behind it; none if anything in it does not add up.
     #[inline(always)]
-    fn read(&mut self, data: &[u8]) -> Option<RecordSpan> {
-        let mut at = self.at;
-        let length = usize::try_from(varint::read_i32(data, &mut at)?).ok()?;
-        let end = at.checked_add(length)?;
+    fn read(&self, data: &[u8], next: &mut usize, least_delta: &mut u32) -> Option<RecordSpan> {
+        let mut at = *next;
+        let end = read_length(data, &mut at)?.checked_add(at)?;
         // From here on no field can reach beyond its record.
         let data = data.get(..end)?;
         at += 1; // the record's attributes: none are defined
         let timestamp_delta = varint::read_i64(data, &mut at)?;
-        let delta = i64::from(varint::read_i32(data, &mut at)?);
-        if delta < self.least_delta || delta > self.last_delta {
+        let delta = read_length(data, &mut at)? as u32;
+        if delta < *least_delta || delta > self.last_delta {
             return None;
         }
         let key = read_bytes(data, &mut at)?;
         let value = read_bytes(data, &mut at)?;
-        let headers_count = u32::try_from(varint::read_i32(data, &mut at)?).ok()?;
+        let headers_count = read_length(data, &mut at)? as u32;
         let headers = Span { start: at as u32, len: (end - at) as u32 };
         if headers_count != 0 {
             skip_headers(data, &mut at, headers_count)?;
@@ -83,13 +88,13 @@ impl BatchCursor {
         if at != end {
             return None;
         }
-        self.at = end;
-        self.least_delta = delta + 1;
+        *next = end;
+        *least_delta = delta + 1;
         let (timestamp, timestamp_type) = match self.append_time {
             None => (self.base_timestamp.wrapping_add(timestamp_delta), TimestampType::CreateTime),
             Some(time) => (time, TimestampType::LogAppendTime),
         };
-        let offset = self.base_offset + delta;
+        let offset = self.base_offset + i64::from(delta);
         Some(RecordSpan { offset, timestamp, timestamp_type, key, value, headers, headers_count })
     }
 
@@ -98,7 +103,7 @@ impl BatchCursor {
         undecodable(format!(
             "the record behind offset {} of the batch is malformed: a length, a count or an offset \
              in it does not add up, with {} records still to come",
-            self.base_offset + self.least_delta - 1,
+            self.base_offset + i64::from(self.least_delta) - 1,
             self.left
         ))
     }
@@ -112,17 +117,24 @@ impl BatchCursor {
     }
 }
 
+/// A varint that cannot be negative; none if it is.
+#[inline(always)]
+fn read_length(data: &[u8], at: &mut usize) -> Option<usize> {
+    let raw = varint::read_zigzag(data, at)?;
+    if raw & 1 == 0 { Some((raw >> 1) as usize) } else { None }
+}
+
 #[inline(always)]
 fn read_bytes(data: &[u8], at: &mut usize) -> Option<Span> {
-    let length = varint::read_i32(data, at)?;
-    if length == -1 {
-        return Some(Span::NULL);
+    let raw = varint::read_zigzag(data, at)?;
+    if raw & 1 != 0 {
+        // −1 and nothing else.
+        return if raw == 1 { Some(Span::NULL) } else { None };
     }
-    let start = *at;
-    let end = start.checked_add(usize::try_from(length).ok()?)?;
-    if end > data.len() {
+    let (start, length) = (*at, (raw >> 1) as usize);
+    if length > data.len() - start {
         return None;
     }
-    *at = end;
+    *at = start + length;
     Some(Span { start: start as u32, len: length as u32 })
 }

@@ -44,26 +44,32 @@ pub(super) fn read_i64(data: &[u8], at: &mut usize) -> Option<i64> {
         *at += 1;
         return Some(unzigzag(u64::from(first)));
     }
-    read_long(data, at, MAX_I64)
+    Some(unzigzag(read_long(data, at, MAX_I64)?))
 }
 
 /// Reads a 32-bit varint and moves `at` behind it; none if it is cut or does not fit.
 #[inline(always)]
 pub(super) fn read_i32(data: &[u8], at: &mut usize) -> Option<i32> {
+    Some(unzigzag(u64::from(read_zigzag(data, at)?)) as i32)
+}
+
+/// The same, as it stands there: an even number is twice a value of 0 or more, 1 stands for −1.
+#[inline(always)]
+pub(super) fn read_zigzag(data: &[u8], at: &mut usize) -> Option<u32> {
     let first = *data.get(*at)?;
     if first < 0x80 {
         *at += 1;
-        return Some(unzigzag(u64::from(first)) as i32);
+        return Some(u32::from(first));
     }
     let second = *data.get(*at + 1)?;
     if second < 0x80 {
         *at += 2;
-        return Some(unzigzag(u64::from(first & 0x7f) | u64::from(second) << 7) as i32);
+        return Some(u32::from(first & 0x7f) | u32::from(second) << 7);
     }
-    i32::try_from(read_long(data, at, MAX_I32)?).ok()
+    u32::try_from(read_long(data, at, MAX_I32)?).ok()
 }
 
-fn read_long(data: &[u8], at: &mut usize, most: usize) -> Option<i64> {
+fn read_long(data: &[u8], at: &mut usize, most: usize) -> Option<u64> {
     let mut raw = 0_u64;
     for (index, &byte) in data.get(*at..)?.iter().take(most).enumerate() {
         let bits = u64::from(byte & 0x7f);
@@ -74,7 +80,7 @@ fn read_long(data: &[u8], at: &mut usize, most: usize) -> Option<i64> {
         raw |= shifted;
         if byte < 0x80 {
             *at += index + 1;
-            return Some(unzigzag(raw));
+            return Some(raw);
         }
     }
     None

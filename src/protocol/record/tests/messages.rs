@@ -195,8 +195,45 @@ fn rule_3_15_a_produced_v1_wrapper_counts_0_to_n_minus_1_inside() {
     assert_eq!((batch.last_offset, batch.max_timestamp), (2, TIME + 2));
     assert_eq!(offsets(&sealed).expect("decodes"), [0, 1, 2]);
     let plain = seal(Format::V0, Compression::None, &three()).bytes;
-    let each: Vec<_> = batches(&plain).iter().map(|batch| batch.base_offset).collect();
-    assert_eq!(each, [0, 1, 2], "plain messages, one after another");
+    assert_eq!(offsets(&plain).expect("decodes"), [0, 1, 2], "plain messages, one after another");
+}
+
+#[test]
+fn plain_messages_in_a_row_are_one_batch_until_something_changes() {
+    let plain = |format, offset| message(format, offset, 0, b"plain");
+    let row = [
+        plain(Format::V0, 3),
+        plain(Format::V0, 5),
+        plain(Format::V1, 6),
+        wrapper(Format::V1, 9, &[0, 1], 0).to_vec(),
+        plain(Format::V1, 10),
+        plain(Format::V1, 12),
+        plain(Format::V1, 12),
+    ];
+    let seen: Vec<_> = batches(&Bytes::from(row.concat()))
+        .iter()
+        .map(|batch| (batch.base_offset, batch.last_offset, batch.count, batch.max_timestamp))
+        .collect();
+    let expected = [
+        (3, 5, Some(2), -1),
+        (6, 6, Some(1), TIME + 6),
+        (9, 9, None, TIME + 9),
+        (10, 12, Some(2), TIME + 12),
+        (12, 12, Some(1), TIME + 12),
+    ];
+    assert_eq!(seen, expected);
+}
+
+#[test]
+fn rule_3_13_plain_messages_before_a_corrupt_one_are_given_out() {
+    let mut row: Vec<u8> = (7..10).flat_map(|at| message(Format::V1, at, 0, b"v")).collect();
+    let last = row.len() - 1;
+    row[last] ^= 1;
+    let mut records = only(&Bytes::from(row)).open(true, CAP).expect("opens");
+    let mut seen = Vec::new();
+    let error = records.visit(9, &mut |record| seen.push(record.offset)).expect_err("a bad CRC");
+    assert_eq!((seen, error.code()), (vec![7, 8], Code::CORRUPT_MESSAGE));
+    assert!(error.message().contains("offset 9"), "{error}");
 }
 
 #[test]
