@@ -289,7 +289,8 @@ impl Open {
             let Some(room) = most.checked_sub(views.len()).filter(|room| *room > 0) else {
                 return Ok(false);
             };
-            let limit = u32::try_from(room).unwrap_or(u32::MAX);
+            let limit = u32::try_from(room).unwrap_or(u32::MAX).min(self.records.remaining());
+            views.reserve(limit as usize);
             self.records.visit(limit, &mut |record| {
                 // Batches are returned whole: what lies below was not asked for (3.4).
                 if record.offset >= position {

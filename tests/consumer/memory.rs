@@ -38,7 +38,8 @@ fn held_batches_stop_fetching_it_is_said_once_and_a_release_resumes_at_once() {
     };
     assert_eq!(error.code(), Code::MEMORY_LIMIT, "{error}");
     assert_eq!(error.property(), Some("samsa.memory.limit"));
-    let bytes: usize = held.iter().flat_map(|b| b.iter()).filter_map(|r| Some(r.value()?.len())).sum();
+    let bytes: usize =
+        held.iter().flat_map(|b| b.iter()).filter_map(|r| Some(r.value()?.len())).sum();
     assert!((400_000..1_500_000).contains(&bytes), "{bytes} bytes were handed out");
     assert_eq!(consumer.poll(50).unwrap_err().code(), Code::NOTHING, "said once");
     held.clear();

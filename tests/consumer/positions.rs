@@ -1,8 +1,8 @@
 //! Where reading starts and goes on: assign, seek, policies, times, watermarks.
 
+use samsa::Code;
 use samsa::consumer::{EARLIEST, LATEST, topic_offsets};
 use samsa::embedded::{Fault, FaultKind};
-use samsa::Code;
 
 use crate::rig::{LIST_OFFSETS, Rig, assert_code, deadline, place, poll_error, read, read_one};
 
@@ -44,8 +44,7 @@ fn latest_and_a_time_after_the_last_message_start_at_the_end() {
 
 #[test]
 fn rule_7_1_the_policy_decides_when_the_offset_is_gone() {
-    let table =
-        [("earliest", 500, 5), ("nearest", 2, 5), ("nearest", 500, 10), ("latest", 2, 10)];
+    let table = [("earliest", 500, 5), ("nearest", 2, 5), ("nearest", 500, 10), ("latest", 2, 10)];
     for (policy, start, expected) in table {
         let rig = Rig::new(1);
         rig.write(0, 10);
@@ -82,7 +81,10 @@ fn rule_7_1_without_a_policy_the_application_is_told_and_others_go_on() {
     let consumer = rig.consumer(&[("auto.offset.reset", "none")]);
     consumer.assign(&[place(0).at(700), place(1).at(0)]).unwrap();
     let error = poll_error(&consumer);
-    assert_eq!((error.code(), error.topic(), error.partition()), (Code::NO_OFFSET, Some("t"), Some(0)));
+    assert_eq!(
+        (error.code(), error.topic(), error.partition()),
+        (Code::NO_OFFSET, Some("t"), Some(0))
+    );
     consumer.seek(&[place(0).at(1), place(1).at(0)]).unwrap();
     let offsets = read(&consumer, 5);
     assert_eq!((&offsets[&0][..], &offsets[&1][..]), (&[1, 2][..], &[0, 1, 2][..]));

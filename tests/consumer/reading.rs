@@ -2,9 +2,9 @@
 
 use std::sync::Mutex;
 
+use samsa::Code;
 use samsa::embedded::{Options, Release};
 use samsa::protocol::record::{Compression, Format};
-use samsa::Code;
 
 use crate::rig::{Rig, batch, batch_of, place, poll, read, read_one};
 

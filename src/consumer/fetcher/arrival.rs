@@ -1,6 +1,7 @@
 //! Taking in an answer: each partition's share is checked against what was asked and what counts
 //! now (6.11), then queued. On the I/O thread: slices and batch headers, no record.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -73,7 +74,7 @@ pub(super) fn accept(
     context: &Context<'_>,
 ) -> Aftermath {
     let mut aftermath = Aftermath::default();
-    let mut served = Vec::new();
+    let mut delivered = HashSet::new();
     let throttled = response.throttle_time_ms > 0 && response.responses.is_empty();
     let mut outstanding = Outstanding { asked: asked.into_iter().map(Some).collect(), cursor: 0 };
     for mut topic in response.responses {
@@ -82,7 +83,9 @@ pub(super) fn accept(
             // Another era, or an offset that is not the one to be fetched now: void.
             let current = state.current(asked.slot);
             if current.is_some_and(|p| p.fetch_offset == asked.offset) {
-                served.push(asked.slot.index);
+                if data.records.as_ref().is_some_and(|records| !records.is_empty()) {
+                    delivered.insert(asked.slot.index);
+                }
                 take_share(state, &asked, data, context, &mut aftermath);
             }
         }
@@ -96,7 +99,7 @@ pub(super) fn accept(
             }
         }
     }
-    state.rotate(context.broker, &served);
+    state.rotate(context.broker, &delivered);
     aftermath
 }
 

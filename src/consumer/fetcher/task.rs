@@ -106,6 +106,7 @@ impl Fetcher {
                 // Who waits for messages learns why there are none; a release wakes us.
                 self.core.signal.nudge();
                 self.rest(None).await;
+                self.core.budget.give_up(&self.seat);
                 Ok(())
             }
             Prepared::Ask(ask) => {
@@ -140,7 +141,8 @@ impl Fetcher {
         let config = &self.core.config;
         let bytes = |number: i32| usize::try_from(number).unwrap_or(0);
         let worth = bytes(config.max_partition_fetch_bytes);
-        let wish = bytes(config.fetch_max_bytes);
+        let brokers = self.core.lock().brokers();
+        let wish = bytes(config.fetch_max_bytes).min(self.core.budget.share(brokers));
         let Some(grant) = self.core.budget.grant(&self.seat, wish, worth) else {
             return Ok(Prepared::NoRoom);
         };
