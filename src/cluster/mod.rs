@@ -113,6 +113,11 @@ impl Cluster {
         todo!()
     }
 
+    /// Takes over the leaders that a broker told of, as far as they may be trusted (invariant 1.12).
+    pub fn take_hints(&self, _hints: &[LeaderHint], _endpoints: &[BrokerInfo]) {
+        todo!()
+    }
+
     /// Registers a producer or consumer: closed before the cluster, told of fatal errors.
     pub fn register(&self, _child: Weak<dyn Child>) {
         todo!()

@@ -80,7 +80,6 @@ pub(super) struct Books {
     last_used: Instant,
     max_idle: Option<Duration>,
     poison: Option<Poison>,
-    received: bool,
 }
 
 impl Books {
@@ -98,17 +97,11 @@ impl Books {
             last_used: now,
             max_idle,
             poison: None,
-            received: false,
         }
     }
 
     pub(super) fn poison(&self) -> Option<&Poison> {
         self.poison.as_ref()
-    }
-
-    /// Whether the peer ever sent a whole frame.
-    pub(super) fn received_anything(&self) -> bool {
-        self.received
     }
 
     /// How many requests wait for an answer or to be written.
@@ -206,7 +199,6 @@ impl Books {
         let correlation = frame.clone().try_get_i32().map_err(|_| {
             Error::new(Code::PROTOCOL, "it sent a frame too short for a correlation id")
         })?;
-        self.received = true;
         self.last_used = now;
         if self.answers.front().is_some_and(|first| first.correlation == correlation) {
             if let Some(first) = self.answers.pop_front() {

@@ -66,18 +66,18 @@ impl FrameReader {
                     body.reserve(rest.min(body.len().max(TRUSTED)));
                 }
                 match transport.try_read(body, rest.min(body.capacity() - body.len())) {
-                    Ok(0) => Err(self.ended()),
+                    Ok(0) => Err(self.ended("it closed the connection")),
                     Ok(_) => self.close_frame(sink).map(|()| Progress::More),
-                    Err(error) => blocked(error),
+                    Err(error) => self.blocked(error),
                 }
             }
             _ => BUFFER.with_borrow_mut(|scratch| {
                 scratch.clear();
                 scratch.reserve(SCRATCH);
                 match transport.try_read(scratch, SCRATCH) {
-                    Ok(0) => Err(self.ended()),
+                    Ok(0) => Err(self.ended("it closed the connection")),
                     Ok(_) => self.feed(scratch, sink).map(|()| Progress::More),
-                    Err(error) => blocked(error),
+                    Err(error) => self.blocked(error),
                 }
             }),
         }
@@ -132,26 +132,23 @@ impl FrameReader {
         Ok(())
     }
 
-    fn ended(&self) -> Error {
+    fn ended(&self, how: &str) -> Error {
         let text = match &self.open {
-            Some((body, length)) => format!(
-                "it closed the connection in the middle of a frame, after {} of {length} bytes",
-                body.len()
-            ),
-            None if !self.prefix.is_empty() => {
-                "it closed the connection in the middle of a frame's length".to_owned()
+            Some((body, length)) => {
+                format!("{how} in the middle of a frame, after {} of {length} bytes", body.len())
             }
-            None => "it closed the connection".to_owned(),
+            None if !self.prefix.is_empty() => format!("{how} in the middle of a frame's length"),
+            None => how.to_owned(),
         };
         Error::new(Code::DISCONNECTED, text)
     }
-}
 
-fn blocked(error: io::Error) -> Result<Progress> {
-    if error.kind() == io::ErrorKind::WouldBlock {
-        return Ok(Progress::Blocked);
+    fn blocked(&self, error: io::Error) -> Result<Progress> {
+        if error.kind() == io::ErrorKind::WouldBlock {
+            return Ok(Progress::Blocked);
+        }
+        Err(self.ended("the connection broke").caused_by(error))
     }
-    Err(Error::new(Code::DISCONNECTED, "the connection broke").caused_by(error))
 }
 
 fn nonsense(prefix: &[u8]) -> String {

@@ -2,18 +2,28 @@
 
 mod backoff;
 mod books;
+mod broker;
 mod connection;
+mod dial;
 #[cfg(test)]
 pub(crate) mod duplex;
 mod frame;
+mod memory;
+mod negotiate;
+mod network;
 mod release;
+#[cfg(test)]
+pub(crate) mod script;
 mod throttle;
 mod transport;
 mod versions;
 mod wire;
 
 pub use backoff::{Backoff, jitter};
+pub use broker::Broker;
 pub use connection::{Answer, Connection};
+pub use dial::{Dialed, Dialer, Stage, TcpDialer};
+pub use network::{Network, Settings};
 pub use release::Old;
 pub use transport::{TcpTransport, Transport};
 pub use versions::Versions;
@@ -37,19 +47,4 @@ pub enum Purpose {
 impl Purpose {
     /// All of them; the index is the discriminant.
     pub const ALL: [Self; 4] = [Self::Control, Self::Produce, Self::Fetch, Self::Coordinator];
-}
-
-/// One broker: a node id and its connections by purpose.
-#[derive(Debug)]
-pub struct Broker;
-
-impl Broker {
-    /// The connection for this purpose, opened if need be.
-    pub async fn connection(
-        &self,
-        _purpose: Purpose,
-        _deadline: std::time::Instant,
-    ) -> crate::Result<Connection> {
-        todo!()
-    }
 }

@@ -63,6 +63,8 @@ struct State {
     driver: Option<Waker>,
     // What the driver's timer is set to.
     armed: Option<Instant>,
+    // Whether any byte came.
+    heard: bool,
 }
 
 impl Shared {
@@ -160,10 +162,12 @@ impl Wire {
             transport: Some(Arc::clone(&transport)),
             driver: None,
             armed: None,
+            heard: false,
         };
         let shared = Arc::new(Shared { peer, state: Mutex::new(state) });
         let reader = FrameReader::new(limits.frame);
-        let driver = Driver { shared: Arc::clone(&shared), transport, reader, timer: None };
+        let driver =
+            Driver { shared: Arc::clone(&shared), transport, reader, heard: false, timer: None };
         (Self { shared }, driver)
     }
 
@@ -231,9 +235,9 @@ impl Wire {
         self.shared.lock().books.in_flight()
     }
 
-    /// Whether the peer ever sent a whole frame.
-    pub(super) fn received_anything(&self) -> bool {
-        self.shared.lock().books.received_anything()
+    /// Whether the peer ever sent a byte.
+    pub(super) fn heard_anything(&self) -> bool {
+        self.shared.lock().heard
     }
 
     /// Closes the connection; who waits gets `error`. `quiet`: nothing that counts as "down".
@@ -248,6 +252,7 @@ pub(super) struct Driver {
     shared: Arc<Shared>,
     transport: Arc<dyn Transport>,
     reader: FrameReader,
+    heard: bool,
     timer: Option<Pin<Box<Sleep>>>,
 }
 
@@ -336,9 +341,16 @@ impl Driver {
             }
             let (shared, now) = (&self.shared, Instant::now());
             let mut sink = |frame| shared.lock().books.received(frame, now);
-            if let Err(error) = self.reader.read(&*self.transport, &mut sink) {
-                self.shared.end(error, false);
-                return false;
+            match self.reader.read(&*self.transport, &mut sink) {
+                Ok(Progress::More) if !self.heard => {
+                    self.heard = true;
+                    self.shared.lock().heard = true;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    self.shared.end(error, false);
+                    return false;
+                }
             }
         }
         true

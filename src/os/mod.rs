@@ -5,6 +5,7 @@
 //! [`unix`](self) under the same name, so that another system is one more folder beside it. This and
 //! `ffi` are the only rooms with `unsafe`.
 
+pub mod clock;
 pub mod fork;
 pub mod net;
 pub mod stderr;

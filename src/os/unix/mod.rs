@@ -1,5 +1,6 @@
 //! Unix: Linux in full, the other systems by POSIX means.
 
+pub(super) mod clock;
 pub(super) mod fork;
 pub(super) mod net;
 pub(super) mod stderr;

@@ -56,6 +56,18 @@ impl BatchBuilder {
         self.format
     }
 
+    /// The codec it will be sealed with.
+    #[must_use]
+    pub fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    /// Makes the buffer `capacity` bytes large, if it is smaller: for callers that account for its
+    /// memory and do not want it to double by itself.
+    pub fn grow_to(&mut self, capacity: usize) {
+        self.buffer.reserve_exact(capacity.saturating_sub(self.buffer.len()));
+    }
+
     /// How many bytes [`append`](Self::append) would add now, before compression.
     #[must_use]
     #[inline]

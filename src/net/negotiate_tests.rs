@@ -1,0 +1,120 @@
+//! Negotiation against scripted peers over an in-memory stream.
+
+use super::super::duplex::Duplex;
+use super::super::wire::Limits;
+use super::*;
+use crate::protocol::modern::messages::api_versions::ApiVersion;
+use crate::protocol::modern::messages::metadata::MetadataResponse;
+use crate::protocol::modern::{Reader, header::RequestHeader};
+
+/// What a scripted peer does with a request it knows by key and version.
+enum Act {
+    Answer(Vec<Bytes>),
+    Silence,
+    Close,
+}
+
+/// Runs one negotiation; gives the verdict and the requests the peer saw, as (key, version).
+async fn talk(
+    opening: Opening,
+    script: impl Fn(ApiKey, i16, i32) -> Act + Send + 'static,
+) -> (Result<Verdict>, Vec<(ApiKey, i16)>) {
+    let (near, far) = Duplex::pair();
+    let limits = Limits { frame: 1 << 20, idle: None };
+    let (wire, driver) = Wire::new(Arc::from("h:1"), Arc::new(near), limits);
+    tokio::spawn(driver);
+    let peer = tokio::spawn(async move {
+        let mut seen = Vec::new();
+        while let Ok(length) = far.take_exact(4).await {
+            let length = i32::from_be_bytes(length.try_into().unwrap());
+            let Ok(frame) = far.take_exact(usize::try_from(length).unwrap()).await else { break };
+            let header = RequestHeader::decode(&mut Reader::new(Bytes::from(frame))).unwrap();
+            seen.push((header.api_key, header.version));
+            match script(header.api_key, header.version, header.correlation_id) {
+                Act::Answer(segments) => far.push(&segments.concat()),
+                Act::Silence => {}
+                Act::Close => break,
+            }
+        }
+        seen
+    });
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let mut negotiation = Negotiation { wire: &wire, client_id: "c", deadline, correlation: 1 };
+    let verdict = negotiation.run(opening, Instant::now()).await;
+    wire.end(Error::bare(Code::CLOSED), true);
+    (verdict, peer.await.unwrap())
+}
+
+fn table(version: i16, correlation: i32) -> Act {
+    let api =
+        |key: ApiKey, most| ApiVersion { api_key: key.number(), min_version: 0, max_version: most };
+    let api_keys = vec![api(ApiKey::ApiVersions, version), api(ApiKey::Produce, 8)];
+    let answer = ApiVersionsResponse { api_keys, ..Default::default() };
+    Act::Answer(
+        header::encode_response::<ApiVersionsRequest>(version, correlation, &answer).unwrap(),
+    )
+}
+
+/// Error 35 in version 0, with the broker's own range if it is 2.4 or newer.
+fn refusal(own: Option<i16>, correlation: i32) -> Act {
+    let entry = |max_version| ApiVersion { api_key: 18, min_version: 0, max_version };
+    let api_keys = own.map(entry).into_iter().collect();
+    let answer = ApiVersionsResponse { error_code: 35, api_keys, ..Default::default() };
+    Act::Answer(header::encode_response::<ApiVersionsRequest>(0, correlation, &answer).unwrap())
+}
+
+fn topics(correlation: i32) -> Act {
+    let answer = MetadataResponse::default();
+    Act::Answer(header::encode_response::<MetadataRequest>(0, correlation, &answer).unwrap())
+}
+
+#[tokio::test]
+async fn a_modern_broker_is_ready_in_one_round_trip() {
+    let (verdict, seen) = talk(Opening::Discover(None), |key, version, id| match key {
+        ApiKey::ApiVersions => table(version, id),
+        _ => topics(id),
+    })
+    .await;
+    let Ok(Verdict::Ready(versions, memory)) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(versions.range(ApiKey::Produce), Some((0, 8)));
+    assert_eq!(memory, Memory::Modern(3));
+    assert_eq!(seen, [(ApiKey::ApiVersions, 3), (ApiKey::Metadata, 0)]);
+}
+
+#[tokio::test]
+async fn a_known_modern_broker_is_not_sent_metadata_v0_again() {
+    let (verdict, seen) = talk(Opening::Ask(3), |_, version, id| table(version, id)).await;
+    assert!(matches!(verdict, Ok(Verdict::Ready(..))));
+    assert_eq!(seen, [(ApiKey::ApiVersions, 3)]);
+}
+
+#[tokio::test]
+async fn kafka_0_9_is_recognised_by_its_silence_on_api_versions() {
+    let (verdict, _) = talk(Opening::Discover(None), |key, _, id| match key {
+        ApiKey::ApiVersions => Act::Silence,
+        _ => topics(id),
+    })
+    .await;
+    let Ok(Verdict::Ready(versions, Memory::Old(Old::V0_9, _))) = verdict else {
+        panic!("{verdict:?}")
+    };
+    assert_eq!(versions.release(), "0.9");
+    assert_eq!(versions.range(ApiKey::Produce), Some((0, 1)));
+}
+
+#[tokio::test]
+async fn kafka_0_8_is_recognised_by_closing_on_api_versions_alone() {
+    let like_0_8 = |key: ApiKey, _: i16, id: i32| match key {
+        ApiKey::Metadata => topics(id),
+        _ => Act::Close,
+    };
+    let (verdict, _) = talk(Opening::Discover(None), like_0_8).await;
+    let Ok(Verdict::Again(next)) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(next, Opening::MetadataFirst, "the close alone proves nothing");
+    let (verdict, _) = talk(next, like_0_8).await;
+    let Ok(Verdict::Again(next)) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(next, Opening::Nothing(Old::V0_8));
+    let (verdict, seen) = talk(next, like_0_8).await;
+    assert!(matches!(verdict, Ok(Verdict::Ready(_, Memory::Old(Old::V0_8, _)))), "{verdict:?}");
+    assert!(seen.is_empty(), "nothing is asked that it would close on");
+}

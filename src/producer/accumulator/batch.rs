@@ -1,0 +1,83 @@
+//! A batch: the unit of fate. Order, deadline, retry, purge and identity are per batch.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use super::budget::Reserved;
+use super::pending::Stretch;
+use super::tokens::Tokens;
+use crate::error::Error;
+use crate::producer::identity::Stamp;
+use crate::protocol::record::{BatchBuilder, SealedBatch};
+use crate::runtime::Sender;
+
+/// Answers a waiting publish: the offset of its first record, −1 if it is not known.
+pub(crate) type PublishSender = Sender<i64>;
+
+/// The batch that takes records now.
+#[derive(Debug)]
+pub(crate) struct OpenBatch {
+    pub(crate) builder: BatchBuilder,
+    pub(crate) tokens: Tokens,
+    pub(crate) reserved: Reserved,
+    pub(crate) opened: Instant,
+    pub(crate) stretch: Stretch,
+    /// Its linger time is over.
+    pub(crate) due: bool,
+}
+
+/// A batch that takes no more records. It has its place in the queue from the moment it was closed;
+/// its bytes may come later.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    /// Unique in its producer: late results find their batch by it, or find it gone.
+    pub(crate) id: u64,
+    pub(crate) count: u32,
+    /// Its size before compression, in bytes.
+    pub(crate) raw_size: usize,
+    /// The end of its delivery time, which began with its first record (invariant 4.3).
+    pub(crate) deadline: Instant,
+    pub(crate) stretch: Stretch,
+    pub(crate) tokens: Tokens,
+    /// None while it is being compressed or encoded anew.
+    pub(crate) body: Option<Arc<Body>>,
+    /// How often it was sent.
+    pub(crate) attempts: u32,
+    /// Some attempt may have been written.
+    pub(crate) maybe_written: bool,
+    /// The leader and its epoch at the last attempt.
+    pub(crate) sent_to: Option<(i32, i32)>,
+    /// Why the last attempt failed.
+    pub(crate) last_error: Option<Error>,
+    /// Given at the first send, kept for life (invariant 5.2).
+    pub(crate) stamp: Option<Stamp>,
+    /// A publish that waits for it; its outcome goes there instead of into a delivery.
+    pub(crate) publish: Option<PublishSender>,
+}
+
+/// The bytes of a batch, and the memory they count for. Shared by the queue, the request that is
+/// being written, and a delivery that keeps its records; the last one frees it (invariant 4.1).
+#[derive(Debug)]
+pub(crate) struct Body {
+    pub(crate) sealed: SealedBatch,
+    reserved: Mutex<Reserved>,
+}
+
+impl Body {
+    pub(crate) fn new(sealed: SealedBatch, mut reserved: Reserved) -> Arc<Self> {
+        // What the open buffer took beyond the finished bytes is free now.
+        reserved.shrink_to(sealed.bytes.len());
+        Arc::new(Self { sealed, reserved: Mutex::new(reserved) })
+    }
+
+    pub(crate) fn bytes(&self) -> &Bytes {
+        &self.sealed.bytes
+    }
+
+    /// From now on it is the application that holds it.
+    pub(crate) fn mark_unread(&self) {
+        self.reserved.lock().unwrap_or_else(PoisonError::into_inner).mark_unread();
+    }
+}

@@ -1,0 +1,122 @@
+//! What all queues of a producer share: memory, the count of open fates, where outcomes go.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use super::batch::Batch;
+use super::budget::Budget;
+use super::pending::Pending;
+use super::queue::Queue;
+use crate::config::{DeliveryReport, ProducerConfig};
+use crate::error::{Code, Error, Result};
+use crate::net::{Backoff, jitter};
+use crate::producer::mail::Mail;
+use crate::producer::outcome::{Entry, Outbox, Outcome};
+use crate::runtime::Signal;
+
+#[derive(Debug)]
+pub(crate) struct Ledger {
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) pending: Pending,
+    pub(crate) outbox: Outbox,
+    /// The task that watches delivery deadlines.
+    pub(crate) keeper: Arc<Mail>,
+    pub(crate) delivery_timeout: Duration,
+    /// Whether any outcome will be told per record.
+    pub(crate) keeps_tokens: bool,
+    report: DeliveryReport,
+    keep: bool,
+    retries: u32,
+    backoff: Backoff,
+    next_batch: AtomicU64,
+    /// No record is accepted any more. Read under a queue's lock, set before `close` walks the queues:
+    /// what a queue accepted before, the walk finds.
+    closed: AtomicBool,
+    failure: OnceLock<Error>,
+}
+
+impl Ledger {
+    pub(crate) fn new(config: &ProducerConfig, signal: Arc<Signal>) -> Arc<Self> {
+        Arc::new(Self {
+            budget: Budget::new(config.buffer_memory, Arc::clone(&signal)),
+            pending: Pending::new(Arc::clone(&signal)),
+            outbox: Outbox::new(signal),
+            keeper: Mail::new(-1),
+            delivery_timeout: config.delivery_timeout,
+            keeps_tokens: config.delivery_report != DeliveryReport::None,
+            report: config.delivery_report,
+            keep: config.delivery_keep,
+            retries: config.retries,
+            backoff: Backoff { first: config.retry_backoff, most: config.retry_backoff_max },
+            next_batch: AtomicU64::new(1),
+            closed: AtomicBool::new(false),
+            failure: OnceLock::new(),
+        })
+    }
+
+    /// `CLOSED`, or the panic that broke the producer, once no record is accepted any more.
+    #[inline]
+    pub(crate) fn check_open(&self) -> Result<()> {
+        if self.closed.load(Ordering::Relaxed) { Err(self.closed_error()) } else { Ok(()) }
+    }
+
+    #[cold]
+    fn closed_error(&self) -> Error {
+        self.failure.get().cloned().unwrap_or_else(|| Error::bare(Code::CLOSED))
+    }
+
+    /// Refuses records from now on; false if it was so already.
+    pub(crate) fn close(&self) -> bool {
+        !self.closed.swap(true, Ordering::SeqCst)
+    }
+
+    /// Closes for good because of an error that no later call can mend.
+    pub(crate) fn fail(&self, error: Error) {
+        let _ = self.failure.set(error);
+        self.close();
+    }
+
+    pub(super) fn next_batch(&self) -> u64 {
+        self.next_batch.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// The rest after so many attempts (invariant 13.5).
+    pub(super) fn rest(&self, attempts: u32) -> Duration {
+        self.backoff.delay(attempts, jitter())
+    }
+
+    /// Whether a batch sent so often may be sent again.
+    pub(super) fn may_retry(&self, attempts: u32) -> bool {
+        attempts <= self.retries && self.failure.get().is_none()
+    }
+
+    /// Gives a batch its outcome: exactly one, because whoever calls this owns the batch. Called under
+    /// the queue's lock, so that outcomes of a partition come in order (invariant 4.12).
+    pub(super) fn settle(&self, queue: &Queue, batch: Batch, outcome: Outcome) {
+        let stretch = batch.stretch;
+        match batch.publish {
+            Some(sender) => sender.send(outcome.into_publish()),
+            None => {
+                let failed = outcome.error.is_some();
+                if failed {
+                    self.outbox.count_failed(batch.count.into());
+                }
+                let told = match self.report {
+                    DeliveryReport::All => true,
+                    DeliveryReport::Failures => failed,
+                    DeliveryReport::None => false,
+                };
+                if told {
+                    let body = batch.body.filter(|_| self.keep);
+                    let room = self.budget.reserve_anyway(Entry::cost(&batch.tokens));
+                    let tokens = (batch.tokens, room);
+                    let (topic, partition) = (queue.topic.clone(), queue.partition);
+                    let entry = Entry::new(topic, partition, batch.count, tokens, body, outcome);
+                    self.outbox.push(entry);
+                }
+            }
+        }
+        self.pending.done(stretch);
+    }
+}

@@ -1,0 +1,20 @@
+//! Records between `send` and the wire: one queue per partition, memory bounded as a whole.
+
+mod batch;
+mod budget;
+mod ledger;
+mod pending;
+mod queue;
+mod queue_fate;
+mod queue_send;
+mod seal;
+mod tokens;
+
+pub(crate) use batch::Body;
+pub(crate) use budget::Reserved;
+pub(crate) use ledger::Ledger;
+pub(crate) use queue::{Appended, Arrival, Leader, Queue, largest_encoding};
+pub(crate) use queue_fate::{Purge, Withdrawn};
+pub(crate) use queue_send::{Answer, Flight, Take, Wanted};
+pub(crate) use seal::Seal;
+pub(crate) use tokens::Tokens;

@@ -1,0 +1,435 @@
+//! One partition's records between `send` and the broker: the front side, where they come in.
+//!
+//! One lock per queue, the only one that a record takes. Each change that may make something ready to
+//! leave ends with [`State::announce`], which tells the sender of the partition's leader: now, or
+//! with a timer. What happens at the other side is in [`queue_send`](super::queue_send), what ends a
+//! batch in [`queue_fate`](super::queue_fate).
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use super::batch::{Batch, OpenBatch, PublishSender};
+use super::budget::Reserved;
+use super::ledger::Ledger;
+use super::seal::{Seal, Work};
+use super::tokens::Tokens;
+use crate::cluster::Topic;
+use crate::config::TopicProducerConfig;
+use crate::error::{Code, Error, Result};
+use crate::producer::identity::Identity;
+use crate::producer::mail::Mail;
+use crate::producer::partitioner::moves_on;
+use crate::producer::record::Record;
+use crate::protocol::record::{BATCH_OVERHEAD, BatchBuilder, Format};
+
+/// What a buffer holds beyond the batch, so that the last record's worst case never makes it grow.
+const SLACK: usize = 64;
+/// The smallest buffer of a batch.
+const SMALLEST: usize = 512;
+
+#[derive(Debug)]
+pub(crate) struct Queue {
+    pub(super) topic: Arc<Topic>,
+    pub(super) partition: i32,
+    pub(super) config: TopicProducerConfig,
+    pub(super) ledger: Arc<Ledger>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) leader: Option<Leader>,
+    pub(super) open: Option<OpenBatch>,
+    /// Closed batches in order; the head is sent next.
+    pub(super) sealed: VecDeque<Batch>,
+    pub(super) flying: Option<Flying>,
+    pub(super) identity: Identity,
+    /// The head was refused and waits until then. It holds up its own partition only (invariant 4.5).
+    pub(super) rest_until: Option<Instant>,
+    /// The leader's sender has this queue in its list.
+    pub(super) listed: bool,
+    /// The leader's sender has a timer for this queue, at this time.
+    pub(super) timed: Option<Instant>,
+    /// The keeper has a timer for the delivery deadline.
+    pub(super) expiry_timed: bool,
+    /// What records without a key brought since they came to this partition.
+    sticky_bytes: usize,
+    /// How large the last batch became: the next one starts with as much room.
+    last_size: usize,
+    last_marks: usize,
+}
+
+/// The batch that is with a broker.
+#[derive(Debug)]
+pub(super) enum Flying {
+    Live(Batch),
+    /// It has its outcome (expired, purged) but its request is not over: until then nothing of this
+    /// partition goes out, or a retry of the network could reorder them (invariant 4.4).
+    Settled(u64),
+}
+
+/// Who leads the partition.
+#[derive(Clone, Debug)]
+pub(crate) struct Leader {
+    pub(crate) mail: Arc<Mail>,
+    pub(crate) epoch: i32,
+}
+
+/// What became of an append.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Appended {
+    Done,
+    /// The record has no key and this partition had its share: choose another.
+    MoveOn,
+    /// The batch must grow by so many bytes, and the budget has none.
+    NeedRoom(usize),
+}
+
+/// A record on its way into a queue.
+pub(crate) struct Arrival<'a> {
+    pub(crate) record: Record<'a>,
+    /// Milliseconds since the epoch.
+    pub(crate) timestamp: i64,
+    /// The partitioner chose freely: the record may go elsewhere.
+    pub(crate) sticky: bool,
+}
+
+/// An upper bound of what a record takes in a batch of its own, in any format.
+pub(crate) fn largest_encoding(record: &Record<'_>) -> usize {
+    let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+    let mut size = BATCH_OVERHEAD + SLACK;
+    size = size.saturating_add(length(record.key)).saturating_add(length(record.value));
+    for index in 0..record.headers.count() {
+        let header = record.headers.get(index);
+        size = size.saturating_add(10 + header.name.len()).saturating_add(length(header.value));
+    }
+    size
+}
+
+impl Queue {
+    pub(crate) fn new(
+        topic: Arc<Topic>,
+        partition: i32,
+        config: TopicProducerConfig,
+        ledger: Arc<Ledger>,
+    ) -> Arc<Self> {
+        Arc::new(Self { topic, partition, config, ledger, state: Mutex::default() })
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Encodes a record into the open batch. `room` is what a wait for memory brought; what is left
+    /// of it afterwards the caller gives back. Batches that became full are handed out in `seals`: the
+    /// caller finishes them once this has returned.
+    pub(crate) fn append(
+        self: &Arc<Self>,
+        arrival: &Arrival<'_>,
+        room: &mut Option<Reserved>,
+        seals: &mut Vec<Seal>,
+    ) -> Result<Appended> {
+        let mut state = self.lock();
+        self.ledger.check_open()?;
+        let new = arrival.record.to_new(arrival.timestamp);
+        let limit = self.config.batch_size;
+        let size = match &state.open {
+            Some(open) => open.builder.encoded_size(&new),
+            None => 0,
+        };
+        if state.open.as_ref().is_some_and(|open| open.builder.size() + size > limit) {
+            seals.extend(self.close_open(&mut state));
+            self.announce(&mut state);
+        }
+        if state.open.is_none() {
+            if arrival.sticky && moves_on(state.sticky_bytes + size, true, limit) {
+                state.sticky_bytes = 0;
+                return Ok(Appended::MoveOn);
+            }
+            if let Some(bytes) = self.open_batch(&mut state, &arrival.record, room)? {
+                return Ok(Appended::NeedRoom(bytes));
+            }
+        } else if let Some(bytes) = self.grow(&mut state, size, room) {
+            return Ok(Appended::NeedRoom(bytes));
+        }
+        self.encode(&mut state, arrival)?;
+        if state.open.as_ref().is_some_and(|open| open.builder.size() >= limit) {
+            seals.extend(self.close_open(&mut state));
+        }
+        Ok(Appended::Done)
+    }
+
+    /// The copy itself: into a batch that is open and has room.
+    #[inline]
+    fn encode(self: &Arc<Self>, state: &mut State, arrival: &Arrival<'_>) -> Result<()> {
+        let Some(open) = &mut state.open else { return Ok(()) };
+        let (before, index) = (open.builder.size(), open.builder.count());
+        if let Err(error) = open.builder.append(&arrival.record.to_new(arrival.timestamp)) {
+            if index == 0 {
+                // An empty batch is no batch.
+                if let Some(open) = state.open.take() {
+                    self.ledger.pending.done(open.stretch);
+                }
+            }
+            return Err(self.name_leader(state, error));
+        }
+        if self.ledger.keeps_tokens {
+            open.tokens.push(index, arrival.record.opaque, arrival.timestamp);
+        }
+        let grown = open.builder.size() - before;
+        if arrival.sticky {
+            state.sticky_bytes += grown;
+        }
+        if index == 0 {
+            self.time_expiry(state);
+            self.announce(state);
+        }
+        Ok(())
+    }
+
+    /// Opens a batch with room for its first record; `Some(bytes)` if the budget has too little.
+    #[cold]
+    fn open_batch(
+        &self,
+        state: &mut State,
+        record: &Record<'_>,
+        room: &mut Option<Reserved>,
+    ) -> Result<Option<usize>> {
+        let wished = state.last_size.clamp(SMALLEST, self.config.batch_size.max(SMALLEST));
+        let wished = (wished + SLACK).min(self.ledger.budget.total());
+        let capacity = wished.max(largest_encoding(record));
+        let Some(reserved) = self.reserve(capacity, room) else { return Ok(Some(capacity)) };
+        let builder = self.builder(state, capacity)?;
+        state.open = Some(OpenBatch {
+            builder,
+            tokens: Tokens::with_capacity(state.last_marks),
+            reserved,
+            opened: Instant::now(),
+            stretch: self.ledger.pending.open(),
+            due: false,
+        });
+        Ok(None)
+    }
+
+    /// A builder for the format that the leader takes.
+    fn builder(&self, state: &State, capacity: usize) -> Result<BatchBuilder> {
+        let (codec, level) = (self.config.compression, self.config.compression_level);
+        // While the leader is not known it is the newest format; the batch is encoded anew when it is
+        // sent to an older one (invariant 3.16).
+        let profile = state.leader.as_ref().and_then(|leader| leader.mail.profile());
+        let format = profile.as_ref().map_or(Format::V2, |profile| profile.format);
+        profile
+            .map_or(Ok(()), |profile| profile.check(codec))
+            .and_then(|()| BatchBuilder::new(format, codec, level, capacity))
+            .map_err(|error| self.name_leader(state, error))
+    }
+
+    /// Makes the open batch's buffer larger if `size` more bytes need it: doubling, up to a whole
+    /// batch. `Some(bytes)` if the budget has too little.
+    #[inline]
+    fn grow(&self, state: &mut State, size: usize, room: &mut Option<Reserved>) -> Option<usize> {
+        let open = state.open.as_mut()?;
+        let needed = open.builder.size() + size + SLACK;
+        let capacity = open.builder.capacity();
+        if needed <= capacity {
+            return None;
+        }
+        let largest = (self.config.batch_size + SLACK).min(self.ledger.budget.total()).max(needed);
+        let wanted = (capacity * 2).clamp(needed, largest);
+        let more = wanted - capacity;
+        let Some(reserved) = self.reserve(more, room) else { return Some(more) };
+        open.reserved.merge(reserved);
+        open.builder.grow_to(wanted);
+        None
+    }
+
+    /// Takes memory from what the caller waited for, or from the budget.
+    fn reserve(&self, bytes: usize, room: &mut Option<Reserved>) -> Option<Reserved> {
+        match room.take() {
+            Some(held) if held.bytes() >= bytes => Some(held),
+            held => {
+                *room = held;
+                self.ledger.budget.try_reserve(bytes)
+            }
+        }
+    }
+
+    /// Closes the open batch: it takes its place in the queue now and gets its bytes later.
+    pub(super) fn close_open(self: &Arc<Self>, state: &mut State) -> Option<Seal> {
+        let open = state.open.take()?;
+        state.last_size = open.builder.size();
+        state.last_marks = open.tokens.marks();
+        let batch = self.enqueue(state, &open.builder, open.opened, open.stretch, open.tokens);
+        let work = Work::Build { builder: open.builder, reserved: open.reserved };
+        Some(Seal::new(Arc::clone(self), batch, work))
+    }
+
+    fn enqueue(
+        &self,
+        state: &mut State,
+        builder: &BatchBuilder,
+        opened: Instant,
+        stretch: u64,
+        tokens: Tokens,
+    ) -> u64 {
+        let id = self.ledger.next_batch();
+        state.sealed.push_back(Batch {
+            id,
+            count: builder.count(),
+            raw_size: builder.size(),
+            deadline: opened + self.ledger.delivery_timeout,
+            stretch,
+            tokens,
+            body: None,
+            attempts: 0,
+            maybe_written: false,
+            sent_to: None,
+            last_error: None,
+            stamp: None,
+            publish: None,
+        });
+        id
+    }
+
+    /// Queues a batch of one caller's own, who waits for it: behind everything accepted before, and
+    /// closed from the start, so that it can be withdrawn. Gives its number.
+    pub(crate) fn publish(
+        self: &Arc<Self>,
+        builder: BatchBuilder,
+        reserved: Reserved,
+        sender: PublishSender,
+        seals: &mut Vec<Seal>,
+    ) -> Result<u64> {
+        let mut state = self.lock();
+        self.ledger.check_open()?;
+        seals.extend(self.close_open(&mut state));
+        let (now, stretch) = (Instant::now(), self.ledger.pending.open());
+        let id = self.enqueue(&mut state, &builder, now, stretch, Tokens::default());
+        if let Some(batch) = state.sealed.back_mut() {
+            batch.publish = Some(sender);
+        }
+        seals.push(Seal::new(Arc::clone(self), id, Work::Build { builder, reserved }));
+        self.time_expiry(&mut state);
+        Ok(id)
+    }
+
+    /// A builder for [`publish`](Self::publish): made and filled without the queue's lock.
+    pub(crate) fn publish_builder(&self, capacity: usize) -> Result<BatchBuilder> {
+        let state = self.lock();
+        self.builder(&state, capacity)
+    }
+
+    /// Whether a batch waits or is on its way here.
+    pub(crate) fn is_busy(&self) -> bool {
+        let state = self.lock();
+        state.flying.is_some() || !state.sealed.is_empty()
+    }
+
+    /// As [`name`](Self::name); an error that the broker's generation causes names the broker too.
+    pub(crate) fn blame(&self, error: Error) -> Error {
+        self.name_leader(&self.lock(), error)
+    }
+
+    /// The error of a publish that was withdrawn before it was sent: `error`, and why it waited.
+    pub(crate) fn unsent(&self, error: Error) -> Error {
+        let state = self.lock();
+        let cause = match &state.leader {
+            None => Some(Error::new(Code::LEADER_NOT_AVAILABLE, "the partition has no leader")),
+            Some(leader) => leader.mail.trouble(),
+        };
+        match cause {
+            Some(cause) if !error.code().is_condition() => self.name(error.caused_by(cause)),
+            _ => self.name(error),
+        }
+    }
+
+    /// Closes the open batch for a flush; the caller finishes it.
+    pub(crate) fn flush(self: &Arc<Self>) -> Option<Seal> {
+        let mut state = self.lock();
+        self.close_open(&mut state)
+    }
+
+    /// Looks again whether something may leave: memory ran out, batches no longer linger.
+    pub(crate) fn hurry(self: &Arc<Self>) {
+        let mut state = self.lock();
+        self.announce(&mut state);
+    }
+
+    /// Tells the leader's sender if something can leave now, or when. Cheap when nothing changed.
+    pub(super) fn announce(self: &Arc<Self>, state: &mut State) {
+        if state.listed || state.flying.is_some() {
+            return; // the sender comes by itself; a flight that ends announces again
+        }
+        let readiness = self.readiness(state);
+        let Some(leader) = &state.leader else { return };
+        match readiness {
+            Readiness::Now => {
+                state.listed = true;
+                leader.mail.post(Arc::clone(self));
+            }
+            Readiness::At(at) if state.timed.is_none_or(|timed| timed > at) => {
+                state.timed = Some(at);
+                leader.mail.time(at, Arc::clone(self));
+            }
+            Readiness::At(_) | Readiness::Never => {}
+        }
+    }
+
+    fn readiness(&self, state: &State) -> Readiness {
+        if let Some(head) = state.sealed.front() {
+            return match (&head.body, state.rest_until) {
+                (None, _) => Readiness::Never, // whoever finishes it announces
+                (Some(_), None) => Readiness::Now,
+                (Some(_), Some(until)) => Readiness::At(until),
+            };
+        }
+        match &state.open {
+            None => Readiness::Never,
+            Some(open) if self.leaves_now(open) => Readiness::Now,
+            Some(open) => Readiness::At(open.opened + self.config.linger),
+        }
+    }
+
+    /// Whether the open batch does not linger (any longer): invariant 4.10. Flush, close, publish and
+    /// a full buffer close the batch instead of asking here.
+    pub(super) fn leaves_now(&self, open: &OpenBatch) -> bool {
+        open.due || self.config.linger == Duration::ZERO || self.ledger.budget.is_exhausted()
+    }
+
+    fn time_expiry(self: &Arc<Self>, state: &mut State) {
+        if std::mem::replace(&mut state.expiry_timed, true) {
+            return;
+        }
+        if let Some(deadline) = state.earliest_deadline(self.ledger.delivery_timeout) {
+            self.ledger.keeper.time(deadline, Arc::clone(self));
+        }
+    }
+
+    /// Says which broker a record cannot go to.
+    pub(super) fn name_leader(&self, state: &State, error: Error) -> Error {
+        let error = self.name(error);
+        match state.leader.as_ref().and_then(|leader| leader.mail.profile()) {
+            Some(profile) => profile.blame(error),
+            None => error,
+        }
+    }
+}
+
+enum Readiness {
+    Now,
+    At(Instant),
+    Never,
+}
+
+impl State {
+    /// When the oldest batch's delivery time ends. Deadlines follow the order of the queue.
+    pub(super) fn earliest_deadline(&self, delivery_timeout: Duration) -> Option<Instant> {
+        let flying = self.flying.as_ref().and_then(|flying| match flying {
+            Flying::Live(batch) => Some(batch.deadline),
+            Flying::Settled(_) => None,
+        });
+        let open = || self.open.as_ref().map(|open| open.opened + delivery_timeout);
+        flying.or_else(|| self.sealed.front().map(|batch| batch.deadline)).or_else(open)
+    }
+}

@@ -1,0 +1,112 @@
+//! What is kept per record until its outcome, and only as far as anybody asked for it.
+
+/// The callers' marks and the timestamps of one batch's records.
+///
+/// Marks are kept from the first one that is not 0; timestamps as runs of equal ones (the clock that
+/// stamps records ticks in milliseconds, so that a batch has few).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tokens {
+    opaques: Vec<u64>,
+    stamps: Vec<(u32, i64)>,
+}
+
+impl Tokens {
+    /// With room for `marks` marks: as many as the partition's last batch had.
+    pub(crate) fn with_capacity(marks: usize) -> Self {
+        Self { opaques: Vec::with_capacity(marks), stamps: Vec::new() }
+    }
+
+    /// Notes the record at `index`, which counts up from 0 without gaps.
+    #[inline]
+    pub(crate) fn push(&mut self, index: u32, opaque: u64, timestamp: i64) {
+        if opaque != 0 || !self.opaques.is_empty() {
+            // The records before the first mark had none.
+            self.opaques.resize(index as usize, 0);
+            self.opaques.push(opaque);
+        }
+        if self.stamps.last().is_none_or(|(_, last)| *last != timestamp) {
+            self.stamps.push((index, timestamp));
+        }
+    }
+
+    /// The mark of the record at `index`; 0 for none.
+    pub(crate) fn opaque(&self, index: u32) -> u64 {
+        self.opaques.get(index as usize).copied().unwrap_or(0)
+    }
+
+    /// The record's own timestamp, −1 for none.
+    pub(crate) fn timestamp(&self, index: u32) -> i64 {
+        let run = self.stamps.partition_point(|(first, _)| *first <= index);
+        run.checked_sub(1).and_then(|run| self.stamps.get(run)).map_or(-1, |(_, stamp)| *stamp)
+    }
+
+    /// How many marks are kept.
+    pub(crate) fn marks(&self) -> usize {
+        self.opaques.len()
+    }
+
+    /// What it takes of memory, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.opaques.capacity() * size_of::<u64>()
+            + self.stamps.capacity() * size_of::<(u32, i64)>()
+    }
+
+    /// Cuts off the records from `at` on, for a batch that is split.
+    pub(crate) fn split_off(&mut self, at: u32) -> Self {
+        let opaques = match at as usize {
+            at if at < self.opaques.len() => self.opaques.split_off(at),
+            _ => Vec::new(),
+        };
+        let run = self.stamps.partition_point(|(first, _)| *first < at);
+        let begins =
+            run.checked_sub(1).and_then(|run| self.stamps.get(run)).map(|(_, stamp)| *stamp);
+        let later = self.stamps.split_off(run);
+        let mut stamps: Vec<(u32, i64)> =
+            later.into_iter().map(|(first, stamp)| (first - at, stamp)).collect();
+        if let (Some(stamp), false) = (begins, stamps.first().is_some_and(|(first, _)| *first == 0))
+        {
+            stamps.insert(0, (0, stamp));
+        }
+        Self { opaques, stamps }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tokens(records: &[(u64, i64)]) -> Tokens {
+        let mut tokens = Tokens::default();
+        for (index, (opaque, stamp)) in records.iter().enumerate() {
+            tokens.push(index as u32, *opaque, *stamp);
+        }
+        tokens
+    }
+
+    fn all(tokens: &Tokens, count: u32) -> Vec<(u64, i64)> {
+        (0..count).map(|index| (tokens.opaque(index), tokens.timestamp(index))).collect()
+    }
+
+    #[test]
+    fn marks_and_timestamps_come_back_as_they_were_given() {
+        let records = [(0, 5), (0, 5), (7, 6), (0, 6), (9, 5)];
+        assert_eq!(all(&tokens(&records), 5), records);
+    }
+
+    #[test]
+    fn nothing_is_kept_for_records_without_a_mark_and_with_one_timestamp() {
+        let tokens = tokens(&[(0, 5); 1_000]);
+        assert_eq!((tokens.marks(), tokens.stamps.len()), (0, 1));
+    }
+
+    #[test]
+    fn a_split_keeps_every_mark_with_its_record() {
+        let records = [(1, 5), (2, 5), (3, 5), (0, 6), (5, 7), (0, 7)];
+        for at in 0..=6_u32 {
+            let mut head = tokens(&records);
+            let tail = head.split_off(at);
+            assert_eq!(all(&head, at), records[..at as usize], "head of a split at {at}");
+            assert_eq!(all(&tail, 6 - at), records[at as usize..], "tail of a split at {at}");
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! What a producer's handle, its senders and its keeper share.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::accumulator::{Leader, Ledger, Purge, Seal};
+use super::mail::Mail;
+use super::topics::{TopicQueues, Topics};
+use super::{keeper, sender};
+use crate::cluster::{Cluster, PartitionMetadata};
+use crate::config::ProducerConfig;
+use crate::error::{Code, Error};
+use crate::os::fork::Era;
+use crate::runtime::{Runtime, Signal};
+
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) era: Era,
+    pub(crate) cluster: Arc<Cluster>,
+    pub(crate) runtime: Runtime,
+    pub(crate) config: ProducerConfig,
+    pub(crate) signal: Arc<Signal>,
+    pub(crate) ledger: Arc<Ledger>,
+    pub(crate) topics: Topics,
+    senders: Mutex<BTreeMap<i32, Arc<Mail>>>,
+    life: AtomicU8,
+}
+
+/// How far a producer's life has gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub(crate) enum Life {
+    Open = 0,
+    /// A close is under way: no more records, outcomes are still coming.
+    Closing = 1,
+    /// Every record has its outcome.
+    Closed = 2,
+}
+
+impl Core {
+    pub(crate) fn new(cluster: &Arc<Cluster>, config: ProducerConfig) -> Arc<Self> {
+        let signal = Arc::new(Signal::new());
+        Arc::new(Self {
+            era: Era::current(),
+            cluster: Arc::clone(cluster),
+            runtime: cluster.runtime(),
+            ledger: Ledger::new(&config, Arc::clone(&signal)),
+            config,
+            signal,
+            topics: Topics::new(),
+            senders: Mutex::default(),
+            life: AtomicU8::new(Life::Open as u8),
+        })
+    }
+
+    /// Starts the keeper. (Senders start when a partition they lead is first used.)
+    pub(crate) fn start(self: &Arc<Self>) {
+        let (core, broken) = (Arc::clone(self), Arc::clone(self));
+        let keeper = keeper::run(core);
+        self.runtime.spawn("producer keeper", move |error| broken.fail(&error), keeper);
+    }
+
+    pub(crate) fn life(&self) -> Life {
+        match self.life.load(Ordering::Acquire) {
+            0 => Life::Open,
+            1 => Life::Closing,
+            _ => Life::Closed,
+        }
+    }
+
+    /// Goes on to `life`; gives what it was before.
+    pub(crate) fn live_on(&self, life: Life) -> Life {
+        let before = self.life();
+        self.life.fetch_max(life as u8, Ordering::AcqRel);
+        before
+    }
+
+    /// Applies what the cluster knows now of a topic.
+    pub(crate) fn update(self: &Arc<Self>, topic: &TopicQueues) {
+        let unknown = topic.partitions() == 0;
+        topic.update(&self.topics, &self.ledger, |partition| self.leader(partition));
+        if unknown && topic.partitions() > 0 {
+            // Whoever was sent away because the topic was not known may come back.
+            self.ledger.budget.grant_wish();
+        }
+    }
+
+    /// The sender of a partition's leader, if it has one that can be reached.
+    fn leader(self: &Arc<Self>, partition: &PartitionMetadata) -> Option<Leader> {
+        let known = partition.leader >= 0 && partition.error != Some(Code::LEADER_NOT_AVAILABLE);
+        if !known || self.life() == Life::Closed {
+            return None;
+        }
+        let mail = self.sender(partition.leader);
+        Some(Leader { mail, epoch: partition.leader_epoch })
+    }
+
+    /// The mail of a broker's sender, which starts with the first letter.
+    fn sender(self: &Arc<Self>, broker: i32) -> Arc<Mail> {
+        let mut senders = self.lock();
+        let mail = senders.entry(broker).or_insert_with(|| Mail::new(broker));
+        if mail.claim_start() {
+            let (core, broken) = (Arc::clone(self), Arc::clone(self));
+            let sender = sender::run(core, Arc::clone(mail));
+            self.runtime.spawn("producer sender", move |error| broken.fail(&error), sender);
+        }
+        Arc::clone(mail)
+    }
+
+    /// Batches do not linger any more: memory ran out, and somebody waits (invariant 4.10).
+    pub(crate) fn hurry(&self) {
+        self.topics.queues().for_each(|queue| queue.hurry());
+    }
+
+    /// Closes every open batch and gives the work on them; records that come later open new ones.
+    pub(crate) fn close_open_batches(&self) -> Vec<Seal> {
+        self.topics.queues().filter_map(|queue| queue.flush()).collect()
+    }
+
+    /// Ends batches with `error`; gives how many records that were.
+    pub(crate) fn purge(&self, purge: Purge, error: &Error) -> u64 {
+        self.topics.queues().map(|queue| queue.purge(purge, error)).sum()
+    }
+
+    /// Why some broker cannot be reached now, if so.
+    pub(crate) fn trouble(&self) -> Option<Error> {
+        let senders: Vec<_> = self.lock().values().cloned().collect();
+        senders.iter().find_map(|mail| mail.trouble())
+    }
+
+    /// How many records have no outcome.
+    pub(crate) fn undecided(&self) -> u64 {
+        self.topics.queues().map(|queue| queue.undecided()).sum()
+    }
+
+    /// Nothing can succeed any more: every record gets its outcome, every waiter wakes, tasks end.
+    /// Called from I/O threads; waits for nothing.
+    pub(crate) fn fail(&self, error: &Error) {
+        self.ledger.fail(error.clone());
+        {
+            // Who was adding queues is done, and who comes later finds the ledger closed.
+            let _growth = self.topics.grow();
+        }
+        self.purge(Purge { queued: true, in_flight: true }, error);
+        self.signal.fail(error.clone());
+        self.stop_tasks();
+    }
+
+    /// Ends senders and keeper. They hold this; it is freed when the last one has ended.
+    pub(crate) fn stop_tasks(&self) {
+        self.ledger.keeper.stop();
+        let senders: Vec<_> = self.lock().values().cloned().collect();
+        senders.iter().for_each(|mail| mail.stop());
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<i32, Arc<Mail>>> {
+        self.senders.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,187 @@
+//! What `poll` gives: outcomes, record by record.
+
+use std::sync::OnceLock;
+
+use super::outcome::Entry;
+use crate::cluster::Topic;
+use crate::error::{Code, Error, Persistence, Result};
+use crate::protocol::record::{BatchIter, DecodedBatch, RecordSpan};
+use std::sync::Arc;
+
+/// The outcomes of some batches, each record exactly once; in order within a partition.
+///
+/// Holds the records themselves with `samsa.delivery.keep`; they count against `buffer.memory` until
+/// it is dropped.
+#[derive(Debug)]
+pub struct Deliveries {
+    entries: Vec<Entry>,
+    /// The index of each entry's first record, and at the end the number of all.
+    firsts: Vec<usize>,
+    kept: Vec<OnceLock<Vec<DecodedBatch>>>,
+}
+
+/// The outcome of one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// The caller's mark.
+    pub opaque: u64,
+    /// The partition.
+    pub partition: i32,
+    /// The offset; −1 if it is not known (not persisted, acks=0, a duplicate).
+    pub offset: i64,
+    /// The broker's time for topics with log-append time, else the record's own; −1 for none.
+    pub timestamp: i64,
+    /// 0, or why it failed; [`Deliveries::error`] tells more.
+    pub code: Code,
+    /// Whether it is on the broker.
+    pub status: Persistence,
+    /// Which of [`Deliveries::runs`] it belongs to.
+    pub run: u32,
+}
+
+/// Consecutive records of one partition that shared a batch and a fate.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    /// The topic.
+    pub topic: &'a Arc<Topic>,
+    /// The partition.
+    pub partition: i32,
+    /// The index of its first record in [`Deliveries::iter`].
+    pub first: usize,
+    /// How many records it has.
+    pub count: usize,
+}
+
+/// A record that was kept for its delivery; borrows from the [`Deliveries`].
+#[derive(Clone, Copy, Debug)]
+pub struct Kept<'a> {
+    /// The key, or null.
+    pub key: Option<&'a [u8]>,
+    /// The value, or null.
+    pub value: Option<&'a [u8]>,
+    /// The raw headers, for [`read_headers`](crate::protocol::record::read_headers).
+    pub headers: &'a [u8],
+    /// How many headers these bytes hold.
+    pub headers_count: u32,
+    /// Its own timestamp in milliseconds, −1 for none.
+    pub timestamp: i64,
+}
+
+impl Deliveries {
+    pub(crate) fn new(entries: Vec<Entry>) -> Self {
+        let mut firsts = Vec::with_capacity(entries.len() + 1);
+        let mut records = 0;
+        for entry in &entries {
+            firsts.push(records);
+            records += entry.count as usize;
+        }
+        firsts.push(records);
+        let kept = entries.iter().map(|_| OnceLock::new()).collect();
+        Self { entries, firsts, kept }
+    }
+
+    /// How many records there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.firsts.last().copied().unwrap_or(0)
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Every record's outcome.
+    pub fn iter(&self) -> impl Iterator<Item = Delivery> {
+        self.entries.iter().enumerate().flat_map(|(run, entry)| {
+            (0..entry.count).map(move |index| Delivery {
+                opaque: entry.tokens.opaque(index),
+                partition: entry.partition,
+                offset: entry.offset(index),
+                timestamp: entry.timestamp(index),
+                code: entry.code(index),
+                status: entry.outcome.status,
+                run: u32::try_from(run).unwrap_or(u32::MAX),
+            })
+        })
+    }
+
+    /// The batches, as runs of consecutive records.
+    pub fn runs(&self) -> impl Iterator<Item = Run<'_>> {
+        self.entries.iter().zip(&self.firsts).map(|(entry, first)| Run {
+            topic: &entry.topic,
+            partition: entry.partition,
+            first: *first,
+            count: entry.count as usize,
+        })
+    }
+
+    /// Why the record at `index` failed; none if it did not, or there is no such record.
+    #[must_use]
+    pub fn error(&self, index: usize) -> Option<Error> {
+        let (entry, at) = self.find(index)?;
+        self.entries.get(entry)?.error(at)
+    }
+
+    /// The record at `index` itself.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT if there is no such record, INVALID_STATE without `samsa.delivery.keep`.
+    pub fn record(&self, index: usize) -> Result<Kept<'_>> {
+        let found = self
+            .find(index)
+            .and_then(|(at, record)| Some((self.entries.get(at)?, self.kept.get(at)?, record)));
+        let Some((entry, kept, at)) = found else {
+            let text = format!("there is no delivery {index}: there are {}", self.len());
+            return Err(Error::new(Code::INVALID_ARGUMENT, text));
+        };
+        let Some(body) = &entry.body else {
+            let text = "records are kept for their delivery only with samsa.delivery.keep=true";
+            return Err(Error::new(Code::INVALID_STATE, text).with_property("samsa.delivery.keep"));
+        };
+        let batches = match kept.get() {
+            Some(batches) => batches,
+            None => {
+                let batches: Result<Vec<_>> = BatchIter::new(body.bytes().clone())
+                    .map(|batch| batch?.decode(false, usize::MAX))
+                    .collect();
+                let batches = batches?;
+                kept.get_or_init(|| batches)
+            }
+        };
+        find_kept(batches, at as usize)
+            .ok_or_else(|| Error::new(Code::UNDECODABLE, "the kept batch lacks a record"))
+    }
+
+    /// The entry of a record, and its place in it.
+    fn find(&self, index: usize) -> Option<(usize, u32)> {
+        if index >= self.len() {
+            return None;
+        }
+        let entry = self.firsts.partition_point(|first| *first <= index).checked_sub(1)?;
+        let at = index - self.firsts.get(entry)?;
+        Some((entry, u32::try_from(at).ok()?))
+    }
+}
+
+/// Plain messages v0 and v1 are a batch each, so that a body may hold several.
+fn find_kept(batches: &[DecodedBatch], mut at: usize) -> Option<Kept<'_>> {
+    for batch in batches {
+        match batch.records.get(at) {
+            Some(record) => return Some(view(batch, record)),
+            None => at -= batch.records.len(),
+        }
+    }
+    None
+}
+
+fn view<'a>(batch: &'a DecodedBatch, record: &RecordSpan) -> Kept<'a> {
+    Kept {
+        key: record.key.of(&batch.buffer),
+        value: record.value.of(&batch.buffer),
+        headers: record.headers.of(&batch.buffer).unwrap_or_default(),
+        headers_count: record.headers_count,
+        timestamp: record.timestamp,
+    }
+}

@@ -1,0 +1,256 @@
+//! How application threads reach a task that serves queues: a sender, or the keeper.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+
+use super::accumulator::Queue;
+use crate::error::{Code, Error, Result};
+use crate::net::Versions;
+use crate::protocol::modern::messages::produce::ProduceRequest;
+use crate::protocol::record::{Compression, Format};
+
+/// The first version of Produce that takes zstd.
+const ZSTD_SINCE: i16 = 7;
+
+/// The letter box of one task. The lock is a leaf: it may be taken under a queue's lock.
+#[derive(Debug)]
+pub(crate) struct Mail {
+    /// The broker it is for, −1 for the keeper.
+    broker: i32,
+    inbox: Mutex<Inbox>,
+    bell: Notify,
+    /// What is known of the broker since its first connection.
+    profile: Mutex<Option<Arc<Profile>>>,
+    /// Why the broker could not be reached, for the error of records that expire meanwhile.
+    trouble: Mutex<Option<Error>>,
+    /// Requests without an answer yet.
+    in_flight: AtomicUsize,
+    task: OnceLock<()>,
+}
+
+#[derive(Debug, Default)]
+struct Inbox {
+    ready: Vec<Arc<Queue>>,
+    timers: Vec<(Instant, Arc<Queue>)>,
+    /// The earliest time the task wakes by itself; none = it is awake, or sleeps without end.
+    wakes_at: Option<Instant>,
+    /// The task looks at nothing but answers now: spare it the bell.
+    saturated: bool,
+    stopped: bool,
+}
+
+/// What a sender learned from its broker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Profile {
+    /// The version of Produce that is spoken.
+    pub(crate) version: i16,
+    /// The record format that goes with it.
+    pub(crate) format: Format,
+    /// The broker's release, as far as it can be told.
+    pub(crate) release: String,
+    /// The broker's address and id.
+    pub(crate) address: String,
+}
+
+impl Profile {
+    /// What the sender of a connection to `versions`' broker should know.
+    pub(crate) fn of(versions: &Versions) -> Result<Self> {
+        let version = versions.pick::<ProduceRequest>()?;
+        let format = match version {
+            0 | 1 => Format::V0,
+            2 => Format::V1,
+            _ => Format::V2,
+        };
+        let (release, address) = (versions.release().to_owned(), versions.broker().to_string());
+        Ok(Self { version, format, release, address })
+    }
+
+    /// Refuses zstd where it is not known: 76 reaches the user (invariant 3.12).
+    pub(crate) fn check(&self, compression: Compression) -> Result<()> {
+        if compression == Compression::Zstd && self.version < ZSTD_SINCE {
+            let text = "compression.type=zstd needs brokers 2.1 or later";
+            return Err(self.blame(Error::new(Code::UNSUPPORTED_COMPRESSION_TYPE, text)));
+        }
+        Ok(())
+    }
+
+    /// Adds to an error that the broker's generation causes which broker and which release it is.
+    pub(crate) fn blame(&self, error: Error) -> Error {
+        let code = error.code();
+        if !matches!(code, Code::UNSUPPORTED_FEATURE | Code::UNSUPPORTED_COMPRESSION_TYPE) {
+            return error;
+        }
+        let text = format!("broker {} is a Kafka {}", self.address, self.release);
+        Error::new(code, text).with_broker(self.address.clone()).caused_by(error)
+    }
+}
+
+/// What a task finds in its box.
+#[derive(Debug, Default)]
+pub(crate) struct Letters {
+    pub(crate) ready: Vec<Arc<Queue>>,
+    pub(crate) timers: Vec<(Instant, Arc<Queue>)>,
+    pub(crate) stopped: bool,
+}
+
+impl Mail {
+    pub(crate) fn new(broker: i32) -> Arc<Self> {
+        Arc::new(Self {
+            broker,
+            inbox: Mutex::default(),
+            bell: Notify::new(),
+            profile: Mutex::new(None),
+            trouble: Mutex::new(None),
+            in_flight: AtomicUsize::new(0),
+            task: OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn broker(&self) -> i32 {
+        self.broker
+    }
+
+    /// True for the first caller: it starts the task.
+    pub(crate) fn claim_start(&self) -> bool {
+        self.task.set(()).is_ok()
+    }
+
+    /// This queue has something to send.
+    pub(crate) fn post(&self, queue: Arc<Queue>) {
+        let ring = {
+            let mut inbox = self.lock();
+            if inbox.stopped {
+                return;
+            }
+            inbox.ready.push(queue);
+            inbox.ready.len() == 1 && !inbox.saturated
+        };
+        if ring {
+            self.bell.notify_one();
+        }
+    }
+
+    /// Look at this queue at `at`.
+    pub(crate) fn time(&self, at: Instant, queue: Arc<Queue>) {
+        let ring = {
+            let mut inbox = self.lock();
+            if inbox.stopped {
+                return;
+            }
+            inbox.timers.push((at, queue));
+            // Only an earlier time wakes the task (invariant 13.3): it takes the others in when it
+            // wakes. Awake or without a timer, it must see the first one.
+            match inbox.wakes_at {
+                Some(wakes_at) => at < wakes_at,
+                None => inbox.timers.len() == 1,
+            }
+        };
+        if ring {
+            self.bell.notify_one();
+        }
+    }
+
+    /// Rings whatever the box holds.
+    pub(crate) fn ring(&self) {
+        self.bell.notify_one();
+    }
+
+    /// Ends the task at its next look.
+    pub(crate) fn stop(&self) {
+        {
+            let mut inbox = self.lock();
+            inbox.stopped = true;
+            // Queues hold mail and mail holds queues: the circle ends here.
+            inbox.ready.clear();
+            inbox.timers.clear();
+        }
+        self.ring();
+    }
+
+    /// Takes everything out of the box. The task is awake from now on.
+    pub(crate) fn collect(&self) -> Letters {
+        let mut inbox = self.lock();
+        inbox.wakes_at = None;
+        inbox.saturated = false;
+        Letters {
+            ready: std::mem::take(&mut inbox.ready),
+            timers: std::mem::take(&mut inbox.timers),
+            stopped: inbox.stopped,
+        }
+    }
+
+    /// Notes how long the task will sleep; false if something came since it looked: then it must look
+    /// again. `saturated`: only answers matter until then.
+    pub(crate) fn may_sleep(&self, until: Option<Instant>, saturated: bool) -> bool {
+        let mut inbox = self.lock();
+        let fresh = !saturated && !inbox.ready.is_empty() || !inbox.timers.is_empty();
+        if fresh || inbox.stopped {
+            return false;
+        }
+        inbox.wakes_at = until;
+        inbox.saturated = saturated;
+        true
+    }
+
+    /// Sleeps until the bell or `until`.
+    pub(crate) async fn sleep(&self, until: Option<Instant>) {
+        let bell = self.bell.notified();
+        match until {
+            None => bell.await,
+            Some(until) => {
+                let timer = tokio::time::sleep_until(tokio::time::Instant::from_std(until));
+                tokio::select! {
+                    () = bell => {}
+                    () = timer => {}
+                }
+            }
+        }
+    }
+
+    pub(crate) fn profile(&self) -> Option<Arc<Profile>> {
+        self.profile.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_profile(&self, profile: Profile) {
+        *self.profile.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(profile));
+    }
+
+    /// Why the broker cannot be reached now, if so.
+    pub(crate) fn trouble(&self) -> Option<Error> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn set_trouble(&self, trouble: Option<Error>) {
+        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    }
+
+    /// Counts a request that leaves; it is over when the guard is dropped, whatever way that happens.
+    pub(crate) fn take_off(self: &Arc<Self>) -> InFlight {
+        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight { mail: Arc::clone(self) }
+    }
+
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inbox> {
+        self.inbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A request on its way.
+#[derive(Debug)]
+pub(crate) struct InFlight {
+    mail: Arc<Mail>,
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.mail.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.mail.ring();
+    }
+}

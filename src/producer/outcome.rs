@@ -1,0 +1,210 @@
+//! Outcomes: exactly one per record, kept as one entry per batch and expanded by whoever reads them.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::accumulator::{Body, Reserved, Tokens};
+use crate::cluster::Topic;
+use crate::error::{Code, Error, Persistence, Result};
+use crate::runtime::Signal;
+
+/// What became of a batch.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    pub(crate) status: Persistence,
+    pub(crate) error: Option<Error>,
+    /// −1: not known, and then no record has an offset (invariant 4.9).
+    pub(crate) base_offset: i64,
+    /// −1: each record has its own timestamp.
+    pub(crate) log_append_time: i64,
+    /// The records that the broker condemned; empty if the error is everybody's.
+    pub(crate) records: Vec<RecordError>,
+}
+
+/// A record because of which the broker refused its batch (KIP-467).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct RecordError {
+    pub(crate) index: u32,
+    pub(crate) message: Option<String>,
+}
+
+impl Outcome {
+    pub(crate) fn persisted(base_offset: i64, log_append_time: i64) -> Self {
+        let (status, records) = (Persistence::Persisted, Vec::new());
+        Self { status, error: None, base_offset, log_append_time, records }
+    }
+
+    /// acks=0: no error, and nobody knows.
+    pub(crate) fn unacknowledged() -> Self {
+        Self { status: Persistence::PossiblyPersisted, ..Self::persisted(-1, -1) }
+    }
+
+    /// The error says what is known of the records.
+    pub(crate) fn failed(error: Error) -> Self {
+        Self { status: error.persistence(), error: Some(error), ..Self::persisted(-1, -1) }
+    }
+
+    pub(crate) fn with_records(mut self, mut records: Vec<RecordError>) -> Self {
+        records.sort_by_key(|record| record.index);
+        self.records = records;
+        self
+    }
+
+    /// For a publish: the first offset, or the error.
+    pub(crate) fn into_publish(self) -> Result<i64> {
+        match self.error {
+            None => Ok(self.base_offset),
+            Some(error) => Err(match self.records.into_iter().find_map(|record| record.message) {
+                Some(message) => {
+                    Error::new(error.code(), message).with_persistence(self.status).caused_by(error)
+                }
+                None => error,
+            }),
+        }
+    }
+}
+
+/// The outcome of one batch, with what is needed to tell it record by record.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) topic: Arc<Topic>,
+    pub(crate) partition: i32,
+    pub(crate) count: u32,
+    pub(crate) tokens: Tokens,
+    pub(crate) outcome: Outcome,
+    /// The records themselves, with `samsa.delivery.keep`.
+    pub(crate) body: Option<Arc<Body>>,
+    /// Unread deliveries count against buffer.memory (invariant 4.12).
+    pub(super) room: Option<Reserved>,
+}
+
+impl Entry {
+    /// What an unread entry takes of memory, in bytes.
+    pub(crate) fn cost(tokens: &Tokens) -> usize {
+        size_of::<Entry>() + tokens.bytes()
+    }
+
+    pub(crate) fn new(
+        topic: Arc<Topic>,
+        partition: i32,
+        count: u32,
+        (tokens, mut room): (Tokens, Reserved),
+        body: Option<Arc<Body>>,
+        outcome: Outcome,
+    ) -> Self {
+        // From here on only the application can free it.
+        room.mark_unread();
+        if let Some(body) = &body {
+            body.mark_unread();
+        }
+        Self { topic, partition, count, tokens, outcome, body, room: Some(room) }
+    }
+
+    /// The offset of the record at `index`, −1 if it is not known.
+    pub(crate) fn offset(&self, index: u32) -> i64 {
+        match self.outcome.base_offset {
+            base if base >= 0 => base.saturating_add(index.into()),
+            _ => -1,
+        }
+    }
+
+    /// The broker's time, or else the record's own.
+    pub(crate) fn timestamp(&self, index: u32) -> i64 {
+        match self.outcome.log_append_time {
+            time if time >= 0 => time,
+            _ => self.tokens.timestamp(index),
+        }
+    }
+
+    /// The code of the record at `index`.
+    pub(crate) fn code(&self, index: u32) -> Code {
+        match &self.outcome.error {
+            None => Code::NONE,
+            Some(_) if self.is_spared(index) => Code::ABANDONED,
+            Some(error) => error.code(),
+        }
+    }
+
+    /// The whole error of the record at `index`.
+    pub(crate) fn error(&self, index: u32) -> Option<Error> {
+        let error = self.outcome.error.clone()?;
+        if self.is_spared(index) {
+            let text = "not written, because the broker refused another record of the same batch: \
+                        send it again";
+            let spared = Error::new(Code::ABANDONED, text).with_persistence(self.outcome.status);
+            return Some(spared.caused_by(error));
+        }
+        let own = self.condemned(index).and_then(|record| record.message.clone());
+        Some(match own {
+            Some(message) => Error::new(error.code(), message)
+                .with_persistence(self.outcome.status)
+                .caused_by(error),
+            None => error,
+        })
+    }
+
+    fn condemned(&self, index: u32) -> Option<&RecordError> {
+        let records = &self.outcome.records;
+        let at = records.binary_search_by_key(&index, |record| record.index).ok()?;
+        records.get(at)
+    }
+
+    /// The broker condemned others of the batch: this one can be sent again (invariant 4.8).
+    fn is_spared(&self, index: u32) -> bool {
+        !self.outcome.records.is_empty() && self.condemned(index).is_none()
+    }
+}
+
+/// Where entries wait to be read.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    entries: Mutex<Vec<Entry>>,
+    /// Records that were not persisted since the last flush.
+    failed: AtomicU64,
+    signal: Arc<Signal>,
+}
+
+impl Outbox {
+    pub(crate) fn new(signal: Arc<Signal>) -> Self {
+        Self { entries: Mutex::default(), failed: AtomicU64::new(0), signal }
+    }
+
+    /// Adds an entry and wakes who polls.
+    pub(crate) fn push(&self, entry: Entry) {
+        let first = {
+            let mut entries = self.lock();
+            entries.push(entry);
+            entries.len() == 1
+        };
+        if first {
+            self.signal.notify();
+        }
+    }
+
+    /// Everything that waits; none if nothing does. What is taken no longer counts as unread, unless
+    /// its records are kept: those count until they are freed.
+    pub(crate) fn take(&self) -> Option<Vec<Entry>> {
+        let mut entries = std::mem::take(&mut *self.lock());
+        for entry in &mut entries {
+            entry.room = None;
+        }
+        (!entries.is_empty()).then_some(entries)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    pub(crate) fn count_failed(&self, records: u64) {
+        self.failed.fetch_add(records, Ordering::Relaxed);
+    }
+
+    /// How many records failed since this was last asked.
+    pub(crate) fn take_failed(&self) -> u64 {
+        self.failed.swap(0, Ordering::Relaxed)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Entry>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,147 @@
+//! Publishing: records that the caller waits for. The same path with a batch of its own and a private
+//! completion, so that the batch can be withdrawn as long as it was not sent.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Producer;
+use super::accumulator::{Queue, Reserved, Withdrawn, largest_encoding};
+use super::core::Core;
+use super::record::Record;
+use super::send::{Now, Patience, Seals, unreachable_partition};
+use super::topics::TopicQueues;
+use crate::cluster::Cluster;
+use crate::config::{DeliveryReport, ProducerConfig};
+use crate::error::{Code, Error, Persistence, Result};
+use crate::protocol::record::BatchBuilder;
+use crate::runtime::Completion;
+
+impl Producer {
+    /// The producer behind a cluster's `publish` calls: outcomes go to the callers alone.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn publisher(cluster: &Arc<Cluster>) -> Result<Arc<Self>> {
+        let mut config = ProducerConfig::with_overrides(cluster.config(), None)?;
+        config.delivery_report = DeliveryReport::None;
+        config.delivery_keep = false;
+        Ok(Self::with(cluster, config))
+    }
+
+    /// Publishes records to one partition, in order, as one batch, and waits for the outcome: the
+    /// partition, and the first record's offset (−1 if it is not known: acks=0).
+    ///
+    /// The first record's partition, else its key, chooses; the others must name the same partition or
+    /// none, and the same topic. `deadline`: none is `delivery.timeout.ms`.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); besides, the broker's. TIMED_OUT at the deadline, and WOKEN: records
+    /// that were not sent yet are withdrawn then, others are "possibly persisted", which
+    /// [`Error::persistence`] tells.
+    pub fn publish(&self, records: &[Record<'_>], deadline: Option<Instant>) -> Result<(i32, i64)> {
+        let core = &self.core;
+        core.era.check()?;
+        core.ledger.check_open()?;
+        let Some(first) = records.first() else {
+            return Err(Error::new(Code::INVALID_ARGUMENT, "there is no record to publish"));
+        };
+        let size = core.validate_list(first, records)?;
+        let mut patience = Patience::until(deadline, core.config.max_block);
+        let topic = core.open_topic(first.topic, &mut patience)?;
+        let queue = choose(topic, first)?;
+        let room = match core.ledger.budget.try_reserve(size) {
+            Some(room) => room,
+            None => core.wait_for_room(size, &mut patience)?,
+        };
+        let builder = fill(queue, records, size)?;
+        let offset = core.await_batch(queue, builder, room, deadline)?;
+        Ok((queue.partition(), offset))
+    }
+}
+
+/// The partition for a publish. Without a key it goes where nothing waits if it can: a batch of one
+/// caller fills no batch, so that stickiness would only make publishers wait for each other.
+fn choose<'a>(topic: &'a TopicQueues, first: &Record<'_>) -> Result<&'a Arc<Queue>> {
+    let (mut partition, sticky) = topic.choose(first, topic.partitions())?;
+    if sticky && topic.queue(partition).is_some_and(|queue| queue.is_busy()) {
+        topic.move_on(partition);
+        (partition, _) = topic.choose(first, topic.partitions())?;
+    }
+    topic.queue(partition).ok_or_else(|| unreachable_partition(topic))
+}
+
+fn fill(queue: &Queue, records: &[Record<'_>], size: usize) -> Result<BatchBuilder> {
+    let mut builder = queue.publish_builder(size)?;
+    let mut now = Now::default();
+    for record in records {
+        let timestamp = now.or(record.timestamp);
+        let appended = builder.append(&record.to_new(timestamp));
+        appended.map_err(|error| queue.blame(error))?;
+    }
+    Ok(builder)
+}
+
+impl Core {
+    /// Checks a list and gives an upper bound of what it takes in a batch.
+    fn validate_list(&self, first: &Record<'_>, records: &[Record<'_>]) -> Result<usize> {
+        let mut size = 0_usize;
+        for record in records {
+            self.validate(record)?;
+            size = size.saturating_add(largest_encoding(record));
+            if !Arc::ptr_eq(record.topic, first.topic) {
+                return Err(disagreement(first, "name different topics"));
+            }
+            if record.partition.is_some() && record.partition != first.partition {
+                return Err(disagreement(first, "name different partitions"));
+            }
+        }
+        let limit = self.config.max_request_size.min(self.config.buffer_memory);
+        if size > limit {
+            let text = format!(
+                "{} records take up to {size} bytes together, above max.request.size or \
+                 buffer.memory ({limit}): publish them in several lists",
+                records.len()
+            );
+            let error = Error::new(Code::RECORD_TOO_LARGE, text);
+            return Err(error.with_topic(&**first.topic.name()).with_property("max.request.size"));
+        }
+        Ok(size)
+    }
+
+    fn await_batch(
+        &self,
+        queue: &Arc<Queue>,
+        builder: BatchBuilder,
+        room: Reserved,
+        deadline: Option<Instant>,
+    ) -> Result<i64> {
+        let (sender, answer) = Completion::new();
+        let mut seals = Seals::default();
+        let batch = queue.publish(builder, room, sender, seals.list())?;
+        seals.run();
+        match answer.wait(deadline, Some(&self.signal)) {
+            Ok(offset) => Ok(offset),
+            Err(error) if gave_up(&error) => match queue.withdraw(batch) {
+                Withdrawn::TooLate => match answer.try_take() {
+                    Some(result) => result,
+                    None => Err(queue.name(error)),
+                },
+                Withdrawn::Unsent => Err(queue.unsent(error)),
+                Withdrawn::Sent => {
+                    Err(queue.name(error).with_persistence(Persistence::PossiblyPersisted))
+                }
+            },
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// The wait ended, not the batch.
+fn gave_up(error: &Error) -> bool {
+    matches!(error.code(), Code::TIMED_OUT | Code::WOKEN) && error.topic().is_none()
+}
+
+fn disagreement(first: &Record<'_>, what: &str) -> Error {
+    let text = format!("the records of a list {what}: a list goes to one partition, in order");
+    Error::new(Code::INVALID_ARGUMENT, text).with_topic(&**first.topic.name())
+}

@@ -1,0 +1,328 @@
+//! The front door: what happens to a record on the thread that sends it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Producer;
+use super::accumulator::{Appended, Arrival, Reserved, Seal, largest_encoding};
+use super::core::Core;
+use super::record::Record;
+use super::topics::TopicQueues;
+use crate::cluster::Topic;
+use crate::error::{Code, Error, Result};
+use crate::os::clock;
+use crate::runtime::Completion;
+
+/// How long a call may wait. The clock is read only if it comes to that.
+pub(super) struct Patience {
+    timeout_ms: i32,
+    most: Duration,
+    deadline: Option<Instant>,
+}
+
+impl Patience {
+    /// Of a send: 0 does not wait, −1 is `max.block.ms`, which also bounds any other value.
+    pub(super) fn new(timeout_ms: i32, max_block: Duration) -> Result<Self> {
+        if timeout_ms < -1 {
+            let text = format!(
+                "timeout_ms is {timeout_ms}: give milliseconds, 0 (do not wait) or -1 (max.block.ms)"
+            );
+            return Err(Error::new(Code::INVALID_ARGUMENT, text));
+        }
+        let asked = u64::try_from(timeout_ms).map(Duration::from_millis);
+        let most = asked.map_or(max_block, |asked| asked.min(max_block));
+        Ok(Self { timeout_ms, most, deadline: None })
+    }
+
+    /// Until a time; none is no limit of the caller's own.
+    pub(super) fn until(deadline: Option<Instant>, max_block: Duration) -> Self {
+        Self { timeout_ms: -1, most: max_block, deadline }
+    }
+
+    pub(super) fn may_wait(&self) -> bool {
+        self.timeout_ms != 0
+    }
+
+    pub(super) fn deadline(&mut self) -> Instant {
+        *self.deadline.get_or_insert_with(|| Instant::now() + self.most)
+    }
+}
+
+/// Batches that became full under way: finished once no lock is held, whatever way the call ends.
+#[derive(Default)]
+pub(super) struct Seals(Vec<Seal>);
+
+impl Seals {
+    pub(super) fn list(&mut self) -> &mut Vec<Seal> {
+        &mut self.0
+    }
+
+    pub(super) fn run(&mut self) {
+        self.0.drain(..).for_each(Seal::run);
+    }
+}
+
+impl Drop for Seals {
+    fn drop(&mut self) {
+        self.run();
+    }
+}
+
+impl Producer {
+    /// Accepts a record: it is copied, and its outcome comes later. `timeout_ms` bounds the wait for
+    /// metadata and for room: 0 tries, −1 is `max.block.ms`, which also bounds any other value.
+    ///
+    /// # Errors
+    /// A record that was refused has no outcome. WOULD_BLOCK (a condition) with timeout 0;
+    /// BUFFER_FULL and TIMED_OUT when the time is over; UNREAD_DELIVERIES at once if polling is what
+    /// makes room; RECORD_TOO_LARGE, INVALID_ARGUMENT, FOREIGN_TOPIC, UNKNOWN_TOPIC_OR_PARTITION,
+    /// UNSUPPORTED_FEATURE for what is wrong with it; WOKEN, CLOSED, FORKED, PANIC.
+    pub fn send(&self, record: &Record<'_>, timeout_ms: i32) -> Result<()> {
+        let core = &self.core;
+        core.era.check()?;
+        let mut patience = Patience::new(timeout_ms, core.config.max_block)?;
+        core.put(record, &mut Now::default(), &mut patience)
+    }
+
+    /// As [`send`](Self::send) for each record in turn, until one is refused: gives how many were
+    /// accepted, which is also the index of the refused one. One deadline for all.
+    pub fn send_batch<'a>(
+        &self,
+        records: impl IntoIterator<Item = Record<'a>>,
+        timeout_ms: i32,
+    ) -> (usize, Result<()>) {
+        let core = &self.core;
+        let patience = core.era.check();
+        let patience = patience.and_then(|()| Patience::new(timeout_ms, core.config.max_block));
+        let mut patience = match patience {
+            Ok(patience) => patience,
+            Err(error) => return (0, Err(error)),
+        };
+        let (mut now, mut accepted) = (Now::default(), 0);
+        for record in records {
+            if let Err(error) = core.put(&record, &mut now, &mut patience) {
+                return (accepted, Err(error));
+            }
+            accepted += 1;
+        }
+        (accepted, Ok(()))
+    }
+}
+
+/// The time for records that bring none: read at most once per call.
+#[derive(Default)]
+pub(super) struct Now(Option<i64>);
+
+impl Now {
+    pub(super) fn or(&mut self, given: Option<i64>) -> i64 {
+        given.unwrap_or_else(|| *self.0.get_or_insert_with(clock::now_ms))
+    }
+}
+
+impl Core {
+    fn put(
+        self: &Arc<Self>,
+        record: &Record<'_>,
+        now: &mut Now,
+        patience: &mut Patience,
+    ) -> Result<()> {
+        self.ledger.check_open()?;
+        // Before any wait: a record that can never be accepted must not stand in the line for room
+        // (invariant 4.13).
+        self.validate(record)?;
+        let topic = match self.topics.get(record.topic) {
+            Some(topic) if topic.partitions() > 0 => topic,
+            _ => self.open_topic(record.topic, patience)?,
+        };
+        let timestamp = now.or(record.timestamp);
+        let (mut partition, sticky) = topic.choose(record, topic.partitions())?;
+        let arrival = Arrival { record: *record, timestamp, sticky };
+        let (mut room, mut seals) = (None, Seals::default());
+        loop {
+            let queue = topic.queue(partition).ok_or_else(|| unreachable_partition(topic))?;
+            match queue.append(&arrival, &mut room, seals.list())? {
+                Appended::Done => return Ok(()),
+                Appended::MoveOn => {
+                    topic.move_on(partition);
+                    (partition, _) = topic.choose(record, topic.partitions())?;
+                }
+                Appended::NeedRoom(bytes) => {
+                    seals.run(); // what became full may be what makes room
+                    room = Some(self.wait_for_room(bytes, patience)?);
+                }
+            }
+        }
+    }
+
+    /// What can be said of a record without its topic.
+    #[inline]
+    pub(super) fn validate(&self, record: &Record<'_>) -> Result<()> {
+        if record.timestamp.is_some_and(|timestamp| timestamp < 0) {
+            return Err(negative_timestamp(record));
+        }
+        let size = largest_encoding(record);
+        let limit = self.config.max_request_size;
+        if size > limit || size > self.config.buffer_memory {
+            return Err(self.too_large(record, size));
+        }
+        Ok(())
+    }
+
+    #[cold]
+    fn too_large(&self, record: &Record<'_>, size: usize) -> Error {
+        let (limit, property) = match self.config.max_request_size {
+            limit if size > limit => (limit, "max.request.size"),
+            _ => (self.config.buffer_memory, "buffer.memory"),
+        };
+        let text = format!("the record takes {size} bytes, above {property}={limit}");
+        Error::new(Code::RECORD_TOO_LARGE, text)
+            .with_topic(&**record.topic.name())
+            .with_property(property)
+    }
+
+    /// A topic that this producer has no queues for yet: finds its partitions, or waits for them.
+    #[cold]
+    pub(super) fn open_topic(
+        self: &Arc<Self>,
+        topic: &Arc<Topic>,
+        patience: &mut Patience,
+    ) -> Result<&Arc<TopicQueues>> {
+        if !topic.belongs_to(&self.cluster) {
+            let text = format!("topic {} is a handle of another cluster", topic.name());
+            return Err(Error::new(Code::FOREIGN_TOPIC, text).with_topic(&**topic.name()));
+        }
+        topic.allow_creation();
+        let queues = self.topics.add(topic, &self.config);
+        let queues = queues.ok_or_else(|| Error::new(Code::INVALID_STATE, "too many topics"))?;
+        self.update(queues);
+        if queues.partitions() == 0 {
+            self.wait_for_partitions(queues, patience)?;
+        }
+        Ok(queues)
+    }
+
+    fn wait_for_partitions(
+        self: &Arc<Self>,
+        queues: &TopicQueues,
+        patience: &mut Patience,
+    ) -> Result<()> {
+        let topic = &queues.topic;
+        if !patience.may_wait() {
+            // First the wish to be told, then the look-up: its answer finds the wish (13.3).
+            self.ledger.budget.wish();
+            self.cluster.want_topics(std::slice::from_ref(topic));
+            self.update(queues);
+        } else {
+            self.look_up(topic, patience.deadline())?;
+            self.update(queues);
+        }
+        if queues.partitions() > 0 {
+            return Ok(());
+        }
+        let refused = topic.metadata().and_then(|metadata| metadata.error.clone());
+        match refused.filter(|error| patience.may_wait() || !error.is_retriable()) {
+            Some(error) => Err(error),
+            None if patience.may_wait() => Err(unreachable_partition(queues)),
+            None => Err(Error::bare(Code::WOULD_BLOCK)),
+        }
+    }
+
+    /// Waits until the cluster answered for this topic: a look-up of its own, so that an older answer
+    /// does not count (invariant 1.10), which a wake-up and a close can end.
+    fn look_up(self: &Arc<Self>, topic: &Arc<Topic>, deadline: Instant) -> Result<()> {
+        let (sender, answer) = Completion::new();
+        let (core, wanted) = (Arc::clone(self), Arc::clone(topic));
+        let broken = Arc::clone(self);
+        let look_up = async move {
+            let result = core.cluster.topic_metadata(&wanted, deadline).await;
+            sender.send(result.map(drop));
+            core.signal.nudge();
+        };
+        self.runtime.spawn("topic look-up", move |_| broken.signal.nudge(), look_up);
+        let waited = self.signal.wait_for_result(Some(deadline), || {
+            answer.try_take().or_else(|| self.ledger.check_open().err().map(Err))
+        });
+        match waited {
+            Ok(result) => result,
+            Err(error) if error.code() == Code::NOTHING => {
+                let text = format!("no metadata of topic {} within max.block.ms", topic.name());
+                Err(Error::new(Code::TIMED_OUT, text).with_topic(&**topic.name()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Waits for memory, first come first served.
+    #[cold]
+    pub(super) fn wait_for_room(&self, bytes: usize, patience: &mut Patience) -> Result<Reserved> {
+        let budget = &self.ledger.budget;
+        if budget.only_reading_helps(bytes) {
+            return Err(self.unread());
+        }
+        if !patience.may_wait() {
+            budget.wish();
+            self.hurry();
+            // Room may have come before the wish was seen.
+            return budget.try_reserve(bytes).ok_or_else(|| Error::bare(Code::WOULD_BLOCK));
+        }
+        let turn = budget.enter_line();
+        self.hurry();
+        let deadline = patience.deadline();
+        let waited = self.signal.wait_for_result(Some(deadline), || {
+            if let Err(error) = self.ledger.check_open() {
+                return Some(Err(error));
+            }
+            match turn.try_reserve(bytes) {
+                Some(room) => Some(Ok(room)),
+                None => budget.only_reading_helps(bytes).then(|| Err(self.unread())),
+            }
+        });
+        match waited {
+            Ok(result) => result,
+            Err(error) if error.code() == Code::NOTHING => Err(self.full(bytes)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn unread(&self) -> Error {
+        let budget = &self.ledger.budget;
+        let text = format!(
+            "deliveries that were not read take {} of buffer.memory={} bytes: poll the producer, or \
+             set samsa.delivery.report to failures or none",
+            budget.unread(),
+            budget.total()
+        );
+        Error::new(Code::UNREAD_DELIVERIES, text).with_property("buffer.memory")
+    }
+
+    fn full(&self, bytes: usize) -> Error {
+        let budget = &self.ledger.budget;
+        let text = format!(
+            "no room for {bytes} bytes in time: {} of buffer.memory={} bytes wait for brokers, in {} \
+             batches",
+            budget.used(),
+            budget.total(),
+            self.ledger.pending.batches()
+        );
+        let error = Error::new(Code::BUFFER_FULL, text).with_property("buffer.memory");
+        match self.trouble() {
+            Some(trouble) => error.caused_by(trouble),
+            None => error,
+        }
+    }
+}
+
+#[cold]
+fn negative_timestamp(record: &Record<'_>) -> Error {
+    let timestamp = record.timestamp.unwrap_or(-1);
+    let text =
+        format!("the timestamp {timestamp} is negative: give milliseconds since 1970 or none");
+    Error::new(Code::INVALID_ARGUMENT, text).with_topic(&**record.topic.name())
+}
+
+#[cold]
+pub(super) fn unreachable_partition(topic: &TopicQueues) -> Error {
+    let name = topic.topic.name();
+    let text = format!("the partitions of topic {name} are not known");
+    Error::new(Code::UNKNOWN_TOPIC_OR_PARTITION, text).with_topic(&**name)
+}

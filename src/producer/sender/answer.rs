@@ -1,0 +1,126 @@
+//! From a Produce response to what became of each batch: pure.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::super::accumulator::{Answer, Flight};
+use super::super::outcome::RecordError;
+use super::classify::{classify, classify_failure};
+use crate::cluster::{BrokerInfo, LeaderHint};
+use crate::config::Acks;
+use crate::error::{Code, Error, Persistence};
+use crate::protocol::modern::Uuid;
+use crate::protocol::modern::messages::produce::{PartitionProduceResponse, ProduceResponse};
+
+/// A topic as the response names it.
+#[derive(PartialEq, Eq, Hash)]
+enum Name {
+    Id(Uuid),
+    Name(String),
+}
+
+/// The answer of each flight. A partition that the broker left out was perhaps written.
+pub(super) fn answers(
+    response: ProduceResponse,
+    flights: Vec<Flight>,
+    ids: Option<&BTreeMap<usize, Uuid>>,
+    acks: Acks,
+) -> Vec<(Flight, Answer)> {
+    let mut found = HashMap::new();
+    for topic in response.responses {
+        for partition in topic.partition_responses {
+            let name = match ids {
+                Some(_) => Name::Id(topic.topic_id),
+                None => Name::Name(topic.name.clone()),
+            };
+            found.insert((name, partition.index), partition);
+        }
+    }
+    let answer_of = |flight: Flight| {
+        let topic = flight.queue.topic();
+        let name = match ids {
+            Some(ids) => Name::Id(ids.get(&topic.index()).copied().unwrap_or_default()),
+            None => Name::Name(topic.name().to_string()),
+        };
+        let answer = match found.remove(&(name, flight.queue.partition())) {
+            Some(partition) => answer(partition, acks, flight.can_split),
+            None => refused(&left_out()),
+        };
+        (flight, answer)
+    };
+    flights.into_iter().map(answer_of).collect()
+}
+
+/// The answer of a flight whose request failed as a whole.
+pub(super) fn refused(error: &Error) -> Answer {
+    let action = classify_failure(error);
+    Answer::Refused { action, error: error.clone(), records: Vec::new() }
+}
+
+fn left_out() -> Error {
+    Error::new(Code::PROTOCOL, "the broker's answer does not name the partition")
+        .with_persistence(Persistence::PossiblyPersisted)
+}
+
+fn answer(partition: PartitionProduceResponse, acks: Acks, can_split: bool) -> Answer {
+    let code = Code::from(partition.error_code);
+    if code == Code::NONE {
+        return Answer::Written {
+            base_offset: partition.base_offset,
+            log_append_time: partition.log_append_time_ms,
+        };
+    }
+    let records = partition.record_errors.into_iter().filter_map(|record| {
+        let index = u32::try_from(record.batch_index).ok()?;
+        Some(RecordError { index, message: record.batch_index_error_message })
+    });
+    let error = match partition.error_message {
+        Some(message) if !message.is_empty() => {
+            Error::new(code, format!("{}: {message}", code.text()))
+        }
+        _ => Error::new(code, code.text()),
+    };
+    Answer::Refused { action: classify(code, acks, can_split), error, records: records.collect() }
+}
+
+/// The new leaders that the broker told of (KIP-951), and where they are.
+pub(super) fn hints(
+    response: &ProduceResponse,
+    flights: &[Flight],
+    ids: Option<&BTreeMap<usize, Uuid>>,
+) -> (Vec<LeaderHint>, Vec<BrokerInfo>) {
+    let mut hints = Vec::new();
+    for topic in &response.responses {
+        let told =
+            topic.partition_responses.iter().filter(|told| told.current_leader.leader_id >= 0);
+        for told in told {
+            let Some(name) = name_of(topic.topic_id, &topic.name, flights, ids) else { continue };
+            hints.push(LeaderHint {
+                topic: name,
+                partition: told.index,
+                leader: told.current_leader.leader_id,
+                leader_epoch: told.current_leader.leader_epoch,
+            });
+        }
+    }
+    let endpoints = response.node_endpoints.iter().filter_map(|node| {
+        let port = u16::try_from(node.port).ok()?;
+        let (host, rack) = (node.host.clone(), node.rack.clone());
+        Some(BrokerInfo { id: node.node_id, host, port, rack })
+    });
+    (hints, endpoints.collect())
+}
+
+fn name_of(
+    id: Uuid,
+    name: &str,
+    flights: &[Flight],
+    ids: Option<&BTreeMap<usize, Uuid>>,
+) -> Option<Arc<str>> {
+    let mut topics = flights.iter().map(|flight| flight.queue.topic());
+    let found = match ids {
+        Some(ids) => topics.find(|topic| ids.get(&topic.index()) == Some(&id)),
+        None => topics.find(|topic| **topic.name() == *name),
+    };
+    found.map(|topic| Arc::clone(topic.name()))
+}

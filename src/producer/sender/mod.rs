@@ -1,0 +1,10 @@
+//! One task per broker: it takes finished batches of the partitions that the broker leads and carries
+//! them there, several partitions in a request, several requests in flight.
+
+mod answer;
+mod classify;
+mod request;
+mod task;
+
+pub(crate) use classify::Action;
+pub(crate) use task::run;

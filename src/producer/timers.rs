@@ -1,0 +1,69 @@
+//! The timers of one task: which queue to look at when.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::accumulator::Queue;
+
+/// Earliest first. A queue has one timer of a kind at a time (its own lock sees to that), so that
+/// this is bounded by the number of queues.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    heap: BinaryHeap<Reverse<Timer>>,
+    /// Sets equal times apart.
+    made: u64,
+}
+
+#[derive(Debug)]
+struct Timer {
+    at: Instant,
+    number: u64,
+    queue: Arc<Queue>,
+}
+
+impl Timers {
+    pub(crate) fn add(&mut self, at: Instant, queue: Arc<Queue>) {
+        self.made += 1;
+        self.heap.push(Reverse(Timer { at, number: self.made, queue }));
+    }
+
+    /// The next one that is due, with its time.
+    pub(crate) fn due(&mut self, now: Instant) -> Option<(Instant, Arc<Queue>)> {
+        if self.next()? > now {
+            return None;
+        }
+        let Reverse(timer) = self.heap.pop()?;
+        Some((timer.at, timer.queue))
+    }
+
+    /// When the next one is due.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.heap.peek().map(|Reverse(timer)| timer.at)
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.heap.clear();
+    }
+}
+
+impl PartialEq for Timer {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Timer {}
+
+impl PartialOrd for Timer {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Timer {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}

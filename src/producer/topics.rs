@@ -1,0 +1,180 @@
+//! The topics of one producer: their queues, and which partition a record goes to.
+
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::accumulator::{Leader, Ledger, Queue};
+use super::partitioner::{Sticky, keyed};
+use super::record::Record;
+use super::table::Table;
+use crate::cluster::{PartitionMetadata, Topic};
+use crate::config::{Partitioner, ProducerConfig, TopicProducerConfig};
+use crate::error::{Code, Error, Result};
+
+/// Every topic that a record was sent to, by [`Topic::index`]; read without a lock.
+#[derive(Debug)]
+pub(crate) struct Topics {
+    table: Table<Arc<TopicQueues>>,
+    /// Taken by whoever adds queues, and by a close that walks them: none is missed.
+    growth: Mutex<()>,
+}
+
+/// One topic's queues.
+#[derive(Debug)]
+pub(crate) struct TopicQueues {
+    pub(crate) topic: Arc<Topic>,
+    config: TopicProducerConfig,
+    queues: Table<Arc<Queue>>,
+    /// How many partitions the topic has; 0 before its metadata.
+    count: AtomicU32,
+    sticky: Sticky,
+    /// For the round robin.
+    next: AtomicU64,
+    /// The version of the topic's metadata that was applied last. Its lock orders updates.
+    applied: Mutex<Option<u64>>,
+}
+
+impl Topics {
+    pub(crate) fn new() -> Self {
+        Self { table: Table::new(), growth: Mutex::default() }
+    }
+
+    /// The queues of a topic that was sent to before. A look at the handle's own address makes sure
+    /// that it is this cluster's topic of that index.
+    #[inline]
+    pub(crate) fn get(&self, topic: &Arc<Topic>) -> Option<&Arc<TopicQueues>> {
+        let found = self.table.get(topic.index())?;
+        Arc::ptr_eq(&found.topic, topic).then_some(found)
+    }
+
+    /// Makes the place for a topic; it has no queues before [`TopicQueues::update`].
+    pub(crate) fn add(
+        &self,
+        topic: &Arc<Topic>,
+        config: &ProducerConfig,
+    ) -> Option<&Arc<TopicQueues>> {
+        let _growth = self.grow();
+        self.table.get_or_init(topic.index(), || {
+            Arc::new(TopicQueues {
+                topic: Arc::clone(topic),
+                config: config.for_topic(topic.name()),
+                queues: Table::new(),
+                count: AtomicU32::new(0),
+                sticky: Sticky::new(seed(topic)),
+                next: AtomicU64::new(0),
+                applied: Mutex::default(),
+            })
+        })
+    }
+
+    /// Held while queues are added.
+    pub(crate) fn grow(&self) -> MutexGuard<'_, ()> {
+        self.growth.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Arc<TopicQueues>> {
+        self.table.iter()
+    }
+
+    /// Every queue there is.
+    pub(crate) fn queues(&self) -> impl Iterator<Item = &Arc<Queue>> {
+        self.table.iter().flat_map(|topic| topic.queues.iter())
+    }
+}
+
+/// Topics, producers and processes begin their round at different partitions.
+fn seed(topic: &Arc<Topic>) -> u64 {
+    use std::hash::BuildHasher;
+    std::hash::RandomState::new().hash_one(topic.index())
+}
+
+impl TopicQueues {
+    /// How many partitions there are, 0 if that is not known.
+    #[inline]
+    pub(crate) fn partitions(&self) -> u32 {
+        self.count.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn queue(&self, partition: i32) -> Option<&Arc<Queue>> {
+        usize::try_from(partition).ok().and_then(|partition| self.queues.get(partition))
+    }
+
+    /// Where a record goes, and whether the partitioner chose freely (then it may move on).
+    #[inline]
+    pub(crate) fn choose(&self, record: &Record<'_>, partitions: u32) -> Result<(i32, bool)> {
+        if let Some(partition) = record.partition {
+            return match u32::try_from(partition) {
+                Ok(number) if number < partitions => Ok((partition, false)),
+                _ => Err(self.no_such_partition(partition, partitions)),
+            };
+        }
+        match (self.config.partitioner, record.key) {
+            (Partitioner::Default, Some(key)) => Ok((keyed(key, partitions), false)),
+            (Partitioner::Default, None) => Ok((self.sticky.current(partitions), true)),
+            (Partitioner::RoundRobin, _) => {
+                let turn = self.next.fetch_add(1, Ordering::Relaxed);
+                Ok(((turn % u64::from(partitions.max(1))) as i32, false))
+            }
+            (Partitioner::Random, _) => Ok((self.sticky.any(partitions), false)),
+        }
+    }
+
+    /// Another partition than `from` for records without a key.
+    pub(crate) fn move_on(&self, from: i32) {
+        self.sticky.leave(from, self.partitions());
+    }
+
+    #[cold]
+    fn no_such_partition(&self, partition: i32, partitions: u32) -> Error {
+        let name = self.topic.name();
+        let text = format!("topic {name} has no partition {partition}: it has {partitions}");
+        // Retriable: partitions may be added.
+        Error::new(Code::UNKNOWN_TOPIC_OR_PARTITION, text)
+            .with_topic(&**name)
+            .with_partition(partition.into())
+    }
+
+    /// Takes over what the cluster knows of the topic now. `lead` finds the sender of a leader.
+    ///
+    /// Threads that come with older news find newer ones applied and change nothing: the version is
+    /// read before the metadata, so that at worst the same news are applied twice.
+    pub(crate) fn update(
+        &self,
+        topics: &Topics,
+        ledger: &Arc<Ledger>,
+        lead: impl Fn(&PartitionMetadata) -> Option<Leader>,
+    ) {
+        let mut applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
+        let version = self.topic.version();
+        if *applied == Some(version) {
+            return;
+        }
+        let Some(metadata) = self.topic.metadata() else { return };
+        // A topic that lost partitions was made anew: the queues beyond its end have no leader any
+        // more, and what they hold ends with its delivery time.
+        let gone = metadata.partitions.len()..self.partitions() as usize;
+        gone.filter_map(|at| self.queues.get(at)).for_each(|queue| queue.lead(None));
+        let mut available = Vec::with_capacity(metadata.partitions.len());
+        {
+            let _growth = topics.grow();
+            for (partition, known) in (0_i32..).zip(&metadata.partitions) {
+                let leader = lead(known);
+                if leader.is_some() {
+                    available.push(partition);
+                }
+                let make = || {
+                    let (topic, ledger) = (Arc::clone(&self.topic), Arc::clone(ledger));
+                    Queue::new(topic, partition, self.config, ledger)
+                };
+                if let Some(queue) = self.queues.get_or_init(partition as usize, make) {
+                    queue.lead(leader);
+                }
+            }
+        }
+        let count = u32::try_from(metadata.partitions.len()).unwrap_or(u32::MAX);
+        self.sticky.set_available(available, count);
+        // Last: who sees the count finds the queues.
+        self.count.store(count, Ordering::Release);
+        *applied = Some(version);
+    }
+}
