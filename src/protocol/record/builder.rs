@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::header::NewRecord;
 use super::legacy::{self, NewMessage};
-use super::v2::{self, BATCH_OVERHEAD, NewBatch};
+use super::v2::{self, BATCH_OVERHEAD, Measure, NewBatch};
 use super::{Compression, Format, NO_TIMESTAMP, SealedBatch};
 use crate::error::{Code, Error, Result};
 
@@ -73,8 +73,7 @@ impl BatchBuilder {
     #[inline]
     pub fn encoded_size(&self, record: &NewRecord<'_>) -> usize {
         if self.format == Format::V2 {
-            let delta = self.timestamp_delta(record.timestamp);
-            v2::body_size(record, delta, self.count) + super::varint::MAX_I32
+            self.measure(record).at_most()
         } else {
             let content = record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
             legacy::overhead(self.format) + content
@@ -94,10 +93,9 @@ impl BatchBuilder {
         if self.format != Format::V2 {
             return self.append_message(record);
         }
-        let delta = self.timestamp_delta(record.timestamp);
-        let body = v2::body_size(record, delta, self.count);
-        v2::check_size(self.buffer.len() + body + super::varint::MAX_I32)?;
-        v2::append_record(&mut self.buffer, record, delta, self.count, body);
+        let measure = self.measure(record);
+        v2::check_size(self.buffer.len() + measure.at_most())?;
+        v2::append_record(&mut self.buffer, record, &measure);
         self.note(record.timestamp);
         Ok(())
     }
@@ -122,10 +120,12 @@ impl BatchBuilder {
         Ok(())
     }
 
-    /// Deltas count from the first record's timestamp and may be negative.
     #[inline]
-    fn timestamp_delta(&self, timestamp: i64) -> i64 {
-        if self.count == 0 { 0 } else { timestamp - self.base_timestamp }
+    fn measure(&self, record: &NewRecord<'_>) -> Measure {
+        // Deltas count from the first record's timestamp and may be negative.
+        let first = self.count == 0;
+        let delta = if first { 0 } else { record.timestamp.wrapping_sub(self.base_timestamp) };
+        Measure::of(record, delta, self.count)
     }
 
     #[inline]

@@ -77,24 +77,39 @@ pub(super) fn put<const N: usize>(batch: &mut [u8], at: usize, field: [u8; N]) {
     batch[at..at + N].copy_from_slice(&field);
 }
 
-/// The bytes that follow a record's length field.
-#[inline]
-pub(super) fn body_size(record: &NewRecord<'_>, timestamp_delta: i64, offset_delta: u32) -> usize {
-    let optional = |bytes: Option<&[u8]>| match bytes {
-        None => 1,
-        Some(bytes) => varint::len(bytes.len() as i64) + bytes.len(),
-    };
-    let fixed = 1 + varint::len(timestamp_delta) + varint::len(i64::from(offset_delta));
-    let content = optional(record.key) + optional(record.value);
-    fixed + content + headers_size(record)
+/// What a record is known by before it is written: asked once, for the list of headers is behind a
+/// virtual call.
+#[derive(Clone, Copy)]
+pub(super) struct Measure {
+    /// The bytes that follow the record's length field.
+    pub(super) body: usize,
+    timestamp_delta: i64,
+    offset_delta: u32,
+    headers: usize,
 }
 
-#[inline]
-fn headers_size(record: &NewRecord<'_>) -> usize {
-    let count = record.headers.count();
-    if count == 0 {
-        return 1;
+impl Measure {
+    #[inline]
+    pub(super) fn of(record: &NewRecord<'_>, timestamp_delta: i64, offset_delta: u32) -> Self {
+        let optional = |bytes: Option<&[u8]>| match bytes {
+            None => 1,
+            Some(bytes) => varint::len(bytes.len() as i64) + bytes.len(),
+        };
+        let fixed = 1 + varint::len(timestamp_delta) + varint::len(i64::from(offset_delta));
+        let headers = record.headers.count();
+        let headers_size = if headers == 0 { 1 } else { headers_size(record, headers) };
+        let body = fixed + optional(record.key) + optional(record.value) + headers_size;
+        Self { body, timestamp_delta, offset_delta, headers }
     }
+
+    /// The whole record, its length field included, at most.
+    #[inline]
+    pub(super) fn at_most(&self) -> usize {
+        self.body + varint::MAX_I32
+    }
+}
+
+fn headers_size(record: &NewRecord<'_>, count: usize) -> usize {
     let each = (0..count).map(|index| {
         let header = record.headers.get(index);
         let value = header.value.map_or(1, |value| varint::len(value.len() as i64) + value.len());
@@ -106,25 +121,19 @@ fn headers_size(record: &NewRecord<'_>) -> usize {
 /// Room for the numbers in front of a record's key or value: five varints and the attributes.
 const HEAD: usize = 32;
 
-/// Appends one record of `body` bytes, as [`body_size`] computed them, behind its length.
+/// Appends one record as it was measured, behind its length.
 ///
 /// This is the producer's hot path. The numbers are written where they belong, into room that two
 /// vector stores made; put together on the stack and copied, they would wait some 12 cycles for
 /// bytes just stored to be loadable as a vector.
 #[inline]
-pub(super) fn append_record(
-    buffer: &mut Vec<u8>,
-    record: &NewRecord<'_>,
-    timestamp_delta: i64,
-    offset_delta: u32,
-    body: usize,
-) {
-    buffer.reserve(body + varint::MAX_I32 + HEAD);
+pub(super) fn append_record(buffer: &mut Vec<u8>, record: &NewRecord<'_>, measure: &Measure) {
+    buffer.reserve(measure.at_most() + HEAD);
     append_head(buffer, |head, used| {
-        varint::put(head, used, body as i64);
+        varint::put(head, used, measure.body as i64);
         *used += 1; // the record's attributes: none are defined
-        varint::put(head, used, timestamp_delta);
-        varint::put(head, used, i64::from(offset_delta));
+        varint::put(head, used, measure.timestamp_delta);
+        varint::put(head, used, i64::from(measure.offset_delta));
         varint::put(head, used, length(record.key));
         if record.key.is_none() {
             varint::put(head, used, length(record.value));
@@ -135,7 +144,7 @@ pub(super) fn append_record(
         append_head(buffer, |head, used| varint::put(head, used, length(record.value)));
     }
     buffer.extend_from_slice(record.value.unwrap_or_default());
-    match record.headers.count() {
+    match measure.headers {
         0 => buffer.push(0),
         count => append_headers(buffer, record, count),
     }

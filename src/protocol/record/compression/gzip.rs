@@ -30,3 +30,29 @@ pub(super) fn decompress(input: &[u8], cap: usize) -> Result<Vec<u8>> {
     }
     Ok(out)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_behind_one_another_are_all_read() {
+        let mut members = Vec::new();
+        compress(b"first ", None, &mut members).expect("compressed");
+        compress(b"second", Some(9), &mut members).expect("compressed");
+        assert_eq!(decompress(&members, 12).expect("decodes"), b"first second");
+        assert!(decompress(&members, 11).is_err(), "above the cap");
+    }
+
+    #[test]
+    fn a_wrong_trailer_is_noticed() {
+        let mut member = Vec::new();
+        compress(b"content", None, &mut member).expect("compressed");
+        for back in 1..=8 {
+            let mut bad = member.clone();
+            let at = bad.len() - back;
+            bad[at] ^= 1;
+            assert!(decompress(&bad, 100).is_err(), "{back} from the end");
+        }
+    }
+}

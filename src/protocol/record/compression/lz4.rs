@@ -198,3 +198,103 @@ fn cut() -> Error {
 fn too_long() -> Error {
     malformed(Compression::Lz4, "a block is longer than its frame allows")
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
+
+    use super::*;
+
+    /// Several blocks of 64 KiB, some compressible.
+    fn content() -> Vec<u8> {
+        let mut state = 1_u32;
+        let mut noise = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        let text = (0..40_000_u32).flat_map(|n| (n / 7).to_le_bytes());
+        let mut content: Vec<u8> = text.collect();
+        content.extend((0..100_000).map(|_| noise()));
+        content
+    }
+
+    fn frame_of(info: FrameInfo, content: &[u8]) -> Vec<u8> {
+        let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
+        encoder.write_all(content).expect("to memory");
+        encoder.finish().expect("to memory")
+    }
+
+    /// Every kind of frame that the specification allows without a dictionary.
+    fn infos(content: &[u8]) -> Vec<FrameInfo> {
+        let mut infos = Vec::new();
+        for mode in [BlockMode::Independent, BlockMode::Linked] {
+            for size in [BlockSize::Max64KB, BlockSize::Max256KB, BlockSize::Max4MB] {
+                for bits in 0..8 {
+                    let info = FrameInfo::new()
+                        .block_mode(mode)
+                        .block_size(size)
+                        .block_checksums(bits & 1 != 0)
+                        .content_checksum(bits & 2 != 0)
+                        .content_size((bits & 4 != 0).then_some(content.len() as u64));
+                    infos.push(info);
+                }
+            }
+        }
+        infos
+    }
+
+    #[test]
+    fn frames_of_every_kind_are_read_and_so_are_two_behind_one_another() {
+        let content = content();
+        for info in infos(&content) {
+            let frame = frame_of(info, &content);
+            let read = decompress(&frame, Format::V2, content.len()).expect("one frame");
+            assert!(read == content);
+            let two = [&frame[..], &frame].concat();
+            let read = decompress(&two, Format::V2, 2 * content.len()).expect("two frames");
+            assert!(read == content.repeat(2));
+        }
+    }
+
+    #[test]
+    fn checksums_that_are_there_are_checked() {
+        let content = content();
+        let whole = FrameInfo::new().content_checksum(true);
+        let mut frame = frame_of(whole, &content);
+        let last = frame.len() - 1;
+        frame[last] ^= 1;
+        assert!(decompress(&frame, Format::V2, content.len()).is_err());
+        let mut frame = frame_of(FrameInfo::new().block_checksums(true), &content);
+        // The last block of all is stored: nothing but its checksum can tell.
+        let in_last_block = frame.len() - 100;
+        frame[in_last_block] ^= 1;
+        assert!(decompress(&frame, Format::V2, content.len()).is_err());
+    }
+
+    #[test]
+    fn what_we_write_another_decoder_reads() {
+        for content in [Vec::new(), b"short".to_vec(), content()] {
+            let mut frame = Vec::new();
+            compress(&content, Format::V1, &mut frame).expect("compressed");
+            let mut read = Vec::new();
+            FrameDecoder::new(&frame[..]).read_to_end(&mut read).expect("decodes");
+            assert!(read == content);
+        }
+    }
+
+    #[test]
+    fn dictionaries_other_versions_and_bytes_behind_the_frame_are_refused() {
+        let mut frame = Vec::new();
+        compress(b"content", Format::V0, &mut frame).expect("compressed");
+        for flags in [FLAGS | 1, FLAGS | 2, 0x20, 0xa0] {
+            let mut other = frame.clone();
+            other[4] = flags;
+            assert!(decompress(&other, Format::V0, 100).is_err(), "{flags:#x}");
+        }
+        frame.push(0);
+        assert!(decompress(&frame, Format::V0, 100).is_err());
+        assert!(decompress(b"", Format::V0, 100).is_err());
+    }
+}

@@ -84,3 +84,29 @@ fn append_block(
 fn cut() -> Error {
     malformed(Compression::Snappy, "a chunk of the xerial framing is cut")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn streams_behind_one_another_and_empty_ones_are_read() {
+        let content = b"some content ".repeat(10_000);
+        let mut streams = Vec::new();
+        compress(&content, &mut streams).expect("compressed");
+        compress(b"", &mut streams).expect("compressed");
+        compress(b"end", &mut streams).expect("compressed");
+        let read = decompress(&streams, content.len() + 3).expect("decodes");
+        assert!(read == [&content[..], b"end"].concat());
+        assert!(decompress(&streams, content.len() + 2).is_err(), "above the cap");
+    }
+
+    #[test]
+    fn no_block_can_grow_by_more_than_the_factor_that_is_believed() {
+        let mut encoder = snap::raw::Encoder::new();
+        for length in [1, 64, 65_536, 1 << 20] {
+            let block = encoder.compress_vec(&vec![0; length]).expect("compressed");
+            assert!(length <= block.len() * MOST_GROWTH, "{length} from {}", block.len());
+        }
+    }
+}

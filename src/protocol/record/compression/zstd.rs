@@ -96,3 +96,45 @@ fn first_room(input: &[u8]) -> usize {
 fn out_of_memory() -> Error {
     not_compressed(Compression::Zstd, "no memory for its context")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_behind_one_another_are_all_read_with_and_without_a_content_size() {
+        let content = b"some content, again and again ".repeat(10_000);
+        let mut frames = Vec::new();
+        compress(&content, None, &mut frames).expect("compressed");
+        // The streaming encoder does not know the size when it writes the header.
+        frames.extend(zstd::encode_all(&content[..], 1).expect("compressed"));
+        compress(b"end", Some(19), &mut frames).expect("compressed");
+        let expected = [&content[..], &content, b"end"].concat();
+        assert!(decompress(&frames, expected.len()).expect("decodes") == expected);
+        let error = decompress(&frames, expected.len() - 1).expect_err("above the cap");
+        assert!(error.message().contains("limit"), "{error}");
+    }
+
+    #[test]
+    fn a_cut_frame_is_an_error_and_leaves_the_threads_context_usable() {
+        let mut frame = Vec::new();
+        compress(&b"content ".repeat(1000), None, &mut frame).expect("compressed");
+        for cut in 0..frame.len() {
+            assert!(decompress(&frame[..cut], 8000).is_err() || cut == 0, "cut at {cut}");
+            assert_eq!(decompress(&frame, 8000).expect("whole").len(), 8000);
+        }
+    }
+
+    #[test]
+    fn a_level_stays_with_its_call() {
+        let content: Vec<u8> = (0..50_000_u64).flat_map(|n| (n * n).to_be_bytes()).collect();
+        let length = |level| {
+            let mut frame = Vec::new();
+            compress(&content, level, &mut frame).expect("compressed");
+            frame.len()
+        };
+        let before = length(None);
+        assert_ne!(length(Some(-5)), before);
+        assert_eq!(length(None), before);
+    }
+}
