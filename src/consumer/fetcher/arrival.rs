@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::answer::{Verdict, classify};
 use super::plan::{Asked, FIRST_VERSION_WITH_SOFT_LIMITS};
+use crate::cluster::{BrokerInfo, LeaderHint};
 use crate::config::{ConsumerConfig, IsolationLevel};
 use crate::consumer::aborted::Aborted;
 use crate::consumer::budget::{Lease, Unread};
@@ -16,7 +17,7 @@ use crate::consumer::state::State;
 use crate::error::{Code, Error};
 use crate::protocol::modern::Uuid;
 use crate::protocol::modern::messages::fetch::{
-    FetchResponse, FetchableTopicResponse, PartitionData,
+    FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
 };
 
 /// What an answer is taken in with.
@@ -30,8 +31,11 @@ pub(super) struct Context<'a> {
 }
 
 /// What an answer asks for beyond itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Aftermath {
+    /// New leaders that the broker told of (KIP-951), and where they are.
+    pub(super) hints: Vec<LeaderHint>,
+    pub(super) endpoints: Vec<BrokerInfo>,
     /// Metadata is old.
     pub(super) refresh: bool,
     /// A partition needs a look-up.
@@ -73,7 +77,8 @@ pub(super) fn accept(
     response: FetchResponse,
     context: &Context<'_>,
 ) -> Aftermath {
-    let mut aftermath = Aftermath::default();
+    let endpoints = response.node_endpoints.into_iter().filter_map(endpoint).collect();
+    let mut aftermath = Aftermath { endpoints, ..Aftermath::default() };
     let mut delivered = HashSet::new();
     let throttled = response.throttle_time_ms > 0 && response.responses.is_empty();
     let mut outstanding = Outstanding { asked: asked.into_iter().map(Some).collect(), cursor: 0 };
@@ -103,6 +108,11 @@ pub(super) fn accept(
     aftermath
 }
 
+fn endpoint(node: NodeEndpoint) -> Option<BrokerInfo> {
+    let NodeEndpoint { node_id: id, host, port, rack, .. } = node;
+    Some(BrokerInfo { id, host, port: u16::try_from(port).ok()?, rack })
+}
+
 fn take_share(
     state: &mut State,
     asked: &Asked,
@@ -126,6 +136,11 @@ fn take_share(
         Verdict::Move | Verdict::Wait | Verdict::Tell => {
             context.config.back_off(&mut partition.retry, context.now);
             aftermath.refresh |= verdict == Verdict::Move;
+            let LeaderIdAndEpoch { leader_id: leader, leader_epoch } = data.current_leader;
+            if leader >= 0 && leader_epoch >= 0 {
+                let (topic, partition) = (Arc::clone(partition.topic.name()), partition.number);
+                aftermath.hints.push(LeaderHint { topic, partition, leader, leader_epoch });
+            }
         }
     }
     if verdict == Verdict::Tell && partition.tell_once(code, asked.offset) {
