@@ -510,6 +510,23 @@ enum {
 };
 
 enum {
+  /**
+   * In samsa_record.flags and samsa_packed.flags: `partition` says where to; else the partitioner
+   * chooses.
+   */
+  SAMSA_RECORD_PARTITION = 1,
+  /** In samsa_record.flags: `timestamp` is given; else it is the time of the call. */
+  SAMSA_RECORD_TIMESTAMP = 2,
+};
+
+enum {
+  /** For samsa_producer_purge: records that are with no broker now. */
+  SAMSA_PURGE_QUEUED = 1,
+  /** For samsa_producer_purge: records whose answer is awaited; they are possibly persisted. */
+  SAMSA_PURGE_IN_FLIGHT = 2,
+};
+
+enum {
   /** In samsa_position.flags: `offset` is given. */
   SAMSA_POSITION_OFFSET = 1,
   /** In samsa_position.flags: `timestamp` is given. */
@@ -572,6 +589,14 @@ typedef struct samsa_config samsa_config;
 typedef struct samsa_consumer samsa_consumer;
 
 /**
+ * Outcomes of records, each record's exactly once, in order within a partition.
+ *
+ * It never changes: any number of threads may read it. It outlives its producer if need be. With
+ * samsa.delivery.keep it holds the records, which count against buffer.memory until it is freed.
+ */
+typedef struct samsa_deliveries samsa_deliveries;
+
+/**
  * What went wrong in one call: code, message, context. Owned by whoever got it.
  *
  * Every function on it takes NULL and then answers for no error (code 0, the text of success).
@@ -606,6 +631,13 @@ typedef struct samsa_partitions samsa_partitions;
  * A list of positions that a call returned. It never changes: any number of threads may read it.
  */
 typedef struct samsa_positions samsa_positions;
+
+/**
+ * Sends records to topics of one cluster. Each accepted record has exactly one outcome, its delivery.
+ *
+ * Any thread may use it, several at once. Close it when outcomes matter, then free it.
+ */
+typedef struct samsa_producer samsa_producer;
 
 /**
  * A topic of one cluster. It keeps its cluster alive; another cluster refuses it with
@@ -707,35 +739,145 @@ typedef struct samsa_partition_view {
 } samsa_partition_view;
 
 /**
- * A partition and a place in it, 64 bytes; one struct for what goes in and what comes out.
- *
- * Flags say what is given: SAMSA_POSITION_OFFSET (0 or more, SAMSA_EARLIEST or SAMSA_LATEST),
- * SAMSA_POSITION_TIME, SAMSA_POSITION_EPOCH. An offset wins over a time. With neither, the committed
- * offset counts, or else auto.offset.reset. What one call returns, another takes as it is.
- * Passed in as an array with its stride (sizeof the struct).
+ * One header of a message, 24 bytes. Names may repeat; their order is kept. Names and values are
+ * pointer and length, not NUL-terminated.
  */
-typedef struct samsa_position {
-  /** Name of the topic, NUL-terminated. In: read during the call. Out: lives as long as the list. */
-  const char *topic;
-  /** Number of the partition, 0 or more. */
+typedef struct samsa_header {
+  /** The name: UTF-8, not NULL unless its length is 0. */
+  const void *name;
+  /** The value, or NULL for none; an empty value is not NULL. */
+  const void *value;
+  /** Bytes of the name. */
+  uint32_t name_length;
+  /** Bytes of the value. */
+  uint32_t value_length;
+} samsa_header;
+
+/**
+ * One record to be sent, 72 bytes. All zero means: null key and value, no headers, the partitioner
+ * chooses, now. Only what a call reads is borrowed, and only for the call: accepted records are copied.
+ *
+ * An array of records is passed with the size of one, so that the struct may grow at its end.
+ */
+typedef struct samsa_record {
+  /** Where to: a topic of the producer's cluster. */
+  samsa_topic *topic;
+  /** The key, or NULL for none; an empty key is not NULL. */
+  const void *key;
+  /** The value, or NULL for none; an empty value is not NULL. */
+  const void *value;
+  /** The headers, or NULL for none. */
+  const samsa_header *headers;
+  /** The program's own mark, given back with the outcome; never looked at. */
+  void *opaque;
+  /** The partition, if flags has SAMSA_RECORD_PARTITION; -1 lets the partitioner choose. */
   int64_t partition;
-  /** An offset, SAMSA_EARLIEST or SAMSA_LATEST; out: -1 without SAMSA_POSITION_OFFSET. */
-  int64_t offset;
-  /** Milliseconds since 1970; out: -1 without SAMSA_POSITION_TIME. */
+  /** Milliseconds since 1970, if flags has SAMSA_RECORD_TIMESTAMP. */
   int64_t timestamp;
-  /** Bytes kept with a committed offset, or NULL. */
-  const void *metadata;
-  /** How many bytes. */
-  uint32_t metadata_length;
-  /** Leader epoch of the message before the offset; out: -1 without SAMSA_POSITION_EPOCH. */
-  int32_t leader_epoch;
-  /** Out: 0, or the error of this partition alone. In: not read. */
-  samsa_code code;
-  /** SAMSA_POSITION_... bits. */
+  /** Bytes of the key. */
+  uint32_t key_length;
+  /** Bytes of the value. */
+  uint32_t value_length;
+  /** How many headers. */
+  uint32_t headers_count;
+  /** SAMSA_RECORD_... bits; others must be 0. */
+  uint32_t flags;
+} samsa_record;
+
+/**
+ * Takes deliveries, on the thread that called poll, flush or close of the producer. They are lent: valid
+ * until the callback returns.
+ */
+typedef void (*samsa_delivery_callback)(samsa_producer *producer,
+                                        const samsa_deliveries *deliveries,
+                                        void *user);
+
+/**
+ * Many records to one topic, whose bytes lie one after the other in one buffer: for languages that
+ * would have to build each samsa_record. Set struct_size to sizeof(samsa_packed); all zero else means
+ * no records.
+ *
+ * The buffer holds for each record its key, its value, then for each of its headers name and value,
+ * without anything between them. A length of UINT32_MAX stands for null and takes no bytes.
+ */
+typedef struct samsa_packed {
+  /** sizeof(samsa_packed). */
+  size_t struct_size;
+  /** Where to: a topic of the producer's cluster. */
+  samsa_topic *topic;
+  /** How many records. */
+  size_t count;
+  /** The bytes of all records. */
+  const void *buffer;
+  /** How many bytes they are. */
+  size_t buffer_length;
+  /** The length of each key; NULL: no record has a key. */
+  const uint32_t *key_lengths;
+  /** The length of each value; NULL: no record has a value. */
+  const uint32_t *value_lengths;
+  /** Milliseconds since 1970 of each record; NULL: the time of the call. */
+  const int64_t *timestamps;
+  /** The program's mark of each record, given back with its outcome; NULL: none. */
+  const uint64_t *opaques;
+  /** How many headers each record has; NULL: none. */
+  const uint32_t *headers_counts;
+  /** The lengths of name and value of each header, of all records; NULL without headers. */
+  const uint32_t *header_lengths;
+  /** How many lengths that are: two per header. */
+  size_t header_lengths_count;
+  /** The partition for all, if flags has SAMSA_RECORD_PARTITION; -1 lets the partitioner choose. */
+  int64_t partition;
+  /** SAMSA_RECORD_PARTITION or 0. */
   uint32_t flags;
   /** Zero. */
-  uint64_t reserved;
-} samsa_position;
+  uint32_t reserved;
+} samsa_packed;
+
+/**
+ * The outcome of one record, 48 bytes.
+ */
+typedef struct samsa_delivery {
+  /** The program's mark, as it was sent. */
+  void *opaque;
+  /** The partition. */
+  int64_t partition;
+  /** The offset; -1 when it is not known (not persisted, acks=0, a duplicate). */
+  int64_t offset;
+  /** The broker's time for topics with log append time, else the record's own; -1 for none. */
+  int64_t timestamp;
+  /** 0, or why it failed; samsa_deliveries_error tells more. */
+  samsa_code code;
+  /** SAMSA_PERSISTED, SAMSA_NOT_PERSISTED or SAMSA_POSSIBLY_PERSISTED. */
+  uint32_t status;
+  /** Index into samsa_deliveries_runs: topic and partition. */
+  uint32_t run;
+  /** Zero. */
+  uint32_t reserved;
+} samsa_delivery;
+
+/**
+ * Consecutive messages of one partition in a batch, 64 bytes.
+ */
+typedef struct samsa_run {
+  /** Name of the topic, NUL-terminated; lives as long as the batch. */
+  const char *topic;
+  /** The partition. */
+  int64_t partition;
+  /** The partition's high watermark when the messages were fetched; -1 unknown. */
+  int64_t high_watermark;
+  /** The partition's first offset when the messages were fetched; -1 unknown. */
+  int64_t log_start;
+  /** Where to resume after these messages. */
+  int64_t next_offset;
+  /** Index of the first message. */
+  uint32_t first;
+  /** How many messages. */
+  uint32_t count;
+  /** Leader epoch of the last message; -1 unknown. */
+  int32_t leader_epoch;
+  /** Zero. */
+  uint32_t reserved[3];
+} samsa_run;
 
 /**
  * One message, 80 bytes, made by the thread that polled. The pointers lead into the batch.
@@ -772,43 +914,35 @@ typedef struct samsa_message_view {
 } samsa_message_view;
 
 /**
- * One header of a message, 24 bytes. Names may repeat; their order is kept. Names and values are
- * pointer and length, not NUL-terminated.
+ * A partition and a place in it, 64 bytes; one struct for what goes in and what comes out.
+ *
+ * Flags say what is given: SAMSA_POSITION_OFFSET (0 or more, SAMSA_EARLIEST or SAMSA_LATEST),
+ * SAMSA_POSITION_TIME, SAMSA_POSITION_EPOCH. An offset wins over a time. With neither, the committed
+ * offset counts, or else auto.offset.reset. What one call returns, another takes as it is.
+ * Passed in as an array with its stride (sizeof the struct).
  */
-typedef struct samsa_header {
-  /** The name: UTF-8, not NULL unless its length is 0. */
-  const void *name;
-  /** The value, or NULL for none; an empty value is not NULL. */
-  const void *value;
-  /** Bytes of the name. */
-  uint32_t name_length;
-  /** Bytes of the value. */
-  uint32_t value_length;
-} samsa_header;
-
-/**
- * Consecutive messages of one partition in a batch, 64 bytes.
- */
-typedef struct samsa_run {
-  /** Name of the topic, NUL-terminated; lives as long as the batch. */
+typedef struct samsa_position {
+  /** Name of the topic, NUL-terminated. In: read during the call. Out: lives as long as the list. */
   const char *topic;
-  /** The partition. */
+  /** Number of the partition, 0 or more. */
   int64_t partition;
-  /** The partition's high watermark when the messages were fetched; -1 unknown. */
-  int64_t high_watermark;
-  /** The partition's first offset when the messages were fetched; -1 unknown. */
-  int64_t log_start;
-  /** Where to resume after these messages. */
-  int64_t next_offset;
-  /** Index of the first message. */
-  uint32_t first;
-  /** How many messages. */
-  uint32_t count;
-  /** Leader epoch of the last message; -1 unknown. */
+  /** An offset, SAMSA_EARLIEST or SAMSA_LATEST; out: -1 without SAMSA_POSITION_OFFSET. */
+  int64_t offset;
+  /** Milliseconds since 1970; out: -1 without SAMSA_POSITION_TIME. */
+  int64_t timestamp;
+  /** Bytes kept with a committed offset, or NULL. */
+  const void *metadata;
+  /** How many bytes. */
+  uint32_t metadata_length;
+  /** Leader epoch of the message before the offset; out: -1 without SAMSA_POSITION_EPOCH. */
   int32_t leader_epoch;
+  /** Out: 0, or the error of this partition alone. In: not read. */
+  samsa_code code;
+  /** SAMSA_POSITION_... bits. */
+  uint32_t flags;
   /** Zero. */
-  uint32_t reserved[3];
-} samsa_run;
+  uint64_t reserved;
+} samsa_position;
 
 /**
  * A batch as columns over one buffer: element i is message i. Set struct_size before the call.
@@ -1173,6 +1307,255 @@ const char *samsa_topic_name(const samsa_topic *topic);
  * stay valid. A handle that the library lent (in a position or a run) is left alone.
  */
 void samsa_topic_free(samsa_topic *topic);
+
+/* ---- Publish: synchronous, one partition, in order ----------------------------------------- */
+
+/**
+ * Publishes one record and waits until the broker has it (as the property acks says). Keyed records go
+ * where their key belongs, others to a partition that the library chooses. `timeout_ms`: -1 = no limit
+ * (delivery.timeout.ms bounds it then); 0 is an error: use samsa_producer_send.
+ *
+ * Writes where it went to `*partition` and `*offset`; offset -1: not known (acks=0).
+ *
+ * Who frees: nobody. NULL: `topic` is required; key or value NULL with length 0 means none; `partition`
+ * and `offset` may be NULL. Thread: any, several at once. Borrowed: nothing is kept. On error: both are
+ * -1; samsa_error_status tells whether the record may be there all the same: not if it was withdrawn in
+ * time, possibly if it had been sent. SAMSA_WOKEN (a condition) after samsa_cluster_wakeup.
+ */
+samsa_code samsa_topic_publish(samsa_topic *topic,
+                               const void *key,
+                               size_t key_length,
+                               const void *value,
+                               size_t value_length,
+                               int32_t timeout_ms,
+                               int64_t *partition,
+                               int64_t *offset,
+                               samsa_error **err);
+
+/**
+ * Publishes records to one partition, in order, as one batch, and waits as samsa_topic_publish does. The
+ * first record's partition, if given, else its key chooses; the others must name the same partition or
+ * none. Their topic is NULL or this one; n = 1 is a publish with partition, headers, timestamp. `stride`
+ * is sizeof(samsa_record).
+ *
+ * Writes the partition, and the first record's offset: the others follow it.
+ *
+ * Who frees: nobody. NULL: `topic` and `records` are required; `partition` and `first_offset` may be
+ * NULL. Thread: any, several at once. Borrowed: nothing is kept. On error: as samsa_topic_publish, for
+ * all of them; SAMSA_ERR_RECORD_TOO_LARGE when they do not fit into one request.
+ */
+samsa_code samsa_topic_publish_list(samsa_topic *topic,
+                                    const samsa_record *records,
+                                    size_t n,
+                                    size_t stride,
+                                    int32_t timeout_ms,
+                                    int64_t *partition,
+                                    int64_t *first_offset,
+                                    samsa_error **err);
+
+/* ---- Producer: asynchronous, with deliveries ----------------------------------------------- */
+
+/**
+ * Has deliveries told to a callback, inside samsa_producer_poll, samsa_producer_flush and
+ * samsa_producer_close of a producer that is made with this configuration.
+ *
+ * Who frees: release(user), if not NULL, is called once after the last use; when this call fails, it
+ * is not called. NULL: config and call are required. Thread: any. Borrowed: nothing. On error: nothing
+ * is changed.
+ */
+samsa_code samsa_config_set_delivery_callback(samsa_config *config,
+                                              samsa_delivery_callback call,
+                                              void *user,
+                                              Release release,
+                                              samsa_error **err);
+
+/**
+ * Makes a producer. `overrides`, may be NULL, win over the cluster's configuration and are copied. Does
+ * not wait.
+ *
+ * Who frees: the caller, `*producer` by samsa_producer_free. NULL: `cluster` and `producer` are
+ * required. Thread: any. Borrowed: nothing is kept of the arguments. On error: `*producer` is NULL;
+ * SAMSA_ERR_INVALID_PROPERTY names the property.
+ */
+samsa_code samsa_producer_new(samsa_cluster *cluster,
+                              const samsa_config *overrides,
+                              samsa_producer **producer,
+                              samsa_error **err);
+
+/**
+ * Accepts a record: it is copied, sent in the background, and its outcome comes as a delivery.
+ * `timeout_ms` bounds the wait for metadata and for room in buffer.memory: 0 = try (without metadata it
+ * starts the look-up), -1 = max.block.ms, which also bounds any other value. `record_size` is
+ * sizeof(samsa_record).
+ *
+ * Who frees: nobody. NULL: `producer`, `record` and its topic are required. Thread: any, several at once.
+ * Borrowed: nothing is kept of the record. On error the record has no outcome: SAMSA_WOULD_BLOCK (a
+ * condition) with timeout 0, SAMSA_ERR_BUFFER_FULL and SAMSA_ERR_TIMED_OUT out of time,
+ * SAMSA_ERR_UNREAD_DELIVERIES at once when only reading deliveries makes room,
+ * SAMSA_ERR_RECORD_TOO_LARGE and others for a bad record.
+ */
+samsa_code samsa_producer_send(samsa_producer *producer,
+                               const samsa_record *record,
+                               size_t record_size,
+                               int32_t timeout_ms,
+                               samsa_error **err);
+
+/**
+ * Accepts records as samsa_producer_send does, in order, until one is refused. They may go to several
+ * topics. One `timeout_ms` for all. `stride` is sizeof(samsa_record).
+ *
+ * `*accepted` is how many were accepted, exact on failure too: then it is the index of the refused one.
+ *
+ * Who frees: nobody. NULL: `producer` is required, `records` unless n is 0; `accepted` may be NULL.
+ * Thread: any, several at once. Borrowed: nothing is kept of the records. On error: as
+ * samsa_producer_send; those accepted before have their outcomes.
+ */
+samsa_code samsa_producer_send_batch(samsa_producer *producer,
+                                     const samsa_record *records,
+                                     size_t n,
+                                     size_t stride,
+                                     int32_t timeout_ms,
+                                     size_t *accepted,
+                                     samsa_error **err);
+
+/**
+ * As samsa_producer_send_batch, for records packed into one buffer.
+ *
+ * Who frees: nobody. NULL: `producer`, `packed` and its topic are required; `accepted` may be NULL.
+ * Thread: any, several at once. Borrowed: nothing is kept of the buffer. On error: as
+ * samsa_producer_send_batch; SAMSA_ERR_INVALID_ARGUMENT when lengths and buffer do not fit together.
+ */
+samsa_code samsa_producer_send_packed(samsa_producer *producer,
+                                      const samsa_packed *packed,
+                                      int32_t timeout_ms,
+                                      size_t *accepted,
+                                      samsa_error **err);
+
+/**
+ * Gives the outcomes that are there; waits for the first. `timeout_ms`: 0 = do not wait, -1 = no limit.
+ * With a delivery callback they go there, and the call gives 0 and NULL.
+ *
+ * Who frees: the caller, `*deliveries` by samsa_deliveries_free. NULL: `producer` is required;
+ * `deliveries` may be NULL with a delivery callback only. Thread: any, several at once: each delivery
+ * goes to one caller; one of the calls that run callbacks. On error: `*deliveries` is NULL. Conditions:
+ * SAMSA_NOTHING, SAMSA_WOKEN. SAMSA_ERR_CLOSED once a closed producer has told everything.
+ */
+samsa_code samsa_producer_poll(samsa_producer *producer,
+                               int32_t timeout_ms,
+                               samsa_deliveries **deliveries,
+                               samsa_error **err);
+
+/**
+ * Sends at once what was accepted before, and waits until each such record has its outcome.
+ * `timeout_ms`: 0 = do not wait, -1 = no limit (delivery.timeout.ms bounds it then).
+ *
+ * `*failed` is how many outcomes since the last flush were failures, exact on failure too.
+ *
+ * Who frees: nobody. NULL: `producer` is required; `failed` may be NULL. Thread: any; one of the calls
+ * that run callbacks. On error: SAMSA_ERR_TIMED_OUT when something is left, SAMSA_WOKEN (a condition).
+ */
+samsa_code samsa_producer_flush(samsa_producer *producer,
+                                int32_t timeout_ms,
+                                uint64_t *failed,
+                                samsa_error **err);
+
+/**
+ * Ends records that have no outcome yet: their deliveries say SAMSA_ERR_PURGED. `flags`:
+ * SAMSA_PURGE_QUEUED, SAMSA_PURGE_IN_FLIGHT or both. Later records are not concerned.
+ *
+ * `*purged` is how many that were. Who frees: nobody. NULL: `producer` is required; `purged` may be NULL.
+ * Thread: any. On error: nothing is purged; SAMSA_ERR_INVALID_ARGUMENT for other flags.
+ */
+samsa_code samsa_producer_purge(samsa_producer *producer,
+                                uint32_t flags,
+                                uint64_t *purged,
+                                samsa_error **err);
+
+/**
+ * Accepts nothing more and decides every outcome within the time; what is left then gets one that says
+ * SAMSA_ERR_CLOSED. `timeout_ms`: 0 = do not wait, -1 = no limit. The handle stays: deliveries can be
+ * polled during and after.
+ *
+ * Who frees: nobody, the handle is freed by samsa_producer_free. NULL: `producer` is required. Thread:
+ * any; one of the calls that run callbacks. A wake-up does not end it. On error: SAMSA_ERR_TIMED_OUT when
+ * records were given up; a second close gives 0.
+ */
+samsa_code samsa_producer_close(samsa_producer *producer,
+                                int32_t timeout_ms,
+                                samsa_error **err);
+
+/**
+ * Frees the producer. NULL is fine. Never waits: without a close before it, what is queued is abandoned,
+ * and the log says how much.
+ */
+void samsa_producer_free(samsa_producer *producer);
+
+/**
+ * Ends every wait now in progress on the producer (poll, send, flush) with SAMSA_WOKEN, or else the next
+ * one; remembered once. NULL is fine. Allowed in a signal handler.
+ */
+void samsa_producer_wakeup(samsa_producer *producer);
+
+/**
+ * A descriptor for an event loop: readable while a poll would not wait, and once after a
+ * SAMSA_WOULD_BLOCK when there is room again. It may also be so without reason. A poll that gives
+ * SAMSA_NOTHING clears it.
+ *
+ * Who frees: nobody; the library alone reads and closes it, it lives until samsa_producer_free. NULL:
+ * both are required. Thread: any. On error: `*fd` is -1.
+ */
+samsa_code samsa_producer_fd(samsa_producer *producer,
+                             intptr_t *fd,
+                             samsa_error **err);
+
+/* ---- Deliveries: one outcome for each record ----------------------------------------------- */
+
+/**
+ * The outcomes as an array: writes its address to `*list` and returns how many there are.
+ *
+ * Who frees: nobody; the array is borrowed until samsa_deliveries_free. NULL: `deliveries` NULL gives 0
+ * and a NULL array; `list` may be NULL. Thread: any. On error: 0.
+ */
+size_t samsa_deliveries_list(const samsa_deliveries *deliveries,
+                             const samsa_delivery **list);
+
+/**
+ * The partitions of the outcomes: writes the address of an array of consecutive outcomes of one partition
+ * to `*runs` and returns how many there are. Watermarks, log start, next offset and epoch are -1.
+ *
+ * Who frees: nobody; the array and its names are borrowed until samsa_deliveries_free. NULL: `deliveries`
+ * NULL gives 0 and a NULL array; `runs` may be NULL. Thread: any. On error: 0.
+ */
+size_t samsa_deliveries_runs(const samsa_deliveries *deliveries,
+                             const samsa_run **runs);
+
+/**
+ * Why the record at `index` failed, with broker and cause; NULL if it did not, and for an index that is
+ * out of range.
+ *
+ * Who frees: the caller, by samsa_error_free. NULL: gives NULL. Thread: any. On error: NULL.
+ */
+samsa_error *samsa_deliveries_error(const samsa_deliveries *deliveries,
+                                           size_t index);
+
+/**
+ * The record at `index` itself, as it was sent: key, value, headers (for samsa_headers_read), timestamp.
+ * Needs samsa.delivery.keep=true.
+ *
+ * Who frees: nobody; what the view points to is borrowed until samsa_deliveries_free. NULL: both are
+ * required. Thread: any. On error: `*view` is all zero but offsets and timestamp, which are -1;
+ * SAMSA_ERR_INVALID_STATE without samsa.delivery.keep, SAMSA_ERR_INVALID_ARGUMENT for an index out of
+ * range.
+ */
+samsa_code samsa_deliveries_record(const samsa_deliveries *deliveries,
+                                   size_t index,
+                                   samsa_message_view *view,
+                                   samsa_error **err);
+
+/**
+ * Frees the deliveries. NULL is fine; those lent to a callback are left alone.
+ */
+void samsa_deliveries_free(samsa_deliveries *deliveries);
 
 /* ---- Consumer ------------------------------------------------------------------------------ */
 

@@ -118,6 +118,64 @@ impl Cluster {
         todo!()
     }
 
+    /// Opens a cluster: checks the configuration and starts the metadata loop. Does not wait.
+    pub fn open(_config: &crate::config::Config) -> Result<Arc<Self>> {
+        todo!()
+    }
+
+    /// Waits for the first contact, blocking; the error says what each address answered.
+    pub fn wait_ready(&self, _deadline: Option<Instant>) -> Result<()> {
+        todo!()
+    }
+
+    /// Closes the children, then the connections, within the deadline, blocking. A second one is Ok.
+    pub fn close(&self, _deadline: Option<Instant>) -> Result<()> {
+        todo!()
+    }
+
+    /// The next change, blocking: kept from `open` on, one per broker and topic. CLOSED only when
+    /// all is read.
+    pub fn next_event(&self, _deadline: Option<Instant>) -> Result<Event> {
+        todo!()
+    }
+
+    /// Ends the waits on the cluster, or the next one. Async-signal-safe.
+    pub fn wakeup(&self) {
+        todo!()
+    }
+
+    /// Readable while `next_event` would not wait.
+    pub fn fd(&self) -> Result<isize> {
+        todo!()
+    }
+
+    /// The cluster's id, once a broker told it.
+    #[must_use]
+    pub fn id(&self) -> Option<String> {
+        todo!()
+    }
+
+    /// After a panic in a call on the handle: every waiter and every later call gets the error,
+    /// children included.
+    pub fn fail(&self, _error: crate::error::Error) {
+        todo!()
+    }
+
+    /// Asks a broker for all topics of the cluster, blocking.
+    pub fn all_topics(&self, _deadline: Option<Instant>) -> Result<Vec<Arc<TopicMetadata>>> {
+        todo!()
+    }
+
+    /// Makes a topic by the controller, blocking.
+    pub fn create_topic(&self, _topic: &NewTopic, _deadline: Option<Instant>) -> Result<()> {
+        todo!()
+    }
+
+    /// Deletes a topic by the controller, blocking.
+    pub fn delete_topic(&self, _name: &str, _deadline: Option<Instant>) -> Result<()> {
+        todo!()
+    }
+
     /// Registers a producer or consumer: closed before the cluster, told of fatal errors.
     pub fn register(&self, _child: Weak<dyn Child>) {
         todo!()
@@ -133,4 +191,28 @@ pub struct OffsetAt {
     pub timestamp: i64,
     /// The leader epoch of the record found; −1 unknown.
     pub leader_epoch: i32,
+}
+
+/// A topic to be made; what is not given is the brokers' default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NewTopic {
+    /// The name.
+    pub name: String,
+    /// How many partitions.
+    pub partitions: Option<i32>,
+    /// How many replicas of each.
+    pub replication_factor: Option<i32>,
+    /// Its configuration, by Kafka's names.
+    pub config: std::collections::BTreeMap<String, String>,
+    /// The controller only checks.
+    pub validate_only: bool,
+}
+
+/// Something changed: look again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The broker of this id.
+    Broker(i32),
+    /// The topic of this name.
+    Topic(Arc<str>),
 }

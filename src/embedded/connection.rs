@@ -107,15 +107,14 @@ impl Connection {
     async fn long_poll(&mut self, fetch: serve::Fetch) -> io::Result<Vec<Bytes>> {
         let due = Instant::from_std(fetch.deadline);
         loop {
-            if let Some(answer) = fetch.poll(&self.shared, &self.waiter, false) {
-                return Ok(answer);
+            let due_now = Instant::now() >= due;
+            if let Some(answer) = fetch.poll(&self.shared, &self.waiter, due_now) {
+                return answer.map_err(io::Error::other);
             }
             self.write_out().await?;
             tokio::select! {
                 () = self.waiter.notified() => {}
-                () = tokio::time::sleep_until(due) => {
-                    return Ok(fetch.poll(&self.shared, &self.waiter, true).unwrap_or_default());
-                }
+                () = tokio::time::sleep_until(due) => {}
                 // What comes meanwhile is only read ahead; it tells that the peer has left.
                 read = self.stream.read_buf(self.frames.room()), if self.frames.may_read_ahead() => {
                     if read? == 0 {

@@ -16,8 +16,9 @@ pub enum FaultKind {
     /// No answer, now or later: the connection stays open and swallows whatever it is sent.
     /// Nothing is applied unless [`Fault::applied`] is set.
     Silence,
-    /// The partition's leadership moves to this broker (next epoch) before the request is looked
-    /// at, which then meets a broker that does not lead it.
+    /// The leadership of every partition that a Produce, Fetch or ListOffsets names, or of the one
+    /// that the fault names, moves to this broker (next epoch) before the request is looked at,
+    /// which then meets a broker that does not lead it.
     LeaderMove(i32),
     /// The answer is no Kafka frame at all (a line of HTTP); then the connection closes.
     Garbage,

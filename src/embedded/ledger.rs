@@ -10,7 +10,7 @@ const KEPT: usize = 4_096;
 pub struct SeenRequest {
     /// The broker that received it.
     pub broker: i32,
-    /// Which connection of the cluster, counted from 1 since the start.
+    /// The connection it came over: a number that no other connection of the cluster has.
     pub connection: u64,
     /// The API key, as sent: it may be one that no broker knows.
     pub api: i16,

@@ -8,7 +8,7 @@ use crate::error::{Code, Error, Result};
 pub struct Options {
     /// How many brokers run in this process, with the ids 0, 1, …; 1 … 100.
     pub brokers: usize,
-    /// Whether Metadata and Produce make topics that do not exist.
+    /// Whether Metadata makes the topics asked for that do not exist, unless the client forbids it.
     pub auto_create_topics: bool,
     /// Partitions of a topic that is made without a count (automatically, or with −1).
     pub default_partitions: i32,
@@ -51,6 +51,9 @@ pub struct TopicSpec {
     pub partitions: i32,
     /// Replicas of each partition; None takes the cluster's default.
     pub replication_factor: Option<i16>,
+    /// The replicas of each partition, the first preferred as leader; empty spreads them over the
+    /// brokers. Its length replaces `partitions`.
+    pub assignment: Vec<Vec<i32>>,
     /// Overrides [`Options::log_append_time`].
     pub log_append_time: Option<bool>,
     /// Overrides [`Options::message_max_bytes`].
@@ -67,6 +70,7 @@ impl TopicSpec {
             name: name.into(),
             partitions,
             replication_factor: None,
+            assignment: Vec::new(),
             log_append_time: None,
             message_max_bytes: None,
             retention_bytes: None,

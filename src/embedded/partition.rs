@@ -1,6 +1,6 @@
 //! One partition: its log, its leadership, and the fetches that wait at its end.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tokio::sync::Notify;
 
@@ -17,7 +17,8 @@ pub(super) struct State {
     pub(super) replicas: Vec<i32>,
     pub(super) log: Log,
     pub(super) producers: Producers,
-    waiting: Vec<Arc<Notify>>,
+    /// Weak: a connection that ended is forgotten with its waiter.
+    waiting: Vec<Weak<Notify>>,
 }
 
 /// A partition; shared by every broker of the cluster, because there is one copy of the log.
@@ -49,14 +50,19 @@ impl State {
     /// Asks to be notified once when the log grows or the leader changes. Register first, then
     /// look: a change between the two leaves its permit in the `Notify`.
     pub(super) fn register(&mut self, waiter: &Arc<Notify>) {
-        if !self.waiting.iter().any(|w| Arc::ptr_eq(w, waiter)) {
-            self.waiting.push(Arc::clone(waiter));
+        if self.waiting.iter().any(|w| std::ptr::eq(w.as_ptr(), Arc::as_ptr(waiter))) {
+            return;
         }
+        // Where nothing is ever appended nothing is ever woken: those who left go here.
+        if self.waiting.len() == self.waiting.capacity() {
+            self.waiting.retain(|w| w.strong_count() > 0);
+        }
+        self.waiting.push(Arc::downgrade(waiter));
     }
 
     /// Wakes every waiting fetch; each registers anew if it goes on waiting.
     pub(super) fn wake(&mut self) {
-        for waiter in self.waiting.drain(..) {
+        for waiter in self.waiting.drain(..).filter_map(|w| w.upgrade()) {
             waiter.notify_one();
         }
     }
@@ -111,5 +117,15 @@ mod tests {
         assert_eq!(state.waiting.len(), 1);
         state.wake();
         assert!(state.waiting.is_empty());
+    }
+
+    #[test]
+    fn waiters_that_left_do_not_pile_up() {
+        let partition = Partition::new(0, vec![0], 0);
+        let mut state = partition.lock();
+        for _ in 0..10_000 {
+            state.register(&Arc::new(Notify::new()));
+        }
+        assert!(state.waiting.capacity() < 100);
     }
 }

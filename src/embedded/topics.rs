@@ -1,6 +1,6 @@
 //! The topics of a cluster, and who leads their partitions.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -89,7 +89,11 @@ impl Topics {
             },
             partitions: RwLock::new(Vec::new()),
         });
-        extend(&topic, spec.partitions, first, replicas, options.brokers, alive);
+        if spec.assignment.is_empty() {
+            extend(&topic, spec.partitions, first, replicas, options.brokers, alive);
+        } else {
+            assign(&topic, &spec.assignment, alive);
+        }
         self.by_name.insert(topic.name.clone(), Arc::clone(&topic));
         self.by_id.insert(topic.id, Arc::clone(&topic));
         Ok(topic)
@@ -146,6 +150,9 @@ pub(super) fn check(spec: &TopicSpec, options: &Options) -> Result<usize> {
         );
         return refuse(Code::INVALID_TOPIC_EXCEPTION, why);
     }
+    if !spec.assignment.is_empty() {
+        return check_assignment(spec, options);
+    }
     if !(1..=PARTITIONS_MAX).contains(&spec.partitions) {
         let why = format!("{} partitions: give 1 to {PARTITIONS_MAX}", spec.partitions);
         return refuse(Code::INVALID_PARTITIONS, why);
@@ -161,6 +168,22 @@ pub(super) fn check(spec: &TopicSpec, options: &Options) -> Result<usize> {
             format!("{factor} replicas with {brokers} brokers"),
         ),
     }
+}
+
+fn check_assignment(spec: &TopicSpec, options: &Options) -> Result<usize> {
+    let brokers = i32::try_from(options.brokers).unwrap_or(i32::MAX);
+    let replicas = spec.assignment.first().map_or(0, Vec::len);
+    let fits = |assigned: &Vec<i32>| {
+        let distinct: BTreeSet<_> = assigned.iter().collect();
+        assigned.len() == replicas
+            && distinct.len() == replicas
+            && assigned.iter().all(|id| (0..brokers).contains(id))
+    };
+    if replicas > 0 && spec.assignment.iter().all(fits) {
+        return Ok(replicas);
+    }
+    let why = format!("{:?} with {brokers} brokers", spec.assignment);
+    Err(Error::new(Code::INVALID_REPLICA_ASSIGNMENT, why).with_topic(&spec.name))
 }
 
 fn is_valid_name(name: &str) -> bool {
@@ -183,12 +206,24 @@ fn extend(
     let have = i32::try_from(partitions.len()).unwrap_or(i32::MAX);
     for index in have..upto {
         let start = first + u64::try_from(index).unwrap_or(0);
-        let replicas: Vec<i32> = (0..replicas as u64)
+        let replicas = (0..replicas as u64)
             .map(|r| i32::try_from((start + r) % brokers).unwrap_or(0))
             .collect();
-        let leader = replicas.iter().copied().find(|&r| alive(r)).unwrap_or(-1);
-        partitions.push(Arc::new(Partition::new(index, replicas, leader)));
+        partitions.push(led(index, replicas, alive));
     }
+}
+
+fn assign(topic: &Topic, assignment: &[Vec<i32>], alive: &dyn Fn(i32) -> bool) {
+    let mut partitions = topic.partitions.write().unwrap_or_else(PoisonError::into_inner);
+    for (index, replicas) in (0..).zip(assignment) {
+        partitions.push(led(index, replicas.clone(), alive));
+    }
+}
+
+/// A partition led by the first of its replicas that lives.
+fn led(index: i32, replicas: Vec<i32>, alive: &dyn Fn(i32) -> bool) -> Arc<Partition> {
+    let leader = replicas.iter().copied().find(|&r| alive(r)).unwrap_or(-1);
+    Arc::new(Partition::new(index, replicas, leader))
 }
 
 /// An id that no other topic of this or another cluster has; never all zero.
@@ -222,6 +257,21 @@ mod tests {
     }
 
     #[test]
+    fn an_assignment_is_followed() {
+        let mut topics = Topics::default();
+        let options = Options { brokers: 3, ..Options::default() };
+        let assignment = vec![vec![2, 0], vec![1, 2]];
+        let spec = TopicSpec { assignment, ..TopicSpec::new("t", -1) };
+        let topic = topics.create(&spec, &options, &|b| b != 2).unwrap();
+        let of = |p: i32| {
+            let partition = topic.partition(p).unwrap();
+            let state = partition.lock();
+            (state.leader, state.replicas.clone())
+        };
+        assert_eq!((of(0), of(1)), ((0, vec![2, 0]), (1, vec![1, 2])));
+    }
+
+    #[test]
     fn what_cannot_be_made_is_refused_with_kafkas_codes() {
         let options = Options { brokers: 2, ..Options::default() };
         let code = |spec: &TopicSpec| check(spec, &options).unwrap_err().code();
@@ -230,6 +280,8 @@ mod tests {
         assert_eq!(code(&TopicSpec::new("t", 0)), Code::INVALID_PARTITIONS);
         let three = TopicSpec { replication_factor: Some(3), ..TopicSpec::new("t", 1) };
         assert_eq!(code(&three), Code::INVALID_REPLICATION_FACTOR);
+        let twice = TopicSpec { assignment: vec![vec![0, 0]], ..TopicSpec::new("t", 1) };
+        assert_eq!(code(&twice), Code::INVALID_REPLICA_ASSIGNMENT);
     }
 
     #[test]

@@ -69,6 +69,7 @@
 #![allow(clippy::missing_safety_doc, reason = "the contract of all is the head of samsa.h")]
 #![allow(dead_code, reason = "the grammar lands before all of its users")]
 
+pub mod admin;
 pub mod args;
 pub mod batch;
 pub mod callback;
@@ -76,6 +77,7 @@ pub mod cluster;
 pub mod code;
 pub mod config;
 pub mod consumer;
+pub mod deliveries;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod error;
@@ -88,6 +90,9 @@ pub mod message;
 #[cfg(feature = "panic-injection")]
 pub mod panic_injection;
 pub mod position;
+pub mod producer;
+pub mod publish;
+pub mod record;
 pub mod snapshot;
 pub mod topic;
 

@@ -91,21 +91,47 @@ impl Producer {
         records: impl IntoIterator<Item = Record<'a>>,
         timeout_ms: i32,
     ) -> (usize, Result<()>) {
-        let core = &self.core;
-        let patience = core.era.check();
-        let patience = patience.and_then(|()| Patience::new(timeout_ms, core.config.max_block));
-        let mut patience = match patience {
-            Ok(patience) => patience,
+        let mut sending = match self.sending(timeout_ms) {
+            Ok(sending) => sending,
             Err(error) => return (0, Err(error)),
         };
-        let (mut now, mut accepted) = (Now::default(), 0);
+        let mut accepted = 0;
         for record in records {
-            if let Err(error) = core.put(&record, &mut now, &mut patience) {
+            if let Err(error) = sending.send(&record) {
                 return (accepted, Err(error));
             }
             accepted += 1;
         }
         (accepted, Ok(()))
+    }
+
+    /// The same as a call of its own for each record, for records that are made one by one: one
+    /// deadline and one reading of the time for all.
+    pub fn sending(&self, timeout_ms: i32) -> Result<Sending<'_>> {
+        let core = &self.core;
+        core.era.check()?;
+        let patience = Patience::new(timeout_ms, core.config.max_block)?;
+        Ok(Sending { core, now: Now::default(), patience })
+    }
+}
+
+/// One call that sends many records; see [`Producer::sending`].
+pub struct Sending<'a> {
+    core: &'a Arc<Core>,
+    now: Now,
+    patience: Patience,
+}
+
+impl Sending<'_> {
+    /// Accepts a record, as [`Producer::send`] does.
+    pub fn send(&mut self, record: &Record<'_>) -> Result<()> {
+        self.core.put(record, &mut self.now, &mut self.patience)
+    }
+}
+
+impl std::fmt::Debug for Sending<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Sending")
     }
 }
 

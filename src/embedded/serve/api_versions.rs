@@ -57,6 +57,8 @@ pub(super) fn unsupported(head: &Head, names_itself: bool, range: Range) -> Step
         ..ApiVersionsResponse::default()
     };
     let head = Head { version: 0, ..*head };
-    let answer = encode::<ApiVersionsRequest>(&head, &response);
-    Step { fate: if matches!(answer, Answer::None) { Fate::Close } else { Fate::Send }, answer }
+    match encode::<ApiVersionsRequest>(&head, &response) {
+        Some(frame) => Step { answer: Answer::Frame(frame), fate: Fate::Send },
+        None => Step::close(),
+    }
 }

@@ -11,7 +11,7 @@ use crate::embedded::fault::Verdict;
 use crate::embedded::partition::State;
 use crate::embedded::state::Shared;
 use crate::embedded::topics::Topic;
-use crate::error::Code;
+use crate::error::{Code, Result};
 use crate::protocol::modern::header;
 use crate::protocol::modern::messages::fetch::{
     EpochEndOffset, FetchPartition, FetchRequest, FetchResponse, FetchTopic,
@@ -84,27 +84,25 @@ impl Fetch {
         Self { broker, version, correlation, request, verdict, deadline }
     }
 
-    /// The answer's frame, if there is enough to answer with or it is due; else the waiter is
-    /// notified when a partition changes. An answer without bytes closes nothing: it is `None`
-    /// only while waiting.
+    /// The answer's frame, if there is enough to answer with or it is due; else None, and the waiter
+    /// is notified when a partition changes.
+    ///
+    /// An answer that its version cannot express is a bug of this room; the connection closes, as a
+    /// broker's does on its own bugs.
     pub(crate) fn poll(
         &self,
         shared: &Shared,
         waiter: &Arc<Notify>,
         due: bool,
-    ) -> Option<Vec<Bytes>> {
+    ) -> Option<Result<Vec<Bytes>>> {
         let look = self.look(shared, (!due).then_some(waiter));
         let enough = usize::try_from(self.request.min_bytes).unwrap_or(0);
         let at_once = due || look.urgent || self.request.max_wait_ms <= 0;
         if !at_once && look.bytes < enough {
             return None;
         }
-        let framed =
-            header::encode_response::<FetchRequest>(self.version, self.correlation, &look.response);
-        Some(framed.unwrap_or_else(|error| {
-            debug_assert!(false, "{error}");
-            Vec::new()
-        }))
+        let (version, correlation) = (self.version, self.correlation);
+        Some(header::encode_response::<FetchRequest>(version, correlation, &look.response))
     }
 
     fn look(&self, shared: &Shared, waiter: Option<&Arc<Notify>>) -> Look {

@@ -211,7 +211,10 @@ fn at_once<R: Serve>(shared: &Arc<Shared>, caller: Caller, head: &Head, frame: B
     };
     let call = Call { shared, broker: caller.broker, version: head.version, verdict: &verdict };
     match request.serve(&call) {
-        Served::Answer(response) => Step { answer: encode::<R>(head, &response), fate },
+        Served::Answer(response) => match encode::<R>(head, &response) {
+            Some(frame) => Step { answer: Answer::Frame(frame), fate },
+            None => Step::close(),
+        },
         Served::Silent => Step { answer: Answer::None, fate },
         Served::Close => Step::close(),
     }
@@ -281,14 +284,8 @@ fn decode<R: Request>(head: &Head, frame: Bytes) -> Option<R> {
 
 /// The frame of an answer. An answer that its version cannot express is a bug of this room; the
 /// connection closes as a broker's does on its own bugs.
-fn encode<R: Request>(head: &Head, response: &R::Response) -> Answer {
-    match header::encode_response::<R>(head.version, head.correlation, response) {
-        Ok(frame) => Answer::Frame(frame),
-        Err(error) => {
-            debug_assert!(false, "{error}");
-            Answer::None
-        }
-    }
+fn encode<R: Request>(head: &Head, response: &R::Response) -> Option<Vec<Bytes>> {
+    header::encode_response::<R>(head.version, head.correlation, response).ok()
 }
 
 /// What a web server says to a Kafka client; read as a length it is 1.2 GB.

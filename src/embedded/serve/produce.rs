@@ -20,6 +20,8 @@ use crate::protocol::record::{Assignment, assign_offsets};
 
 /// The first version that carries record batches (magic 2), and exactly one a partition.
 const FIRST_V2: i16 = 3;
+/// The first version that carries messages of magic 1.
+const FIRST_V1: i16 = 2;
 /// The first version that may carry zstd.
 const FIRST_ZSTD: i16 = 7;
 /// The first version whose answer names the leader that should have been asked (KIP-951).
@@ -170,11 +172,16 @@ fn check(records: &Bytes, version: i16, max_bytes: usize) -> Result<Option<Head>
         let why = format!("zstd in Produce version {version}");
         return refuse(Code::UNSUPPORTED_COMPRESSION_TYPE, why);
     }
+    let fits = match version {
+        FIRST_V2.. => head.magic == 2,
+        FIRST_V1.. => head.magic <= 1,
+        _ => head.magic == 0,
+    };
+    if !fits {
+        let why = format!("magic {} in Produce version {version}", head.magic);
+        return refuse(Code::INVALID_RECORD, why);
+    }
     if head.magic != 2 {
-        if version >= FIRST_V2 {
-            let why = format!("magic {} in Produce version {version}", head.magic);
-            return refuse(Code::INVALID_RECORD, why);
-        }
         return Ok(None);
     }
     if head.length != records.len() {

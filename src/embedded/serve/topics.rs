@@ -55,12 +55,13 @@ fn create(topic: &CreatableTopic, shared: &Shared, validate_only: bool) -> Resul
 }
 
 fn specify(topic: &CreatableTopic, shared: &Shared) -> Result<TopicSpec> {
-    let assigned = i32::try_from(topic.assignments.len()).unwrap_or(i32::MAX);
     let mut spec = match topic.num_partitions {
-        -1 if assigned > 0 => TopicSpec::new(&topic.name, assigned),
         -1 => TopicSpec::new(&topic.name, shared.options().default_partitions),
         partitions => TopicSpec::new(&topic.name, partitions),
     };
+    let mut assigned: Vec<_> = topic.assignments.iter().collect();
+    assigned.sort_by_key(|a| a.partition_index);
+    spec.assignment = assigned.into_iter().map(|a| a.broker_ids.clone()).collect();
     spec.replication_factor = Some(topic.replication_factor).filter(|factor| *factor != -1);
     for config in &topic.configs {
         let value = config.value.as_deref().unwrap_or("");

@@ -1,0 +1,381 @@
+//! `samsa_producer`: send, poll, flush, purge, close.
+
+use std::ffi::c_void;
+use std::ptr;
+use std::sync::Arc;
+
+use super::args::{Out, Strided, sized};
+use super::callback::{Registered, Release, inside};
+use super::cluster::{ClusterHandle, samsa_cluster};
+use super::config::{callback_of, optional_config, samsa_config, set_callback};
+use super::deliveries::{DeliveriesHandle, samsa_deliveries};
+use super::error::samsa_error;
+use super::guard::{free, guard, poll_like, signal};
+use super::handle::{self, Lent, Opaque};
+use super::record::{Unpacker, read_record, samsa_packed, samsa_record};
+use super::samsa_code;
+use crate::error::{Code, Error, Result};
+use crate::producer::{Deliveries, Producer, PurgeWhat};
+
+/// For samsa_producer_purge: records that are with no broker now.
+pub const SAMSA_PURGE_QUEUED: u32 = 1;
+/// For samsa_producer_purge: records whose answer is awaited; they are possibly persisted.
+pub const SAMSA_PURGE_IN_FLIGHT: u32 = 2;
+
+/// Sends records to topics of one cluster. Each accepted record has exactly one outcome, its delivery.
+///
+/// Any thread may use it, several at once. Close it when outcomes matter, then free it.
+pub struct samsa_producer {
+    _private: [u8; 0],
+}
+
+/// What a producer handle holds.
+#[derive(Debug)]
+pub struct ProducerHandle {
+    producer: Arc<Producer>,
+    callback: Option<Arc<Registered<DeliveryCall>>>,
+    // The cluster lives as long as its children.
+    _cluster: Arc<ClusterHandle>,
+}
+
+impl Opaque for samsa_producer {
+    type Inner = ProducerHandle;
+    const NAME: &'static str = "samsa_producer";
+
+    fn poisoned(inner: &ProducerHandle, error: &Error) {
+        inner.producer.fail(error.clone());
+    }
+}
+
+/// Takes deliveries, on the thread that called poll, flush or close of the producer. They are lent: valid
+/// until the callback returns.
+pub type samsa_delivery_callback = Option<
+    unsafe extern "C" fn(
+        producer: *mut samsa_producer,
+        deliveries: *const samsa_deliveries,
+        user: *mut c_void,
+    ),
+>;
+
+type DeliveryCall = unsafe extern "C" fn(*mut samsa_producer, *const samsa_deliveries, *mut c_void);
+
+impl ProducerHandle {
+    /// Runs the delivery callback of the handle behind `producer`.
+    fn tell(&self, producer: *mut samsa_producer, deliveries: Deliveries) {
+        let Some(callback) = &self.callback else { return };
+        let lent = Lent::<samsa_deliveries>::new(DeliveriesHandle::new(deliveries));
+        inside(producer, || {
+            // SAFETY: the application's function, with the pointer it gave; what it is lent lives
+            // meanwhile.
+            unsafe { (callback.call)(producer, lent.as_ptr(), callback.user()) }
+        });
+    }
+
+    /// Runs `call` with what it needs to hand deliveries to the callback, if there is one.
+    fn with_callback<R>(
+        &self,
+        producer: *mut samsa_producer,
+        call: impl FnOnce(Option<&mut dyn FnMut(Deliveries)>) -> R,
+    ) -> R {
+        let mut tell = |deliveries| self.tell(producer, deliveries);
+        call(self.callback.is_some().then_some(&mut tell as &mut dyn FnMut(Deliveries)))
+    }
+}
+
+/// Has deliveries told to a callback, inside samsa_producer_poll, samsa_producer_flush and
+/// samsa_producer_close of a producer that is made with this configuration.
+///
+/// Who frees: release(user), if not NULL, is called once after the last use; when this call fails, it
+/// is not called. NULL: config and call are required. Thread: any. Borrowed: nothing. On error: nothing
+/// is changed.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_config_set_delivery_callback(
+    config: *mut samsa_config,
+    call: samsa_delivery_callback,
+    user: *mut c_void,
+    release: Release,
+    err: *mut *mut samsa_error,
+) -> samsa_code {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe {
+        match call {
+            Some(call) => set_callback::<DeliveryCall>(err, config, call, user, release),
+            None => guard(err, config, |_| Err(super::args::null_argument("call"))),
+        }
+    }
+}
+
+/// Makes a producer. `overrides`, may be NULL, win over the cluster's configuration and are copied. Does
+/// not wait.
+///
+/// Who frees: the caller, `*producer` by samsa_producer_free. NULL: `cluster` and `producer` are
+/// required. Thread: any. Borrowed: nothing is kept of the arguments. On error: `*producer` is NULL;
+/// SAMSA_ERR_INVALID_PROPERTY names the property.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_producer_new(
+    cluster: *mut samsa_cluster,
+    overrides: *const samsa_config,
+    producer: *mut *mut samsa_producer,
+    err: *mut *mut samsa_error,
+) -> samsa_code {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe {
+        let producer = Out::new(producer, ptr::null_mut());
+        guard(err, cluster, |cluster| {
+            let producer = producer.required("producer")?;
+            let overrides = optional_config(overrides)?;
+            let made = Producer::new(&cluster.cluster, overrides.as_ref())?;
+            let own = overrides.as_ref().and_then(callback_of::<DeliveryCall>);
+            let callback = own.or_else(|| callback_of::<DeliveryCall>(cluster.cluster.config()));
+            let held = ProducerHandle { producer: made, callback, _cluster: Arc::clone(cluster) };
+            producer.set(handle::give::<samsa_producer>(held));
+            Ok(())
+        })
+    }
+}
+
+/// Accepts a record: it is copied, sent in the background, and its outcome comes as a delivery.
+/// `timeout_ms` bounds the wait for metadata and for room in buffer.memory: 0 = try (without metadata it
+/// starts the look-up), -1 = max.block.ms, which also bounds any other value. `record_size` is
+/// sizeof(samsa_record).
+///
+/// Who frees: nobody. NULL: `producer`, `record` and its topic are required. Thread: any, several at once.
+/// Borrowed: nothing is kept of the record. On error the record has no outcome: SAMSA_WOULD_BLOCK (a
+/// condition) with timeout 0, SAMSA_ERR_BUFFER_FULL and SAMSA_ERR_TIMED_OUT out of time,
+/// SAMSA_ERR_UNREAD_DELIVERIES at once when only reading deliveries makes room,
+/// SAMSA_ERR_RECORD_TOO_LARGE and others for a bad record.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_producer_send(
+    producer: *mut samsa_producer,
+    record: *const samsa_record,
+    record_size: usize,
+    timeout_ms: i32,
+    err: *mut *mut samsa_error,
+) -> samsa_code {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe {
+        guard(err, producer, |held| {
+            let record = one_record(record, record_size)?;
+            held.producer.send(&read_record(record, None)?, timeout_ms)
+        })
+    }
+}
+
+/// # Safety
+/// `record` is NULL or points to `size` bytes that live during the call.
+#[inline]
+unsafe fn one_record<'a>(record: *const samsa_record, size: usize) -> Result<&'a samsa_record> {
+    // SAFETY: by the contract of this function.
+    let array = unsafe { Strided::new("record", record, 1, size) }?;
+    array.get(0).ok_or_else(|| super::args::null_argument("record"))
+}
+
+/// Accepts records as samsa_producer_send does, in order, until one is refused. They may go to several
+/// topics. One `timeout_ms` for all. `stride` is sizeof(samsa_record).
+///
+/// `*accepted` is how many were accepted, exact on failure too: then it is the index of the refused one.
+///
+/// Who frees: nobody. NULL: `producer` is required, `records` unless n is 0; `accepted` may be NULL.
+/// Thread: any, several at once. Borrowed: nothing is kept of the records. On error: as
+/// samsa_producer_send; those accepted before have their outcomes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_producer_send_batch(
+    producer: *mut samsa_producer,
+    records: *const samsa_record,
+    n: usize,
+    stride: usize,
+    timeout_ms: i32,
+    accepted: *mut usize,
+    err: *mut *mut samsa_error,
+) -> samsa_code {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe {
+        let accepted = Out::new(accepted, 0);
+        guard(err, producer, |held| {
+            let records = Strided::new("records", records, n, stride)?;
+            let mut sending = held.producer.sending(timeout_ms)?;
+            for (index, record) in records.iter().enumerate() {
+                accepted.set(index);
+                sending.send(&read_record(record, None)?)?;
+            }
+            accepted.set(n);
+            Ok(())
+        })
+    }
+}
+
+/// As samsa_producer_send_batch, for records packed into one buffer.
+///
+/// Who frees: nobody. NULL: `producer`, `packed` and its topic are required; `accepted` may be NULL.
+/// Thread: any, several at once. Borrowed: nothing is kept of the buffer. On error: as
+/// samsa_producer_send_batch; SAMSA_ERR_INVALID_ARGUMENT when lengths and buffer do not fit together.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_producer_send_packed(
+    producer: *mut samsa_producer,
+    packed: *const samsa_packed,
+    timeout_ms: i32,
+    accepted: *mut usize,
+    err: *mut *mut samsa_error,
+) -> samsa_code {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe {
+        let accepted = Out::new(accepted, 0);
+        guard(err, producer, |held| {
+            let packed = sized("packed", packed)?;
+            let mut records = Unpacker::new(&packed)?;
+            let mut sending = held.producer.sending(timeout_ms)?;
+            let (mut headers, mut taken) = (Vec::new(), 0);
+            while records.next(&mut headers, |record| sending.send(record))? {
+                taken += 1;
+                accepted.set(taken);
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Gives the outcomes that are there; waits for the first. `timeout_ms`: 0 = do not wait, -1 = no limit.
+/// With a delivery callback they go there, and the call gives 0 and NULL.
+///
+/// Who frees: the caller, `*deliveries` by samsa_deliveries_free. NULL: `producer` is required;
+/// `deliveries` may be NULL with a delivery callback only. Thread: any, several at once: each delivery
+/// goes to one caller; one of the calls that run callbacks. On error: `*deliveries` is NULL. Conditions:
+/// SAMSA_NOTHING, SAMSA_WOKEN. SAMSA_ERR_CLOSED once a closed producer has told everything.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_producer_poll(
+    producer: *mut samsa_producer,
+    timeout_ms: i32,
+    deliveries: *mut *mut samsa_deliveries,
+    err: *mut *mut samsa_error,
+) -> samsa_code {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe {
+        let deliveries = Out::new(deliveries, ptr::null_mut());
+        poll_like(err, producer, |held| {
+            if held.callback.is_some() {
+                held.tell(producer, held.producer.poll(timeout_ms)?);
+                return Ok(());
+            }
+            let out = deliveries.required("deliveries")?;
+            let polled = held.producer.poll(timeout_ms)?;
+            out.set(handle::give::<samsa_deliveries>(DeliveriesHandle::new(polled)));
+            Ok(())
+        })
+    }
+}
+
+/// Sends at once what was accepted before, and waits until each such record has its outcome.
+/// `timeout_ms`: 0 = do not wait, -1 = no limit (delivery.timeout.ms bounds it then).
+///
+/// `*failed` is how many outcomes since the last flush were failures, exact on failure too.
+///
+/// Who frees: nobody. NULL: `producer` is required; `failed` may be NULL. Thread: any; one of the calls
+/// that run callbacks. On error: SAMSA_ERR_TIMED_OUT when something is left, SAMSA_WOKEN (a condition).
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_producer_flush(
+    producer: *mut samsa_producer,
+    timeout_ms: i32,
+    failed: *mut u64,
+    err: *mut *mut samsa_error,
+) -> samsa_code {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe {
+        let failed = Out::new(failed, 0);
+        poll_like(err, producer, |held| {
+            let (records, result) =
+                held.with_callback(producer, |tell| held.producer.flush(timeout_ms, tell));
+            failed.set(records);
+            result
+        })
+    }
+}
+
+/// Ends records that have no outcome yet: their deliveries say SAMSA_ERR_PURGED. `flags`:
+/// SAMSA_PURGE_QUEUED, SAMSA_PURGE_IN_FLIGHT or both. Later records are not concerned.
+///
+/// `*purged` is how many that were. Who frees: nobody. NULL: `producer` is required; `purged` may be NULL.
+/// Thread: any. On error: nothing is purged; SAMSA_ERR_INVALID_ARGUMENT for other flags.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_producer_purge(
+    producer: *mut samsa_producer,
+    flags: u32,
+    purged: *mut u64,
+    err: *mut *mut samsa_error,
+) -> samsa_code {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe {
+        let purged = Out::new(purged, 0);
+        guard(err, producer, |held| {
+            if flags & !(SAMSA_PURGE_QUEUED | SAMSA_PURGE_IN_FLIGHT) != 0 {
+                let text = format!("flags is {flags:#x}: give SAMSA_PURGE_... bits");
+                return Err(Error::new(Code::INVALID_ARGUMENT, text));
+            }
+            let what = PurgeWhat {
+                queued: flags & SAMSA_PURGE_QUEUED != 0,
+                in_flight: flags & SAMSA_PURGE_IN_FLIGHT != 0,
+            };
+            purged.set(held.producer.purge(what)?);
+            Ok(())
+        })
+    }
+}
+
+/// Accepts nothing more and decides every outcome within the time; what is left then gets one that says
+/// SAMSA_ERR_CLOSED. `timeout_ms`: 0 = do not wait, -1 = no limit. The handle stays: deliveries can be
+/// polled during and after.
+///
+/// Who frees: nobody, the handle is freed by samsa_producer_free. NULL: `producer` is required. Thread:
+/// any; one of the calls that run callbacks. A wake-up does not end it. On error: SAMSA_ERR_TIMED_OUT when
+/// records were given up; a second close gives 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_producer_close(
+    producer: *mut samsa_producer,
+    timeout_ms: i32,
+    err: *mut *mut samsa_error,
+) -> samsa_code {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe {
+        poll_like(err, producer, |held| {
+            held.with_callback(producer, |tell| held.producer.close(timeout_ms, tell))
+        })
+    }
+}
+
+/// Frees the producer. NULL is fine. Never waits: without a close before it, what is queued is abandoned,
+/// and the log says how much.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_producer_free(producer: *mut samsa_producer) {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe { free(producer) }
+}
+
+/// Ends every wait now in progress on the producer (poll, send, flush) with SAMSA_WOKEN, or else the next
+/// one; remembered once. NULL is fine. Allowed in a signal handler.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_producer_wakeup(producer: *mut samsa_producer) {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe { signal(producer, |held| held.producer.wakeup()) }
+}
+
+/// A descriptor for an event loop: readable while a poll would not wait, and once after a
+/// SAMSA_WOULD_BLOCK when there is room again. It may also be so without reason. A poll that gives
+/// SAMSA_NOTHING clears it.
+///
+/// Who frees: nobody; the library alone reads and closes it, it lives until samsa_producer_free. NULL:
+/// both are required. Thread: any. On error: `*fd` is -1.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_producer_fd(
+    producer: *mut samsa_producer,
+    fd: *mut isize,
+    err: *mut *mut samsa_error,
+) -> samsa_code {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe {
+        let fd = Out::new(fd, -1);
+        guard(err, producer, |held| {
+            let fd = fd.required("fd")?;
+            fd.set(held.producer.fd()?);
+            Ok(())
+        })
+    }
+}
