@@ -91,20 +91,17 @@ impl Filling {
 
     /// Copies messages of a batch that `next` decoded, from index `first` on; returns how many
     /// fitted.
-    pub(super) fn copy(&mut self, from: &Arc<Batch>, first: usize, run: Run) -> usize {
-        let mark = self.mark();
-        let views = from.views.get(first..).unwrap_or_default();
-        let count = views.len().min(self.most - mark.views);
+    pub(super) fn copy(&mut self, from: &Arc<Batch>, first: usize) -> usize {
+        let (mark, left) = (self.mark(), from.views.get(first..).unwrap_or_default());
+        let count = left.len().min(self.most - mark.views);
+        let (Some(run), Some(last)) = (from.runs.first(), left[..count].last()) else { return 0 };
         let index = mark.runs as u32;
-        self.batch.views.extend(views[..count].iter().map(|v| MessageView { run: index, ..*v }));
+        self.batch.views.extend(left[..count].iter().map(|v| MessageView { run: index, ..*v }));
         self.batch.held.push(Held::Batch { _batch: Arc::clone(from) });
-        let next_offset = match count == views.len() {
-            true => run.next_offset,
-            false => self.batch.views.last().map_or(run.next_offset, |v| v.next_offset),
-        };
-        let first = mark.views as u32;
-        self.batch.runs.push(Run { first, count: count as u32, next_offset, ..run });
-        count
+        let next_offset = if count == left.len() { run.next_offset } else { last.next_offset };
+        let (first, count) = (mark.views as u32, count as u32);
+        self.batch.runs.push(Run { first, count, next_offset, ..run.clone() });
+        count as usize
     }
 }
 
