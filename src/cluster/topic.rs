@@ -34,6 +34,12 @@ impl Topic {
         })
     }
 
+    /// A topic without a cluster, for tests of what holds topics.
+    #[cfg(test)]
+    pub(crate) fn lone(name: &str, index: usize) -> Arc<Self> {
+        Self::new(Arc::from(name), index, Weak::new(), false)
+    }
+
     /// The topic's name.
     #[must_use]
     pub fn name(&self) -> &Arc<str> {

@@ -32,6 +32,7 @@ mod reset;
 mod settings;
 mod state;
 mod view;
+mod whole_topic;
 
 pub use batch::{Batch, Record, Run};
 pub use columns::{ABSENT, Columns};

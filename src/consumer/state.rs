@@ -11,6 +11,7 @@ use super::name::Name;
 use super::partition::{Era, Item, Partition, Phase};
 use super::position::{Position, Start};
 use super::reset::{self, Step};
+use super::whole_topic::WholeTopic;
 use crate::cluster::Topic;
 use crate::config::TopicConsumerConfig;
 use crate::error::{Code, Error, Result};
@@ -48,6 +49,8 @@ pub(super) struct State {
     pub(super) partitions: Vec<Partition>,
     /// By broker id.
     pub(super) led: HashMap<i32, Led>,
+    /// The topic of which every partition is read, if there is one.
+    pub(super) whole: Option<WholeTopic>,
     by_key: HashMap<(usize, i32), usize>,
     ready: VecDeque<Slot>,
     reports: VecDeque<(Option<Slot>, Error)>,
@@ -71,12 +74,18 @@ impl State {
         self.ready.clear();
         self.led.values_mut().for_each(|led| led.order.clear());
         self.stall_told = false;
+        self.whole = None;
         for Wish { topic, name, number, start, epoch, own } in wishes {
-            let index = self.partitions.len();
-            self.by_key.insert((topic.index(), number), index);
-            self.partitions.push(Partition::new(topic, name, number, own));
-            self.restart(index, start, epoch);
+            self.add(Partition::new(topic, name, number, own), start, epoch);
         }
+    }
+
+    /// Adds a partition to the assignment.
+    pub(super) fn add(&mut self, partition: Partition, start: Start, epoch: i32) {
+        let index = self.partitions.len();
+        self.by_key.insert((partition.topic.index(), partition.number), index);
+        self.partitions.push(partition);
+        self.restart(index, start, epoch);
     }
 
     /// The index of an assigned partition.

@@ -8,12 +8,11 @@ use once_cell::sync::OnceCell;
 
 use super::args::{self, Out};
 use super::callback::{self, Registered};
-use super::config::{callback_of, samsa_config, set_callback};
+use super::config::{callback_of, samsa_config, samsa_release_callback, set_callback};
 use super::error::{c_string, samsa_error};
 use super::event::{EventHandle, samsa_event};
 use super::guard::{call, free, guard, poll_like, read, signal};
 use super::handle::{self, Lent, Opaque};
-use super::logging::samsa_release_callback;
 use super::samsa_code;
 use super::snapshot::{self, samsa_brokers, samsa_topics};
 use super::topic::{TopicHandle, samsa_topic};

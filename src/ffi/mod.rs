@@ -94,6 +94,7 @@ pub mod producer;
 pub mod publish;
 pub mod record;
 pub mod snapshot;
+pub mod subscribe;
 pub mod topic;
 
 /// The result of a call: 0 ok; from 1 and −1 Kafka's own error numbers; −100 … −109 conditions,
