@@ -452,6 +452,8 @@ enum {
   SAMSA_ERR_ABANDONED = -137,
   /* What the application still holds fills samsa.memory.limit */
   SAMSA_ERR_MEMORY_LIMIT = -138,
+  /* The broker refused another record of the same batch */
+  SAMSA_ERR_BATCH_REFUSED = -139,
 };
 
 enum {
