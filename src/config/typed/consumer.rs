@@ -17,7 +17,7 @@ pub enum Reset {
     Latest,
     /// Out of range below: earliest; above: latest; no position at all: earliest.
     Nearest,
-    /// An error (`NO_OFFSET`, `OFFSET_OUT_OF_RANGE`).
+    /// An error (`NO_OFFSET`).
     None,
 }
 
