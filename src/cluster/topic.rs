@@ -18,7 +18,7 @@ pub struct Topic {
 }
 
 impl Topic {
-    pub(super) fn new(
+    pub(crate) fn new(
         name: Arc<str>,
         index: usize,
         cluster: Weak<Cluster>,
@@ -32,6 +32,12 @@ impl Topic {
             version: AtomicU64::new(0),
             creation: AtomicBool::new(creation),
         })
+    }
+
+    /// A topic without a cluster, for tests of what holds topics.
+    #[cfg(test)]
+    pub(crate) fn lone(name: &str, index: usize) -> Arc<Self> {
+        Self::new(Arc::from(name), index, Weak::new(), false)
     }
 
     /// The topic's name.

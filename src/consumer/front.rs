@@ -11,8 +11,9 @@ use super::message::Message;
 use super::name::Name;
 use super::position::Position;
 use super::state::{State, Wish};
+use super::whole_topic::WholeTopic;
 use crate::cluster::{Child, Cluster};
-use crate::config::{Config, ConsumerConfig};
+use crate::config::{Config, ConsumerConfig, TopicConsumerConfig};
 use crate::error::{Code, Error, Result};
 use crate::os::fork::Era;
 use crate::runtime;
@@ -67,6 +68,17 @@ impl Consumer {
         })?;
         self.core.cluster.want_topics(&topics);
         Ok(())
+    }
+
+    pub(super) fn topic_config(&self, name: &Name) -> TopicConsumerConfig {
+        self.core.config.for_topic(name.as_str())
+    }
+
+    pub(super) fn read_whole(&self, topic: WholeTopic) -> Result<()> {
+        self.change(|state| {
+            state.read_whole(topic);
+            Ok(())
+        })
     }
 
     /// The assigned partitions with their positions, in the order of the assignment.

@@ -1,7 +1,7 @@
 //! The consumer's state under its one lock: partitions, what is ready to be read, what is to be
 //! told. No method waits, does I/O or reads a clock.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,6 +11,7 @@ use super::name::Name;
 use super::partition::{Era, Item, Partition, Phase};
 use super::position::{Position, Start};
 use super::reset::{self, Step};
+use super::whole_topic::WholeTopic;
 use crate::cluster::Topic;
 use crate::config::TopicConsumerConfig;
 use crate::error::{Code, Error, Result};
@@ -48,6 +49,8 @@ pub(super) struct State {
     pub(super) partitions: Vec<Partition>,
     /// By broker id.
     pub(super) led: HashMap<i32, Led>,
+    /// The topic of which every partition is read, if there is one.
+    pub(super) whole: Option<WholeTopic>,
     by_key: HashMap<(usize, i32), usize>,
     ready: VecDeque<Slot>,
     reports: VecDeque<(Option<Slot>, Error)>,
@@ -71,12 +74,18 @@ impl State {
         self.ready.clear();
         self.led.values_mut().for_each(|led| led.order.clear());
         self.stall_told = false;
+        self.whole = None;
         for Wish { topic, name, number, start, epoch, own } in wishes {
-            let index = self.partitions.len();
-            self.by_key.insert((topic.index(), number), index);
-            self.partitions.push(Partition::new(topic, name, number, own));
-            self.restart(index, start, epoch);
+            self.add(Partition::new(topic, name, number, own), start, epoch);
         }
+    }
+
+    /// Adds a partition to the assignment.
+    pub(super) fn add(&mut self, partition: Partition, start: Start, epoch: i32) {
+        let index = self.partitions.len();
+        self.by_key.insert((partition.topic.index(), partition.number), index);
+        self.partitions.push(partition);
+        self.restart(index, start, epoch);
     }
 
     /// The index of an assigned partition.
@@ -143,14 +152,17 @@ impl State {
         changed
     }
 
-    /// Puts partitions that were just served behind the others of their broker (6.8).
-    pub(super) fn rotate(&mut self, broker: i32, served: &[usize]) {
+    /// Puts partitions that just delivered behind the others of their broker (6.8).
+    pub(super) fn rotate(&mut self, broker: i32, delivered: &HashSet<usize>) {
         if let Some(led) = self.led.get_mut(&broker) {
-            let (mut front, back): (Vec<_>, Vec<_>) =
-                led.order.iter().copied().partition(|index| !served.contains(index));
-            front.extend(back);
-            led.order = front;
+            // Stable: within both parts the order stays.
+            led.order.sort_by_key(|index| delivered.contains(index));
         }
+    }
+
+    /// How many brokers lead something that is assigned.
+    pub(super) fn brokers(&self) -> usize {
+        self.led.values().filter(|led| !led.order.is_empty()).count()
     }
 
     /// Wakes the fetchers, to look at what changed.

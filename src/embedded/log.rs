@@ -117,9 +117,6 @@ impl Log {
     pub(super) fn append_as_is(&mut self, batch: &[u8], head: &Head) {
         let base = head.base_offset;
         let last = base.saturating_add(i64::from(head.last_offset_delta.max(0)));
-        if self.entries.is_empty() {
-            self.start_offset = self.start_offset.max(base.min(self.end_offset));
-        }
         let at = self.copy_in(batch);
         self.note_entry(at, head, base, last, head.max_timestamp);
     }

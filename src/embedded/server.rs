@@ -85,8 +85,9 @@ impl Server {
         let mut running = self.lock();
         let place = self.place(&mut running);
         let (server, shared) = (Arc::clone(self), Arc::clone(shared));
-        let number = place.number;
-        let task = runtime.spawn("embedded listener", |_| (), async move {
+        let (number, told) = (place.number, Arc::clone(&shared));
+        let on_panic = move |error| told.fail(error);
+        let task = runtime.spawn("embedded listener", on_panic, async move {
             let _place = place;
             server.accept(runtime, shared, broker, listener).await;
         });
@@ -124,9 +125,10 @@ impl Server {
         }
         let place = self.place(&mut running);
         let number = place.number;
-        let shared = Arc::clone(shared);
+        let (shared, told) = (Arc::clone(shared), Arc::clone(shared));
+        let on_panic = move |error| told.fail(error);
         // Spawned under the lock: the task cannot leave its place before it is in it.
-        let task = runtime.spawn("embedded connection", |_| (), async move {
+        let task = runtime.spawn("embedded connection", on_panic, async move {
             let _place = place;
             connection::run(shared, broker, number, stream).await;
         });

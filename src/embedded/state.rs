@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{
+    Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard,
+};
 use std::time::Instant;
 
 use super::fault::{Facts, Fault, FaultId, FaultTable, Verdict};
@@ -47,6 +49,8 @@ pub(super) struct Shared {
     faults_armed: AtomicBool,
     ledger: Mutex<Ledger>,
     next_producer_id: AtomicI64,
+    /// The first panic of a task: a bug of this room, told to whoever waits.
+    failure: OnceLock<Error>,
     /// Moves whenever something happens that a test may wait for.
     pub(super) progress: WaitWord,
 }
@@ -63,6 +67,7 @@ impl Shared {
             faults_armed: AtomicBool::new(false),
             ledger: Mutex::default(),
             next_producer_id: AtomicI64::new(1_000),
+            failure: OnceLock::new(),
             progress: WaitWord::new(),
         }
     }
@@ -216,6 +221,12 @@ impl Shared {
         self.progress.notify_all();
     }
 
+    pub(super) fn fail(&self, error: Error) {
+        // Later panics follow from the first.
+        let _first_stays = self.failure.set(error);
+        self.progress.notify_all();
+    }
+
     /// Waits until `reached`, which is asked again whenever something happened.
     pub(super) fn wait(
         &self,
@@ -228,10 +239,30 @@ impl Shared {
             if reached()? {
                 return Ok(());
             }
+            if let Some(error) = self.failure.get() {
+                return Err(error.clone());
+            }
             if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
                 return Err(Error::new(Code::TIMED_OUT, what()));
             }
             self.progress.wait(ticket, deadline);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_a_task_ends_every_wait() {
+        let shared = Shared::new(Options::default(), Vec::new());
+        std::thread::scope(|scope| {
+            let wait = || shared.wait(None, &String::new, &|| Ok(false));
+            let waiter = scope.spawn(wait);
+            shared.fail(Error::new(Code::PANIC, "first"));
+            shared.fail(Error::new(Code::PANIC, "second"));
+            assert_eq!(waiter.join().unwrap().unwrap_err().message(), "first");
+        });
     }
 }

@@ -33,6 +33,13 @@ pub struct ConsumerHandle {
     _cluster: Arc<ClusterHandle>,
 }
 
+impl ConsumerHandle {
+    /// The content of a consumer handle.
+    pub(super) fn new(consumer: Arc<Consumer>, cluster: Arc<ClusterHandle>) -> Self {
+        Self { consumer, _cluster: cluster }
+    }
+}
+
 impl Opaque for samsa_consumer {
     type Inner = ConsumerHandle;
     const NAME: &'static str = "samsa_consumer";
@@ -62,7 +69,7 @@ pub unsafe extern "C" fn samsa_consumer_new(
             let consumer = consumer.required("consumer")?;
             let overrides = optional_config(overrides)?;
             let made = Consumer::new(&cluster.cluster, overrides.as_ref())?;
-            let held = ConsumerHandle { consumer: made, _cluster: Arc::clone(cluster) };
+            let held = ConsumerHandle::new(made, Arc::clone(cluster));
             consumer.set(handle::give::<samsa_consumer>(held));
             Ok(())
         })

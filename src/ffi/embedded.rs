@@ -472,6 +472,36 @@ mod tests {
     }
 
     #[test]
+    fn faults_and_requests_are_counted_for_c() {
+        use std::io::{Read, Write};
+        let mut embedded = ptr::null_mut();
+        let mut err = ptr::null_mut();
+        // SAFETY: live out-parameters, handles freed once.
+        unsafe {
+            assert_eq!(samsa_embedded_start(1, &raw mut embedded, &raw mut err), 0);
+            let mut id = 0;
+            let closes = samsa_fault {
+                api: c"ApiVersions".as_ptr(),
+                ..fault(SAMSA_FAULT_DISCONNECT_BEFORE)
+            };
+            let code =
+                samsa_embedded_inject(embedded, &raw const closes, &raw mut id, &raw mut err);
+            assert_eq!(code, 0);
+            let address = std::ffi::CStr::from_ptr(samsa_embedded_address(embedded));
+            let mut peer = std::net::TcpStream::connect(address.to_str().unwrap()).unwrap();
+            peer.write_all(&[0, 0, 0, 10, 0, 18, 0, 0, 0, 0, 0, 1, 255, 255]).unwrap();
+            assert_eq!(peer.read(&mut [0]).unwrap(), 0, "closed without a byte");
+            assert_eq!(samsa_embedded_injected(embedded, id), 1);
+            let (api, none) = (c"ApiVersions".as_ptr(), ptr::null_mut());
+            assert_eq!(samsa_embedded_wait_requests(embedded, api, 1, 10_000, &raw mut err), 0);
+            let code = samsa_embedded_wait_requests(embedded, api, 2, 0, none);
+            assert_eq!(code, Code::TIMED_OUT.0);
+            assert_eq!(samsa_embedded_withdraw(embedded, 0, &raw mut err), 0);
+            samsa_embedded_free(embedded);
+        }
+    }
+
+    #[test]
     fn brokers_start_stop_and_end_from_c() {
         let mut embedded = ptr::null_mut();
         let mut err = ptr::null_mut();
@@ -490,6 +520,15 @@ mod tests {
             assert_eq!(samsa_embedded_leader(embedded, c"t".as_ptr(), 0, leads, &raw mut err), 0);
             assert_eq!(leader, 1);
             assert_eq!(samsa_embedded_start_broker(embedded, 0, &raw mut err), 0);
+            let moved = samsa_embedded_move_leader(embedded, c"t".as_ptr(), 0, 0, &raw mut err);
+            assert_eq!(moved, 0);
+            let mut end = 9;
+            let ends = &raw mut end;
+            assert_eq!(samsa_embedded_log_end(embedded, c"t".as_ptr(), 1, ends, &raw mut err), 0);
+            assert_eq!(end, 0);
+            assert_eq!(samsa_embedded_delete_topic(embedded, c"t".as_ptr(), &raw mut err), 0);
+            let code = samsa_embedded_log_end(embedded, c"t".as_ptr(), 1, ends, ptr::null_mut());
+            assert_eq!((code, end), (Code::UNKNOWN_TOPIC_OR_PARTITION.0, -1));
             samsa_embedded_free(embedded);
             samsa_embedded_free(ptr::null_mut());
             assert_eq!(

@@ -4,6 +4,7 @@ use std::any::Any;
 use std::ffi::{CString, c_char};
 use std::ptr;
 
+use super::error::c_string;
 use super::guard::{free, read};
 use super::handle::Opaque;
 
@@ -52,6 +53,19 @@ impl EventHandle {
     /// An event of this kind that concerns nothing yet.
     pub fn new(kind: i32) -> Self {
         Self { kind, topic: None, partition: -1, broker: -1, offset: -1, hold: None }
+    }
+}
+
+impl From<crate::cluster::Event> for EventHandle {
+    fn from(event: crate::cluster::Event) -> Self {
+        match event {
+            crate::cluster::Event::Broker(id) => {
+                Self { broker: id, ..Self::new(SAMSA_EVENT_BROKER) }
+            }
+            crate::cluster::Event::Topic(name) => {
+                Self { topic: Some(c_string(&name)), ..Self::new(SAMSA_EVENT_TOPIC) }
+            }
+        }
     }
 }
 

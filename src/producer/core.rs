@@ -57,7 +57,8 @@ impl Core {
     /// Starts the keeper. (Senders start when a partition they lead is first used.)
     pub(crate) fn start(self: &Arc<Self>) {
         let (core, broken) = (Arc::clone(self), Arc::clone(self));
-        let keeper = keeper::run(core);
+        // From before the first record on, so that no change after it is missed.
+        let keeper = keeper::run(core, self.cluster.changes());
         self.runtime.spawn("producer keeper", move |error| broken.fail(&error), keeper);
     }
 
@@ -84,6 +85,14 @@ impl Core {
             // Whoever was sent away because the topic was not known may come back.
             self.ledger.budget.grant_wish();
         }
+    }
+
+    /// Applies what the cluster knows now of every topic: after a new snapshot.
+    pub(crate) fn update_all(self: &Arc<Self>) {
+        // Whoever adds a topic meanwhile either did so before this, and is seen below, or does it
+        // after this, and then sees the news that brought us here.
+        drop(self.topics.grow());
+        self.topics.iter().for_each(|topic| self.update(topic));
     }
 
     /// The sender of a partition's leader, if it has one that can be reached.

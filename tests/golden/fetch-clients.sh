@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Fetches Kafka's own message definitions, to hold ours against (tests/protocol_schema.rs), and the
-# jars with which GoldenMessages.java writes the golden bytes.
+# jars with which GoldenMessages.java and GoldenRecords.java write the golden bytes and read ours.
 #
 #   fetch-clients.sh            -> target/kafka-clients/<version>/*.json, target/kafka-clients/jars/*.jar
 #
@@ -38,3 +38,8 @@ fetch com.fasterxml.jackson.core:jackson-databind 2.16.2
 fetch com.fasterxml.jackson.core:jackson-core 2.16.2
 fetch com.fasterxml.jackson.core:jackson-annotations 2.16.2
 fetch org.slf4j:slf4j-api 1.7.36
+
+# The codecs that the record classes call.
+fetch at.yawk.lz4:lz4-java 1.10.2
+fetch org.xerial.snappy:snappy-java 1.1.10.7
+fetch com.github.luben:zstd-jni 1.5.6-10

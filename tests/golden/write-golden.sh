@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Writes tests/golden/messages-<version>.txt anew with Kafka's own classes (needs a JDK of 17 or newer, and mvn).
+# Writes tests/golden/messages-<version>.txt and records-<version>.txt anew with Kafka's own classes (needs a JDK of 17 or newer, and mvn).
 set -euo pipefail
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -10,4 +10,6 @@ for version in 3.9.2 4.3.1; do
     java -cp "$jars/kafka-clients-$version.jar:$others" "$here/GoldenMessages.java" \
         > "$here/messages-$version.txt.part"
     mv "$here/messages-$version.txt.part" "$here/messages-$version.txt"
+    "$here/golden-records.sh" "$version" write > "$here/records-$version.txt.part"
+    mv "$here/records-$version.txt.part" "$here/records-$version.txt"
 done

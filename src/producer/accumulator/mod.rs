@@ -10,7 +10,12 @@ mod queue_send;
 mod seal;
 mod tokens;
 
+#[cfg(test)]
+mod queue_tests;
+
 pub(crate) use batch::Body;
+#[cfg(test)]
+pub(crate) use budget::Budget;
 pub(crate) use budget::Reserved;
 pub(crate) use ledger::Ledger;
 pub(crate) use queue::{Appended, Arrival, Leader, Queue, largest_encoding};

@@ -6,6 +6,7 @@
 //! batch in [`queue_fate`](super::queue_fate).
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -28,7 +29,6 @@ const SLACK: usize = 64;
 /// The smallest buffer of a batch.
 const SMALLEST: usize = 512;
 
-#[derive(Debug)]
 pub(crate) struct Queue {
     pub(super) topic: Arc<Topic>,
     pub(super) partition: i32,
@@ -37,7 +37,7 @@ pub(crate) struct Queue {
     state: Mutex<State>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct State {
     pub(super) leader: Option<Leader>,
     pub(super) open: Option<OpenBatch>,
@@ -140,7 +140,6 @@ impl Queue {
         };
         if state.open.as_ref().is_some_and(|open| open.builder.size() + size > limit) {
             seals.extend(self.close_open(&mut state));
-            self.announce(&mut state);
         }
         if state.open.is_none() {
             if arrival.sticky && moves_on(state.sticky_bytes + size, true, limit) {
@@ -413,6 +412,13 @@ impl Queue {
             Some(profile) => profile.blame(error),
             None => error,
         }
+    }
+}
+
+/// Short: mail, ledger and queues hold each other.
+impl fmt::Debug for Queue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Queue({}-{})", self.topic.name(), self.partition)
     }
 }
 

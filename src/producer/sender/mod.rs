@@ -7,4 +7,6 @@ mod request;
 mod task;
 
 pub(crate) use classify::Action;
+#[cfg(test)]
+pub(crate) use classify::classify;
 pub(crate) use task::run;

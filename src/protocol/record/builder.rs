@@ -1,5 +1,7 @@
 //! The open batch of one partition.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::header::NewRecord;
@@ -12,7 +14,6 @@ use crate::error::{Code, Error, Result};
 /// small and grows, with room for the batch header in front.
 ///
 /// Offsets inside count from 0 in every format; the broker assigns the real ones.
-#[derive(Debug)]
 pub struct BatchBuilder {
     buffer: Vec<u8>,
     format: Format,
@@ -229,6 +230,18 @@ impl BatchBuilder {
         // Encoders want room for the worst case; the batch may wait long, and what it holds counts.
         out.shrink_to_fit();
         Ok(out)
+    }
+}
+
+impl fmt::Debug for BatchBuilder {
+    /// Without the records, which may be a megabyte.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BatchBuilder")
+            .field("format", &self.format)
+            .field("compression", &self.compression)
+            .field("count", &self.count)
+            .field("size", &self.size())
+            .finish_non_exhaustive()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Reading the records of a batch v2: the consumer's hot path.
 
 use super::corrupt::undecodable;
-use super::header::skip_headers;
+use super::header::end_of_headers;
 use super::{RawBatch, RecordSpan, Span, TimestampType, varint};
 use crate::error::{Error, Result};
 
@@ -83,7 +83,7 @@ impl BatchCursor {
         let headers_count = read_length(data, &mut at)? as u32;
         let headers = Span { start: at as u32, len: (end - at) as u32 };
         if headers_count != 0 {
-            skip_headers(data, &mut at, headers_count)?;
+            at = end_of_headers(data, at, headers_count)?;
         }
         if at != end {
             return None;

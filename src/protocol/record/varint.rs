@@ -44,7 +44,14 @@ pub(super) fn read_i64(data: &[u8], at: &mut usize) -> Option<i64> {
         *at += 1;
         return Some(unzigzag(u64::from(first)));
     }
-    Some(unzigzag(read_long(data, at, MAX_I64)?))
+    let second = *data.get(*at + 1)?;
+    if second < 0x80 {
+        *at += 2;
+        return Some(unzigzag(u64::from(first & 0x7f) | u64::from(second) << 7));
+    }
+    let (raw, end) = read_long(data, *at, MAX_I64)?;
+    *at = end;
+    Some(unzigzag(raw))
 }
 
 /// Reads a 32-bit varint and moves `at` behind it; none if it is cut or does not fit.
@@ -66,12 +73,18 @@ pub(super) fn read_zigzag(data: &[u8], at: &mut usize) -> Option<u32> {
         *at += 2;
         return Some(u32::from(first & 0x7f) | u32::from(second) << 7);
     }
-    u32::try_from(read_long(data, at, MAX_I32)?).ok()
+    let (raw, end) = read_long(data, *at, MAX_I32)?;
+    *at = end;
+    u32::try_from(raw).ok()
 }
 
-fn read_long(data: &[u8], at: &mut usize, most: usize) -> Option<u64> {
+/// The value and where it ends. Out of line and by value, so that the callers' position stays in a
+/// register.
+#[cold]
+#[inline(never)]
+fn read_long(data: &[u8], at: usize, most: usize) -> Option<(u64, usize)> {
     let mut raw = 0_u64;
-    for (index, &byte) in data.get(*at..)?.iter().take(most).enumerate() {
+    for (index, &byte) in data.get(at..)?.iter().take(most).enumerate() {
         let bits = u64::from(byte & 0x7f);
         let shifted = bits << (7 * index);
         if shifted >> (7 * index) != bits {
@@ -79,8 +92,7 @@ fn read_long(data: &[u8], at: &mut usize, most: usize) -> Option<u64> {
         }
         raw |= shifted;
         if byte < 0x80 {
-            *at += index + 1;
-            return Some(raw);
+            return Some((raw, at + index + 1));
         }
     }
     None

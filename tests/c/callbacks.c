@@ -1,0 +1,111 @@
+/* Application callbacks run inside poll-like calls of their handle, and what they may not do is told. */
+#include "check.h"
+
+static samsa_embedded *embedded;
+
+struct seen {
+  int deliveries, changes, released, in_callback, allowed;
+  samsa_topic *topic;
+};
+
+static void on_release(void *user)
+{
+  ((struct seen *)user)->released++;
+}
+
+static void on_delivery(samsa_producer *producer, const samsa_deliveries *deliveries, void *user)
+{
+  struct seen *seen = user;
+  const samsa_delivery *list;
+  samsa_deliveries *more;
+  samsa_record record;
+  size_t i, n = samsa_deliveries_list(deliveries, &list);
+
+  for (i = 0; i < n; i++) {
+    CHECK(list[i].code == SAMSA_OK && list[i].opaque == &seen->topic);
+    seen->deliveries++;
+  }
+  /* Its own poll-like calls and its free are refused; everything else goes. */
+  GIVES(SAMSA_ERR_IN_CALLBACK, samsa_producer_poll(producer, 0, &more, &err));
+  GIVES(SAMSA_ERR_IN_CALLBACK, samsa_producer_flush(producer, 0, NULL, &err));
+  GIVES(SAMSA_ERR_IN_CALLBACK, samsa_producer_close(producer, 0, &err));
+  samsa_producer_free(producer);
+  seen->in_callback++;
+  if (seen->allowed == 0) {
+    seen->allowed = 1;
+    memset(&record, 0, sizeof record);
+    record.topic = seen->topic;
+    record.opaque = &seen->topic;
+    OK(samsa_producer_send(producer, &record, sizeof record, 0, &err));
+  }
+}
+
+static void on_change(samsa_cluster *cluster, const samsa_event *event, void *user)
+{
+  struct seen *seen = user;
+  samsa_event *more;
+
+  CHECK(samsa_event_kind(event) != SAMSA_EVENT_NONE);
+  GIVES(SAMSA_ERR_IN_CALLBACK, samsa_cluster_next_event(cluster, 0, &more, &err));
+  samsa_cluster_free(cluster);
+  seen->changes++;
+}
+
+static void on_log(const samsa_log *log, void *user)
+{
+  CHECK(samsa_log_level(log) >= SAMSA_LOG_ERROR && samsa_log_level(log) <= SAMSA_LOG_DEBUG);
+  CHECK(samsa_log_message(log) != NULL && samsa_log_facility(log) != NULL);
+  CHECK(samsa_log_time(log) > 0);
+  (void)user;
+}
+
+int main(void)
+{
+  struct seen seen;
+  samsa_config *config = samsa_config_new();
+  samsa_cluster *cluster;
+  samsa_producer *producer;
+  samsa_deliveries *deliveries = (samsa_deliveries *)&seen;
+  samsa_event *event = (samsa_event *)&seen;
+  samsa_record record;
+  int i;
+
+  memset(&seen, 0, sizeof seen);
+  OK(samsa_embedded_start(1, &embedded, &err));
+  OK(samsa_embedded_create_topic(embedded, "callbacks", 1, &err));
+  OK(samsa_config_set(config, "bootstrap.servers", samsa_embedded_address(embedded), &err));
+  OK(samsa_config_set(config, "samsa.log.level", "debug", &err));
+  OK(samsa_config_set_log_callback(config, on_log, &seen, NULL, &err));
+  OK(samsa_config_set_delivery_callback(config, on_delivery, &seen, on_release, &err));
+  OK(samsa_config_set_cluster_callback(config, on_change, &seen, on_release, &err));
+  OK(samsa_cluster_open(config, 10000, &cluster, &err));
+  samsa_config_free(config);
+  CHECK(seen.released == 0);
+  seen.topic = open_topic(cluster, "callbacks");
+
+  /* The producer inherits the callback; with one, poll gives 0 and NULL. */
+  OK(samsa_producer_new(cluster, NULL, &producer, &err));
+  memset(&record, 0, sizeof record);
+  record.topic = seen.topic;
+  record.opaque = &seen.topic;
+  OK(samsa_producer_send(producer, &record, sizeof record, 10000, &err));
+  CHECK(seen.deliveries == 0);
+  for (i = 0; i < 100 && seen.deliveries < 2; i++) {
+    OK(samsa_producer_poll(producer, 10000, &deliveries, &err));
+    CHECK(deliveries == NULL);
+  }
+  CHECK(seen.deliveries == 2 && seen.in_callback > 0 && seen.allowed == 1);
+
+  /* What is known from open on is told as changes. */
+  OK(samsa_cluster_next_event(cluster, 10000, &event, &err));
+  CHECK(event == NULL && seen.changes > 0);
+
+  OK(samsa_cluster_close(cluster, 10000, &err));
+  samsa_producer_free(producer);
+  samsa_topic_free(seen.topic);
+  samsa_cluster_free(cluster);
+  CHECK(seen.released == 2);
+  samsa_embedded_free(embedded);
+  puts("callbacks: ok");
+  return 0;
+}

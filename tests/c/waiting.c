@@ -1,0 +1,145 @@
+/* Waits end: by a wake-up from a signal handler, remembered once; by the descriptor; by their time. */
+#define _POSIX_C_SOURCE 200809L
+#include <poll.h>
+#include <signal.h>
+#include <time.h>
+
+#include "check.h"
+
+static samsa_embedded *embedded;
+static samsa_consumer *consumer;
+static samsa_producer *producer;
+static samsa_cluster *cluster;
+
+static void on_alarm(int signal_number)
+{
+  (void)signal_number;
+  samsa_consumer_wakeup(consumer);
+}
+
+static int64_t milliseconds(void)
+{
+  struct timespec now;
+
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static int readable(intptr_t fd, int timeout_ms)
+{
+  struct pollfd poll_fd;
+
+  poll_fd.fd = (int)fd;
+  poll_fd.events = POLLIN;
+  return poll(&poll_fd, 1, timeout_ms) == 1;
+}
+
+static void a_signal_handler_ends_a_wait(void)
+{
+  struct itimerspec soon;
+  struct sigevent event;
+  timer_t timer;
+  samsa_message *message;
+
+  CHECK(signal(SIGALRM, on_alarm) != SIG_ERR);
+  memset(&event, 0, sizeof event);
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = SIGALRM;
+  CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+  memset(&soon, 0, sizeof soon);
+  soon.it_value.tv_nsec = 50 * 1000 * 1000;
+  CHECK(timer_settime(timer, 0, &soon, NULL) == 0);
+  GIVES(SAMSA_WOKEN, samsa_consumer_next(consumer, -1, &message, &err));
+  CHECK(message == NULL);
+  timer_delete(timer);
+}
+
+static void a_wakeup_is_remembered_once(void)
+{
+  samsa_message *message;
+  samsa_batch *batch;
+
+  samsa_consumer_wakeup(consumer);
+  samsa_consumer_wakeup(consumer);
+  GIVES(SAMSA_WOKEN, samsa_consumer_poll(consumer, -1, &batch, &err));
+  GIVES(SAMSA_NOTHING, samsa_consumer_next(consumer, 0, &message, &err));
+  samsa_producer_wakeup(producer);
+  GIVES(SAMSA_WOKEN, samsa_producer_poll(producer, -1, &(samsa_deliveries *){ NULL }, &err));
+}
+
+static void a_wait_takes_its_time_and_no_more(void)
+{
+  int64_t start = milliseconds(), spent;
+  samsa_message *message;
+
+  GIVES(SAMSA_NOTHING, samsa_consumer_next(consumer, 0, &message, &err));
+  CHECK(milliseconds() - start < 1000);
+  start = milliseconds();
+  GIVES(SAMSA_NOTHING, samsa_consumer_next(consumer, 150, &message, &err));
+  spent = milliseconds() - start;
+  CHECK(spent >= 149 && spent < 5000);
+}
+
+/* Level-triggered: readable while there is something, quiet after a poll that found nothing. */
+static void the_descriptor_tells_when_a_poll_would_not_wait(void)
+{
+  samsa_topic *topic = open_topic(cluster, "waiting");
+  samsa_message *message;
+  intptr_t fd, again;
+  int i;
+
+  OK(samsa_consumer_fd(consumer, &fd, &err));
+  OK(samsa_consumer_fd(consumer, &again, &err));
+  CHECK(fd >= 0 && again == fd);
+  GIVES(SAMSA_NOTHING, samsa_consumer_next(consumer, 0, &message, &err));
+  CHECK(!readable(fd, 0));
+  OK(samsa_topic_publish(topic, NULL, 0, "x", 1, 10000, NULL, NULL, &err));
+  for (i = 0; i < 100; i++) { /* readable may be spurious */
+    samsa_code code;
+
+    CHECK(readable(fd, 10000));
+    code = samsa_consumer_next(consumer, 0, &message, &err);
+    check_code(code, code == SAMSA_NOTHING ? SAMSA_NOTHING : SAMSA_OK, __FILE__, __LINE__);
+    if (code == SAMSA_OK) {
+      break;
+    }
+  }
+  CHECK(message != NULL);
+  samsa_message_free(message);
+  GIVES(SAMSA_NOTHING, samsa_consumer_next(consumer, 0, &message, &err));
+  CHECK(!readable(fd, 0));
+  samsa_consumer_wakeup(consumer);
+  CHECK(readable(fd, 10000));
+  GIVES(SAMSA_WOKEN, samsa_consumer_next(consumer, 0, &message, &err));
+  OK(samsa_producer_fd(producer, &fd, &err));
+  OK(samsa_cluster_fd(cluster, &again, &err));
+  CHECK(fd >= 0 && again >= 0 && fd != again);
+  samsa_topic_free(topic);
+}
+
+int main(void)
+{
+  samsa_position position;
+
+  OK(samsa_embedded_start(1, &embedded, &err));
+  OK(samsa_embedded_create_topic(embedded, "waiting", 1, &err));
+  cluster = open_cluster(samsa_embedded_address(embedded));
+  OK(samsa_producer_new(cluster, NULL, &producer, &err));
+  OK(samsa_consumer_new(cluster, NULL, &consumer, &err));
+  memset(&position, 0, sizeof position);
+  position.topic = "waiting";
+  position.offset = SAMSA_EARLIEST;
+  position.flags = SAMSA_POSITION_OFFSET;
+  OK(samsa_consumer_assign(consumer, &position, 1, sizeof position, &err));
+  a_signal_handler_ends_a_wait();
+  a_wakeup_is_remembered_once();
+  a_wait_takes_its_time_and_no_more();
+  the_descriptor_tells_when_a_poll_would_not_wait();
+  OK(samsa_cluster_close(cluster, 10000, &err));
+  samsa_consumer_free(consumer);
+  samsa_producer_free(producer);
+  samsa_cluster_free(cluster);
+  samsa_embedded_free(embedded);
+  puts("waiting: ok");
+  return 0;
+}
