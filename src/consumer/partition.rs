@@ -105,6 +105,11 @@ impl Retry {
         self.until = now.checked_add(backoff.delay(self.failures, jitter));
     }
 
+    /// Whether the last try succeeded.
+    pub(super) fn is_clear(&self) -> bool {
+        self.failures == 0
+    }
+
     /// Forgets all failures.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
