@@ -26,7 +26,7 @@ use crate::os::fork::Era;
 const SLICES: usize = 64;
 
 /// Reads and writes of one turn of the driver: then other tasks of the thread get theirs.
-const TURN: usize = 32;
+const TURN: usize = 16;
 
 /// When the bytes of a request are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
