@@ -25,9 +25,6 @@ use crate::runtime::inject_panic;
 /// Bootstrap entries get ids from here on: outside the range of node ids (invariant 1.13).
 const SEED_IDS: i32 = i32::MIN;
 
-/// Java's default of `metadata.recovery.rebootstrap.trigger.ms`.
-const REBOOTSTRAP_AFTER: std::time::Duration = std::time::Duration::from_secs(300);
-
 /// The release whose fresh brokers know nobody, not even themselves, until a first topic exists.
 const SHY_RELEASE: &str = "0.8";
 
@@ -108,8 +105,9 @@ impl Loop {
             .logger
             .debug("metadata", format_args!("asking for {topics} topics and the brokers: {why}"));
         let ask = Ask { question, all: self.core.client.events.topics };
+        let patience = self.core.client.metadata_recovery_rebootstrap_trigger;
         let failing =
-            self.schedule.failing_since().is_some_and(|since| since.elapsed() >= REBOOTSTRAP_AFTER);
+            self.schedule.failing_since().is_some_and(|since| since.elapsed() >= patience);
         self.round = Some(Box::pin(round(Arc::clone(&self.core), ask, failing)));
     }
 
