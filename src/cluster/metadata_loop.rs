@@ -25,9 +25,6 @@ use crate::runtime::inject_panic;
 /// Bootstrap entries get ids from here on: outside the range of node ids (invariant 1.13).
 const SEED_IDS: i32 = i32::MIN;
 
-/// Java's default of `metadata.recovery.rebootstrap.trigger.ms`.
-const REBOOTSTRAP_AFTER: std::time::Duration = std::time::Duration::from_secs(300);
-
 /// The release whose fresh brokers know nobody, not even themselves, until a first topic exists.
 const SHY_RELEASE: &str = "0.8";
 
@@ -108,8 +105,9 @@ impl Loop {
             .logger
             .debug("metadata", format_args!("asking for {topics} topics and the brokers: {why}"));
         let ask = Ask { question, all: self.core.client.events.topics };
+        let patience = self.core.client.metadata_recovery_rebootstrap_trigger;
         let failing =
-            self.schedule.failing_since().is_some_and(|since| since.elapsed() >= REBOOTSTRAP_AFTER);
+            self.schedule.failing_since().is_some_and(|since| since.elapsed() >= patience);
         self.round = Some(Box::pin(round(Arc::clone(&self.core), ask, failing)));
     }
 
@@ -257,9 +255,8 @@ fn look(broker: &Arc<Broker>, now: Instant) -> Candidate {
 
 /// The brokers that metadata lists.
 pub(super) fn learned(core: &Core) -> Vec<Arc<Broker>> {
-    let metadata = core.metadata();
     let brokers = lock(&core.brokers);
-    metadata.brokers.keys().filter_map(|id| brokers.by_id.get(id).cloned()).collect()
+    brokers.listed.iter().filter_map(|id| brokers.by_id.get(id).cloned()).collect()
 }
 
 /// The brokers that discovery names; one object per address, for as long as it is named.
@@ -279,11 +276,15 @@ fn seed(core: &Core, number: i32, address: Address) -> Arc<Broker> {
     Broker::new(id, address, None, Arc::clone(&core.network))
 }
 
-/// Makes or moves the object of a broker that metadata lists.
+/// Makes or moves the object of a broker that metadata lists, or marks it as no longer listed.
 fn place_broker(core: &Core, snapshot: &Metadata, id: i32) {
-    let Some(info) = snapshot.brokers.get(&id) else { return };
-    let (address, rack) = (Address::new(info.host.clone(), info.port), info.rack.clone());
     let mut brokers = lock(&core.brokers);
+    let Some(info) = snapshot.brokers.get(&id) else {
+        brokers.listed.remove(&id);
+        return;
+    };
+    let (address, rack) = (Address::new(info.host.clone(), info.port), info.rack.clone());
+    brokers.listed.insert(id);
     match brokers.by_id.get(&id).cloned() {
         Some(broker) => {
             drop(brokers);
