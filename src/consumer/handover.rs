@@ -192,19 +192,17 @@ impl State {
     /// A poll takes over what `next` decoded and did not hand out.
     fn hand_over_decoded(&mut self, slot: Slot, filling: &mut Filling) {
         let Some(partition) = self.current(slot) else { return };
-        let Some(Item::Decoded { batch, next }) = partition.queue.pop_front() else { return };
-        let Some(run) = batch.runs().first().cloned() else { return };
-        let count = filling.copy(&batch, next, run.clone());
-        partition.handed_out(batch, next + count, &run);
+        let Some((batch, next)) = partition.decoded() else { return };
+        let count = filling.copy(batch, next);
+        partition.handed_out(count);
         self.list_first(slot.index);
     }
 
     fn hand_over_one(&mut self, slot: Slot) -> Option<Message> {
         let partition = self.current(slot)?;
-        let Item::Decoded { batch, next } = partition.queue.pop_front()? else { return None };
-        let run = batch.runs().first()?.clone();
-        let message = Message::new(Arc::clone(&batch), next);
-        partition.handed_out(batch, next + 1, &run);
+        let (batch, next) = partition.decoded()?;
+        let message = Message::new(Arc::clone(batch), next);
+        partition.handed_out(1);
         self.list_first(slot.index);
         message
     }

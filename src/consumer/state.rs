@@ -1,7 +1,7 @@
 //! The consumer's state under its one lock: partitions, what is ready to be read, what is to be
 //! told. No method waits, does I/O or reads a clock.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -152,14 +152,17 @@ impl State {
         changed
     }
 
-    /// Puts partitions that were just served behind the others of their broker (6.8).
-    pub(super) fn rotate(&mut self, broker: i32, served: &[usize]) {
+    /// Puts partitions that just delivered behind the others of their broker (6.8).
+    pub(super) fn rotate(&mut self, broker: i32, delivered: &HashSet<usize>) {
         if let Some(led) = self.led.get_mut(&broker) {
-            let (mut front, back): (Vec<_>, Vec<_>) =
-                led.order.iter().copied().partition(|index| !served.contains(index));
-            front.extend(back);
-            led.order = front;
+            // Stable: within both parts the order stays.
+            led.order.sort_by_key(|index| delivered.contains(index));
         }
+    }
+
+    /// How many brokers lead something that is assigned.
+    pub(super) fn brokers(&self) -> usize {
+        self.led.values().filter(|led| !led.order.is_empty()).count()
     }
 
     /// Wakes the fetchers, to look at what changed.

@@ -17,7 +17,7 @@ use super::samsa_code;
 use super::snapshot::{self, samsa_brokers, samsa_topics};
 use super::topic::{TopicHandle, samsa_topic};
 use crate::cluster::Cluster;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::producer::Producer;
 use crate::runtime::deadline;
 
@@ -56,12 +56,25 @@ impl ClusterHandle {
         self.publisher.get_or_try_init(|| Producer::publisher(&self.cluster))
     }
 
-    /// Ends the waits on the cluster; takes no lock.
+    /// Ends the waits on the cluster; takes no lock. Publishes wait on their producer's signal, all else
+    /// on the cluster's: each may remember the wake-up.
     fn wakeup(&self) {
         self.cluster.wakeup();
         if let Some(publisher) = self.publisher.get() {
             publisher.wakeup();
         }
+    }
+
+    /// The result of a wait on the cluster. If a wake-up ended it, the other signal forgets it: it is
+    /// remembered once for the handle.
+    pub(super) fn waited<T>(&self, result: Result<T>) -> Result<T> {
+        if matches!(&result, Err(error) if error.code() == Code::WOKEN) {
+            let _ = self.cluster.signal().take_wakeup();
+            if let Some(publisher) = self.publisher.get() {
+                publisher.forget_wakeup();
+            }
+        }
+        result
     }
 }
 
@@ -195,7 +208,7 @@ pub unsafe extern "C" fn samsa_cluster_next_event(
         let event = Out::new(event, ptr::null_mut());
         poll_like(err, cluster, |handle| {
             let event = event.required("event")?;
-            let next = handle.cluster.next_event(deadline(timeout_ms)?)?;
+            let next = handle.waited(handle.cluster.next_event(deadline(timeout_ms)?))?;
             let next = EventHandle::from(next);
             let on_change = handle.on_change.as_deref();
             match on_change.and_then(|set| Some((set.call.0?, set.user()))) {
@@ -288,7 +301,7 @@ pub unsafe extern "C" fn samsa_cluster_topics(
         let topics = Out::new(topics, ptr::null_mut());
         guard(err, cluster, |handle| {
             let topics = topics.required("topics")?;
-            let all = handle.cluster.all_topics(deadline(timeout_ms)?)?;
+            let all = handle.waited(handle.cluster.all_topics(deadline(timeout_ms)?))?;
             topics.set(handle::give::<samsa_topics>(snapshot::topics(all.iter())));
             Ok(())
         })

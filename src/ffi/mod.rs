@@ -67,7 +67,6 @@
 // The types carry their C names.
 #![allow(non_camel_case_types, reason = "the names that C sees")]
 #![allow(clippy::missing_safety_doc, reason = "the contract of all is the head of samsa.h")]
-#![allow(dead_code, reason = "the grammar lands before all of its users")]
 
 pub mod admin;
 pub mod args;

@@ -207,6 +207,17 @@ impl Broker {
         }
     }
 
+    /// Closes the connections on which nothing waits, quietly; the next request opens them again.
+    pub fn disconnect_idle(&self) {
+        let idle: Vec<Connection> = {
+            let state = self.lock();
+            state.connections().filter(|connection| connection.in_flight() == 0).cloned().collect()
+        };
+        for connection in idle {
+            connection.close(Error::new(Code::DISCONNECTED, "the connection is not needed"));
+        }
+    }
+
     /// Closes all connections; who waits, and who asks later, gets `error`.
     pub fn close(&self, error: &Error) {
         let slots = {

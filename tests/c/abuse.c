@@ -29,6 +29,7 @@ static samsa_position position, time_position;
 static samsa_record record;
 static samsa_packed packed;
 static samsa_columns columns;
+static samsa_message_view view;
 static samsa_new_topic new_topic;
 static samsa_fault fault;
 

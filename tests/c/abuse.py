@@ -106,7 +106,8 @@ ROWS = {
     "samsa_producer_close": Row(closed="SAMSA_OK"),
     "samsa_producer_wakeup": PLAIN, "samsa_producer_free": PLAIN, "samsa_producer_fd": READ,
     "samsa_deliveries_list": LIST, "samsa_deliveries_runs": LIST,
-    "samsa_deliveries_error": PLAIN, "samsa_deliveries_record": PLAIN,
+    "samsa_deliveries_error": PLAIN,
+    "samsa_deliveries_record": Row(args={"view": "&view"}, bad={"index": ["SIZE_MAX", "1000000"]}),
     "samsa_deliveries_free": PLAIN,
     # consumer
     "samsa_consumer_new": Row(optional="overrides"),
@@ -166,7 +167,7 @@ class Parameter:
         self.is_err = self.name == "err"
         self.is_handle = stars == 1 and base in opaque
         self.is_out = stars >= 1 and not self.is_err and not self.type.startswith("const") \
-            and not self.is_handle and base not in ("char", "void", "samsa_columns", "samsa_header") \
+            and not self.is_handle and base not in ("char", "void", "samsa_columns", "samsa_header", "samsa_message_view") \
             or stars == 2 and not self.is_err
         self.is_text = self.type.replace(" ", "") == "constchar*"
         self.is_pointer = stars > 0 or base.endswith("_callback")
