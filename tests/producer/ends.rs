@@ -30,10 +30,9 @@ fn flush_counts_failures_since_the_last_one_and_gives_them_to_its_callback() {
     bench.send(2);
     bench.send(3);
     let mut told = Vec::new();
-    let (failed, result) = bench.producer.flush(
-        WAIT,
-        Some(&mut |deliveries| told.extend(deliveries.iter().map(|one| seen(&one)))),
-    );
+    let (failed, result) = bench
+        .producer
+        .flush(WAIT, Some(&mut |deliveries| told.extend(deliveries.iter().map(|one| seen(&one)))));
     result.unwrap();
     assert_eq!(failed, 2);
     let refused = |mark| (mark, Code::NOT_ENOUGH_REPLICAS, NOT, -1);
@@ -111,6 +110,8 @@ fn close_ends_waits_of_other_threads() {
     bench.send(1);
     assert_eq!(bench.outcomes(1).len(), 1);
     bench.kafka.inject(on_produce(FaultKind::Silence));
+    let record = Record::new(&bench.topic, &[0; 8_000]).to_partition(0);
+    while bench.producer.send(&record, 0).is_ok() {}
     std::thread::scope(|threads| {
         let sender = threads.spawn(|| {
             let record = Record::new(&bench.topic, &[0; 8_000]).to_partition(0);

@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use samsa::Code;
 use samsa::embedded::{FaultKind, Options};
+use samsa::net::Purpose;
 use samsa::producer::Record;
 
 use crate::bench::{Bench, MAYBE, NOT, THERE, WAIT, bench, bench_on, on_produce, soon};
@@ -102,6 +103,12 @@ fn an_idle_connection_that_the_broker_closed_costs_nothing() {
     bench.send(1);
     assert_eq!(bench.outcomes(1)[0].1, Code::NONE);
     bench.kafka.close_connections(None).unwrap();
+    // Not before the client has seen it: what is written into a connection that is just being closed
+    // has an unknown outcome.
+    let broker = bench.cluster.broker(0).unwrap();
+    while broker.open_connection(Purpose::Produce).is_some() {
+        std::thread::yield_now();
+    }
     let before = Instant::now();
     bench.send(2);
     assert_eq!(bench.outcomes(1)[0].1, Code::NONE);
@@ -110,11 +117,8 @@ fn an_idle_connection_that_the_broker_closed_costs_nothing() {
 
 #[test]
 fn rule_4_1_a_silent_broker_is_given_up_in_time_and_leaves_doubt() {
-    let bench = bench(&[
-        ("request.timeout.ms", "200"),
-        ("delivery.timeout.ms", "500"),
-        ("linger.ms", "0"),
-    ]);
+    let bench =
+        bench(&[("request.timeout.ms", "200"), ("delivery.timeout.ms", "500"), ("linger.ms", "0")]);
     bench.kafka.inject(on_produce(FaultKind::Silence).always());
     let before = Instant::now();
     bench.send(1);

@@ -45,9 +45,11 @@ fn rule_4_12_a_full_buffer_is_bounded_by_max_block_and_says_who_holds_it() {
 #[test]
 fn a_wakeup_ends_a_wait_for_room() {
     let bench = full(&[]);
-    let record = Record::new(&bench.topic, &[0; 4_000]).to_partition(0);
     std::thread::scope(|threads| {
-        let waiter = threads.spawn(|| bench.producer.send(&record, -1).unwrap_err().code());
+        let waiter = threads.spawn(|| {
+            let record = Record::new(&bench.topic, &[0; 4_000]).to_partition(0);
+            bench.producer.send(&record, -1).unwrap_err().code()
+        });
         bench.producer.wakeup();
         assert_eq!(waiter.join().unwrap(), Code::WOKEN);
     });
@@ -82,6 +84,7 @@ fn the_descriptor_tells_once_that_there_is_room_again() {
 }
 
 #[cfg(unix)]
+#[allow(unsafe_code, reason = "poll(2), as an event loop calls it")]
 fn wait_readable(fd: i32) {
     let mut poll = [libc::pollfd { fd, events: libc::POLLIN, revents: 0 }];
     // SAFETY: one valid pollfd, and a bounded wait.

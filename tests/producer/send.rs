@@ -113,13 +113,14 @@ fn with_timeout_0_a_topic_that_is_not_known_yet_is_looked_up_and_told() {
 
 #[test]
 fn topics_are_created_when_brokers_allow_it_and_refused_in_time_when_not() {
-    let kafka = embedded::Cluster::start_with(Options {
-        auto_create_topics: false,
-        ..Options::default()
-    });
+    let kafka =
+        embedded::Cluster::start_with(Options { auto_create_topics: false, ..Options::default() });
     let bench = crate::bench::on(kafka.unwrap(), &[("max.block.ms", "300")]);
     let error = bench.producer.send(&Record::new(&bench.topic, b"x"), -1).unwrap_err();
-    assert!(matches!(error.code(), Code::UNKNOWN_TOPIC_OR_PARTITION | Code::TIMED_OUT), "{error:?}");
+    assert!(
+        matches!(error.code(), Code::UNKNOWN_TOPIC_OR_PARTITION | Code::TIMED_OUT),
+        "{error:?}"
+    );
     assert_eq!(error.topic(), Some("orders"), "{error}");
 
     let bench = crate::bench::on(embedded::Cluster::start(1).unwrap(), &[]);
