@@ -255,9 +255,8 @@ fn look(broker: &Arc<Broker>, now: Instant) -> Candidate {
 
 /// The brokers that metadata lists.
 pub(super) fn learned(core: &Core) -> Vec<Arc<Broker>> {
-    let metadata = core.metadata();
     let brokers = lock(&core.brokers);
-    metadata.brokers.keys().filter_map(|id| brokers.by_id.get(id).cloned()).collect()
+    brokers.listed.iter().filter_map(|id| brokers.by_id.get(id).cloned()).collect()
 }
 
 /// The brokers that discovery names; one object per address, for as long as it is named.
@@ -277,11 +276,15 @@ fn seed(core: &Core, number: i32, address: Address) -> Arc<Broker> {
     Broker::new(id, address, None, Arc::clone(&core.network))
 }
 
-/// Makes or moves the object of a broker that metadata lists.
+/// Makes or moves the object of a broker that metadata lists, or marks it as no longer listed.
 fn place_broker(core: &Core, snapshot: &Metadata, id: i32) {
-    let Some(info) = snapshot.brokers.get(&id) else { return };
-    let (address, rack) = (Address::new(info.host.clone(), info.port), info.rack.clone());
     let mut brokers = lock(&core.brokers);
+    let Some(info) = snapshot.brokers.get(&id) else {
+        brokers.listed.remove(&id);
+        return;
+    };
+    let (address, rack) = (Address::new(info.host.clone(), info.port), info.rack.clone());
+    brokers.listed.insert(id);
     match brokers.by_id.get(&id).cloned() {
         Some(broker) => {
             drop(brokers);
