@@ -44,7 +44,7 @@ use self::core::{Core, Life};
 use crate::cluster::{Child, Cluster};
 use crate::config::{Config, ProducerConfig};
 use crate::error::{Code, Error, Result};
-use crate::runtime;
+use crate::runtime::{self, Signal};
 
 /// Sends records to the topics of one cluster.
 ///
@@ -63,14 +63,18 @@ impl Producer {
     /// closed cluster.
     pub fn new(cluster: &Arc<Cluster>, overrides: Option<&Config>) -> Result<Arc<Self>> {
         let config = ProducerConfig::with_overrides(cluster.config(), overrides)?;
-        Ok(Self::with(cluster, config))
+        Ok(Self::with(cluster, config, None))
     }
 
-    fn with(cluster: &Arc<Cluster>, config: ProducerConfig) -> Arc<Self> {
+    fn with(
+        cluster: &Arc<Cluster>,
+        config: ProducerConfig,
+        signal: Option<Arc<Signal>>,
+    ) -> Arc<Self> {
         for warning in &config.warnings {
             cluster.logger().warn("producer", format_args!("{warning}"));
         }
-        let core = Core::new(cluster, config);
+        let core = Core::new(cluster, config, signal);
         core.start();
         let producer = Arc::new(Self { core });
         let child: Weak<dyn Child> = Arc::<Self>::downgrade(&producer);
