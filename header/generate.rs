@@ -30,6 +30,7 @@ const SAMSA: &[(&str, &str)] = &[
     ("record.rs", "Records"),
     ("producer.rs", "Producer: asynchronous, with deliveries"),
     ("deliveries.rs", "Deliveries: one outcome for each record"),
+    ("subscribe.rs", "Subscribe: every message of a topic"),
     ("consumer.rs", "Consumer"),
     ("position.rs", "Positions"),
     ("message.rs", "Messages, one by one"),

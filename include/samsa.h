@@ -452,6 +452,8 @@ enum {
   SAMSA_ERR_ABANDONED = -137,
   /* What the application still holds fills samsa.memory.limit */
   SAMSA_ERR_MEMORY_LIMIT = -138,
+  /* The broker refused another record of the same batch */
+  SAMSA_ERR_BATCH_REFUSED = -139,
 };
 
 enum {
@@ -507,6 +509,11 @@ enum {
   SAMSA_EVENT_TOPIC = 2,
   /** `samsa_event_kind`: a consumer has read a partition up to its end. */
   SAMSA_EVENT_PARTITION_END = 3,
+};
+
+enum {
+  /** `samsa_new_topic.flags`: the brokers only check, nothing is made. */
+  SAMSA_NEW_TOPIC_VALIDATE = 1,
 };
 
 enum {
@@ -671,6 +678,13 @@ typedef void (*samsa_log_callback)(const samsa_log *log, void *user);
 typedef void (*samsa_release_callback)(void *user);
 
 /**
+ * Tells of a change of the cluster. Runs inside samsa_cluster_next_event; the event is lent.
+ */
+typedef void (*samsa_cluster_callback)(samsa_cluster *cluster,
+                                       const samsa_event *event,
+                                       void *user);
+
+/**
  * One broker. 48 bytes; strings live as long as the samsa_brokers.
  */
 typedef struct samsa_broker_view {
@@ -737,6 +751,38 @@ typedef struct samsa_partition_view {
   /** 0. */
   uint32_t reserved[3];
 } samsa_partition_view;
+
+/**
+ * A name and a value, 16 bytes.
+ */
+typedef struct samsa_property {
+  /** NUL-terminated UTF-8. */
+  const char *name;
+  /** NUL-terminated UTF-8. */
+  const char *value;
+} samsa_property;
+
+/**
+ * A topic to be made. All zero but struct_size and name: as the brokers have it by default.
+ */
+typedef struct samsa_new_topic {
+  /** sizeof(samsa_new_topic). */
+  size_t struct_size;
+  /** The name. */
+  const char *name;
+  /** Its configuration by Kafka's names, such as retention.ms; NULL for none. */
+  const samsa_property *properties;
+  /** How many properties. */
+  size_t properties_count;
+  /** How many partitions; 0 leaves it to the brokers, which those below 2.4 refuse. */
+  int32_t partitions;
+  /** How many replicas of each; 0 leaves it to the brokers, which those below 2.4 refuse. */
+  int32_t replication_factor;
+  /** SAMSA_NEW_TOPIC_VALIDATE. */
+  uint32_t flags;
+  /** 0. */
+  uint32_t reserved;
+} samsa_new_topic;
 
 /**
  * One header of a message, 24 bytes. Names may repeat; their order is kept. Names and values are
@@ -1199,6 +1245,85 @@ int64_t samsa_log_time(const samsa_log *log);
 /* ---- Cluster ------------------------------------------------------------------------------- */
 
 /**
+ * Has changes of the cluster told to a callback, which runs inside samsa_cluster_next_event; that
+ * gives 0 and NULL then. call NULL takes the callback back.
+ *
+ * Who frees: release(user), if not NULL, is called once after the last use; when this call fails, it
+ * is not. Thread: any. On error: nothing is changed.
+ */
+samsa_code samsa_config_set_cluster_callback(samsa_config *config,
+                                             samsa_cluster_callback call,
+                                             void *user,
+                                             samsa_release_callback release,
+                                             samsa_error **err);
+
+/**
+ * Opens a cluster by the property bootstrap.servers and waits for the first contact, at most
+ * timeout_ms; with 0 it does not wait, and goes on trying in the background.
+ *
+ * Who frees: the caller, by samsa_cluster_free. NULL: config and cluster are required. Thread: any.
+ * Borrowed: the configuration is copied. On error: `*cluster` is NULL; SAMSA_ERR_TIMED_OUT and
+ * SAMSA_ERR_CONNECTION_FAILED say what each broker answered, SAMSA_ERR_INVALID_PROPERTY which
+ * property does not fit.
+ */
+samsa_code samsa_cluster_open(const samsa_config *config,
+                              int32_t timeout_ms,
+                              samsa_cluster **cluster,
+                              samsa_error **err);
+
+/**
+ * Closes the producers and consumers of the cluster, then its connections, within timeout_ms in all.
+ * Events can still be read. A wake-up does not end it.
+ *
+ * NULL: cluster is required. Thread: any. On error: SAMSA_ERR_TIMED_OUT when not everything could be
+ * finished; what could not has its outcome, and everything is closed. A second close gives 0.
+ */
+samsa_code samsa_cluster_close(samsa_cluster *cluster,
+                               int32_t timeout_ms,
+                               samsa_error **err);
+
+/**
+ * Ends every wait now in progress on the cluster (next_event, publish, create_topic, ...) with
+ * SAMSA_WOKEN, or else the next one: it is remembered once. May be called in a signal handler.
+ *
+ * Does nothing on NULL and on what is no live samsa_cluster. Thread: any.
+ */
+void samsa_cluster_wakeup(samsa_cluster *cluster);
+
+/**
+ * Gives a descriptor that is readable while samsa_cluster_next_event would not wait.
+ *
+ * The library alone reads and closes it; it lives until samsa_cluster_free. NULL: cluster and fd are
+ * required. Thread: any. On error: `*fd` is -1.
+ */
+samsa_code samsa_cluster_fd(samsa_cluster *cluster,
+                            intptr_t *fd,
+                            samsa_error **err);
+
+/**
+ * Waits for a change of the cluster: a broker or a topic that has a handle. Changes are kept from
+ * samsa_cluster_open on, one for each broker and topic (a newer one replaces an older).
+ *
+ * With a cluster callback the event goes there, and `*event` is NULL. Conditions: SAMSA_NOTHING,
+ * SAMSA_WOKEN.
+ * Who frees: the caller, by samsa_event_free. NULL: cluster and event are required. Thread: any. On
+ * error: `*event` is NULL; SAMSA_ERR_CLOSED after close, when all is read.
+ */
+samsa_code samsa_cluster_next_event(samsa_cluster *cluster,
+                                    int32_t timeout_ms,
+                                    samsa_event **event,
+                                    samsa_error **err);
+
+/**
+ * The id of the cluster, as its brokers tell it from 0.10.1 on; NULL while it is not known.
+ *
+ * Borrowed: valid until the cluster is freed. Thread: any.
+ */
+const char *samsa_cluster_id(const samsa_cluster *cluster);
+
+/* ---- Library ------------------------------------------------------------------------------- */
+
+/**
  * Gives a handle for the topic of this name and notes that its metadata is to be kept. Does not wait
  * and does not ask whether the topic exists.
  *
@@ -1210,6 +1335,27 @@ samsa_code samsa_cluster_topic(samsa_cluster *cluster,
                                const char *name,
                                samsa_topic **topic,
                                samsa_error **err);
+
+/**
+ * Gives the brokers as they are known now. Does not wait.
+ *
+ * Who frees: the caller, by samsa_brokers_free. NULL: cluster and brokers are required. Thread: any.
+ * On error: `*brokers` is NULL.
+ */
+samsa_code samsa_cluster_brokers(samsa_cluster *cluster,
+                                 samsa_brokers **brokers,
+                                 samsa_error **err);
+
+/**
+ * Asks a broker for all topics of the cluster and gives them in order of their names.
+ *
+ * Who frees: the caller, by samsa_topics_free. NULL: cluster and topics are required. Thread: any.
+ * On error: `*topics` is NULL; SAMSA_ERR_TIMED_OUT. Condition: SAMSA_WOKEN.
+ */
+samsa_code samsa_cluster_topics(samsa_cluster *cluster,
+                                int32_t timeout_ms,
+                                samsa_topics **topics,
+                                samsa_error **err);
 
 /**
  * Frees the cluster handle. NULL is fine. Never waits: without a close before it, what is queued is
@@ -1293,6 +1439,32 @@ int32_t samsa_event_broker(const samsa_event *event);
  */
 void samsa_event_free(samsa_event *event);
 
+/* ---- Topics: create and delete ------------------------------------------------------------- */
+
+/**
+ * Makes a topic and waits until the controller says that it is made. Brokers from 0.10.1 on can do it.
+ *
+ * NULL: cluster, topic and its name are required. Thread: any. Borrowed: everything is copied. On
+ * error: SAMSA_ERR_TOPIC_ALREADY_EXISTS, SAMSA_ERR_INVALID_PARTITIONS and other errors of the
+ * broker; SAMSA_ERR_UNSUPPORTED_FEATURE by brokers that are too old; SAMSA_ERR_TIMED_OUT.
+ */
+samsa_code samsa_cluster_create_topic(samsa_cluster *cluster,
+                                      const samsa_new_topic *topic,
+                                      int32_t timeout_ms,
+                                      samsa_error **err);
+
+/**
+ * Deletes a topic with all that it holds and waits until the controller says that it is deleted.
+ *
+ * NULL: cluster and name are required. Thread: any. On error: SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION and
+ * other errors of the broker; SAMSA_ERR_UNSUPPORTED_FEATURE by brokers that are too old;
+ * SAMSA_ERR_TIMED_OUT.
+ */
+samsa_code samsa_cluster_delete_topic(samsa_cluster *cluster,
+                                      const char *name,
+                                      int32_t timeout_ms,
+                                      samsa_error **err);
+
 /* ---- Topic --------------------------------------------------------------------------------- */
 
 /**
@@ -1301,6 +1473,19 @@ void samsa_event_free(samsa_event *event);
  * Borrowed: valid until the topic is freed. Thread: any.
  */
 const char *samsa_topic_name(const samsa_topic *topic);
+
+/**
+ * Gives the partitions of the topic as they are known; waits for the first answer about the topic, if
+ * there was none yet, at most timeout_ms.
+ *
+ * Who frees: the caller, by samsa_partitions_free. NULL: topic and partitions are required. Thread:
+ * any. On error: `*partitions` is NULL; SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION, SAMSA_ERR_TIMED_OUT.
+ * Condition: SAMSA_WOKEN, by samsa_cluster_wakeup.
+ */
+samsa_code samsa_topic_partitions(samsa_topic *topic,
+                                  int32_t timeout_ms,
+                                  samsa_partitions **partitions,
+                                  samsa_error **err);
 
 /**
  * Frees a topic handle. NULL is fine; consumers, messages and records that were made with the handle
@@ -1357,10 +1542,11 @@ samsa_code samsa_topic_publish_list(samsa_topic *topic,
 
 /**
  * Has deliveries told to a callback, inside samsa_producer_poll, samsa_producer_flush and
- * samsa_producer_close of a producer that is made with this configuration.
+ * samsa_producer_close of a producer that is made with this configuration. call NULL takes the callback
+ * back, also that of the cluster for a producer with this configuration.
  *
  * Who frees: release(user), if not NULL, is called once after the last use; when this call fails, it
- * is not called. NULL: config and call are required. Thread: any. Borrowed: nothing. On error: nothing
+ * is not called. NULL: config is required. Thread: any. Borrowed: nothing. On error: nothing
  * is changed.
  */
 samsa_code samsa_config_set_delivery_callback(samsa_config *config,
@@ -1556,6 +1742,27 @@ samsa_code samsa_deliveries_record(const samsa_deliveries *deliveries,
  * Frees the deliveries. NULL is fine; those lent to a callback are left alone.
  */
 void samsa_deliveries_free(samsa_deliveries *deliveries);
+
+/* ---- Subscribe: every message of a topic --------------------------------------------------- */
+
+/**
+ * Makes a consumer of a whole topic and waits until its start positions are fixed, at most timeout_ms:
+ * what is published afterwards is read. They follow the property auto.offset.reset (latest unless set).
+ * With timeout_ms 0 it is only noted.
+ *
+ * group NULL: every partition, without a group and without commits; partitions that are added to the
+ * topic later are read too, from their beginning.
+ *
+ * Who frees: the caller, by samsa_consumer_free. NULL: topic and consumer are required. Thread: any.
+ * Borrowed: the group is copied. On error: `*consumer` is NULL; SAMSA_ERR_TIMED_OUT,
+ * SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION; SAMSA_ERR_UNSUPPORTED_FEATURE for a group, which this version
+ * does not have.
+ */
+samsa_code samsa_topic_subscribe(samsa_topic *topic,
+                                 const char *group,
+                                 int32_t timeout_ms,
+                                 samsa_consumer **consumer,
+                                 samsa_error **err);
 
 /* ---- Consumer ------------------------------------------------------------------------------ */
 

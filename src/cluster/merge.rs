@@ -40,7 +40,7 @@ pub(super) enum Action {
 
 /// How something differs from before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Change {
+pub(super) enum Change {
     /// It was not known before.
     Added,
     /// It is another than before.

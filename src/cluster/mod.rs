@@ -1,218 +1,422 @@
 //! The metadata loop and the live maps: brokers, topics, partitions.
+//!
+//! [`Cluster`] is the front door. Behind it one task, the metadata loop, alone moves state: it asks
+//! when the schedule says so, merges answers by the rules of `merge` (pure, one test per rule), and
+//! publishes immutable snapshots.
 
+mod admin;
 mod answer;
+mod ask;
+mod candidates;
 mod child;
+mod core;
+mod events;
 mod hint;
 mod merge;
 mod merge_topic;
 mod metadata;
+mod metadata_loop;
+mod offsets;
 mod schedule;
 mod topic;
+mod waiting;
+mod wishes;
 
-use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
+pub use admin::NewTopic;
 pub use child::Child;
+pub use events::Event;
 pub use hint::LeaderHint;
-pub use merge::Change;
 pub use metadata::{BrokerInfo, Metadata, PartitionMetadata, TopicId, TopicMetadata};
+pub use offsets::{EARLIEST, LATEST, OffsetAt};
 pub use topic::{Topic, check_name};
 
-use crate::error::Result;
+use self::core::{Core, lock};
+use crate::config::{ClientConfig, Config, IsolationLevel};
+use crate::discovery;
+use crate::error::{Error, Result};
+use crate::log::Logger;
+use crate::net::{Broker, Network, Settings};
+use crate::os::fork::Era;
+use crate::runtime::{Completion, Runtime, Signal};
 
 /// One Kafka cluster as this client sees it. All methods from any thread; those that say "blocking"
 /// are for application threads, the async ones for tasks.
-#[derive(Debug)]
-pub struct Cluster {}
+///
+/// After [`close`](Self::close) calls give `CLOSED`, after a fatal error that error; events can still
+/// be read. Dropped without a close it ends at once.
+pub struct Cluster {
+    core: Arc<Core>,
+    era: Era,
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cluster").field("origin", &self.core.discovery.origin()).finish()
+    }
+}
 
 impl Cluster {
+    /// Opens a cluster: checks the configuration and starts looking for brokers; does not wait.
+    ///
+    /// `INVALID_PROPERTY` names the property; `RUNTIME` when the I/O threads cannot be started.
+    pub fn open(config: &Config) -> Result<Arc<Self>> {
+        let client = ClientConfig::from(config)?;
+        let runtime = Runtime::get(client.io_threads)?;
+        let network = Network::new(Settings::from(&client), runtime, client.logger.clone());
+        Self::open_with(config.clone(), client, runtime, network)
+    }
+
+    fn open_with(
+        config: Config,
+        client: ClientConfig,
+        runtime: Runtime,
+        network: Arc<Network>,
+    ) -> Result<Arc<Self>> {
+        let discovery = discovery::of(&client);
+        let core = Core::new(config, client, runtime, network, discovery);
+        let cluster = Arc::new_cyclic(|cluster| {
+            core.set_handle(Weak::clone(cluster));
+            Self { core: Arc::clone(&core), era: Era::current() }
+        });
+        let failed = Arc::clone(&core);
+        runtime.spawn("metadata", move |panic| failed.fail(panic), metadata_loop::run(core));
+        Ok(cluster)
+    }
+
+    /// Waits for the first contact with a broker. Blocking.
+    ///
+    /// `TIMED_OUT` at `deadline` (`None`: no limit), with what each broker did in the chain of causes;
+    /// `WOKEN` by [`wakeup`](Self::wakeup); the error of a cluster that failed.
+    pub fn wait_ready(&self, deadline: Option<Instant>) -> Result<()> {
+        self.core.wait_ready(deadline)
+    }
+
     /// The topic of this name: the same object each time. Only notes it: nobody is asked.
     ///
     /// `INVALID_ARGUMENT` for a name that Kafka does not allow.
-    pub fn topic(self: &Arc<Self>, name: &str) -> Result<Arc<Topic>> {
-        check_name(name)?;
-        todo!()
+    pub fn topic(&self, name: &str) -> Result<Arc<Topic>> {
+        self.core.topic(name)
     }
 
     /// The newest snapshot.
     #[must_use]
     pub fn metadata(&self) -> Arc<Metadata> {
-        todo!()
+        self.core.metadata()
     }
 
     /// Sees each new snapshot.
     #[must_use]
     pub fn changes(&self) -> tokio::sync::watch::Receiver<Arc<Metadata>> {
-        todo!()
+        self.core.snapshot.subscribe()
+    }
+
+    /// Every topic that the cluster has at this moment; asked anew, creates none, and leaves the running
+    /// snapshot alone. Blocking, with the errors of [`wait_ready`](Self::wait_ready).
+    pub fn all_topics(&self, deadline: Option<Instant>) -> Result<Vec<Arc<TopicMetadata>>> {
+        let core = Arc::clone(&self.core);
+        self.block("all topics", deadline, async move { core.all_topics().await })
     }
 
     /// Asks for new metadata soon; merged with what is asked already, slowed when answers repeat.
-    pub fn refresh(&self, _why: &'static str) {
-        todo!()
+    pub fn refresh(&self, why: &'static str) {
+        self.core.trigger(schedule::Urgency::Polite, why);
     }
 
-    /// Asks for new metadata at once.
-    pub fn refresh_now(&self, _why: &'static str) {
-        todo!()
+    /// Asks for new metadata at once, unless that has been of no use lately (invariant 1.11).
+    pub fn refresh_now(&self, why: &'static str) {
+        self.core.trigger(schedule::Urgency::Urgent, why);
+    }
+
+    /// Tells of new leaders that a broker named in an answer (KIP-951); taken if they can be trusted
+    /// (invariant 1.12). `endpoints` are the brokers that came with them.
+    pub fn take_hints(&self, hints: &[LeaderHint], endpoints: &[BrokerInfo]) {
+        self.core.wish(|wishes| wishes.hint(hints, endpoints));
     }
 
     /// Wishes for the metadata of these topics: from now on they are kept fresh.
-    pub fn want_topics(&self, _topics: &[Arc<Topic>]) {
-        todo!()
+    pub fn want_topics(&self, topics: &[Arc<Topic>]) {
+        let now = Instant::now();
+        self.core.wish(|wishes| {
+            for topic in topics {
+                wishes.want(topic, now);
+            }
+        });
     }
 
     /// The metadata of a topic, asked for if need be: partitions are there and no topic error.
+    ///
+    /// `UNKNOWN_TOPIC_OR_PARTITION` when every broker asked has denied it for 5 s (a new topic spreads
+    /// slowly), or still at `deadline`; `TOPIC_AUTHORIZATION_FAILED`, `INVALID_TOPIC_EXCEPTION` at
+    /// once; `TIMED_OUT` at `deadline` with the cause.
     pub async fn topic_metadata(
         &self,
-        _topic: &Topic,
-        _deadline: Instant,
+        topic: &Arc<Topic>,
+        deadline: Instant,
     ) -> Result<Arc<TopicMetadata>> {
-        todo!()
+        self.core.topic_metadata(topic, deadline).await
     }
 
-    /// The process-wide I/O threads.
-    #[must_use]
-    pub fn runtime(&self) -> crate::runtime::Runtime {
-        todo!()
+    /// As [`topic_metadata`](Self::topic_metadata), blocking; this cluster's wake-up ends it.
+    pub fn wait_topic(
+        &self,
+        topic: &Arc<Topic>,
+        deadline: Option<Instant>,
+    ) -> Result<Arc<TopicMetadata>> {
+        self.core.wait_topic(topic, deadline, &self.core.signal)
     }
 
-    /// Where this cluster logs.
+    /// The broker of this node id, if metadata lists it.
     #[must_use]
-    pub fn logger(&self) -> &crate::log::Logger {
-        todo!()
+    pub fn broker(&self, id: i32) -> Option<Arc<Broker>> {
+        self.core.broker(id)
+    }
+
+    /// A broker that metadata lists, connected if possible.
+    #[must_use]
+    pub fn any_broker(&self) -> Option<Arc<Broker>> {
+        let brokers = metadata_loop::learned(&self.core);
+        brokers.iter().find(|broker| broker.is_connected()).or(brokers.first()).cloned()
+    }
+
+    /// The controller, or any broker while nobody says who that is.
+    pub fn controller(&self) -> Result<Arc<Broker>> {
+        self.core.controller()
+    }
+
+    /// Creates a topic, and waits until the metadata shows it, or `deadline`. Blocking.
+    ///
+    /// `TOPIC_ALREADY_EXISTS`, `INVALID_PARTITIONS`, … as the controller says; `UNSUPPORTED_FEATURE`
+    /// names a release that cannot (below 0.10.1, or below 2.4 with default counts); `TIMED_OUT`.
+    /// Brokers below 0.10.1 make a topic that has nothing but a name by being asked for it, if
+    /// `allow.auto.create.topics` is true here and `auto.create.topics.enable` there.
+    pub fn create_topic(&self, topic: &NewTopic, deadline: Option<Instant>) -> Result<()> {
+        let (core, topic) = (Arc::clone(&self.core), topic.clone());
+        let ask = async move { core.create_topic(&topic, deadline.unwrap_or_else(far)).await };
+        self.block("create topic", deadline, ask)
+    }
+
+    /// As [`create_topic`](Self::create_topic), for tasks.
+    pub async fn create_topic_async(&self, topic: &NewTopic, deadline: Instant) -> Result<()> {
+        self.core.create_topic(topic, deadline).await
+    }
+
+    /// Deletes a topic. Blocking.
+    ///
+    /// `UNKNOWN_TOPIC_OR_PARTITION`, `TOPIC_DELETION_DISABLED`, … as the controller says;
+    /// `UNSUPPORTED_FEATURE` names a release that cannot (below 0.10.1); `TIMED_OUT`.
+    pub fn delete_topic(&self, name: &str, deadline: Option<Instant>) -> Result<()> {
+        let (core, name) = (Arc::clone(&self.core), name.to_owned());
+        let ask = async move { core.delete_topic(&name, deadline.unwrap_or_else(far)).await };
+        self.block("delete topic", deadline, ask)
+    }
+
+    /// As [`delete_topic`](Self::delete_topic), for tasks.
+    pub async fn delete_topic_async(&self, name: &str, deadline: Instant) -> Result<()> {
+        self.core.delete_topic(name, deadline).await
+    }
+
+    /// The offsets for (topic, partition, time in ms or [`EARLIEST`], [`LATEST`]) at each leader;
+    /// answers in the order asked. Follows the leader when it moves (invariant 7.9).
+    ///
+    /// Nothing that late, and topics in a format without timestamps, give offset −1 (invariant 7.6).
+    /// Brokers below 0.10.1 know times by segment only: the answer is then the start of a segment at or
+    /// before the time. Errors: `TIMED_OUT` with the cause, what [`topic_metadata`](Self::topic_metadata)
+    /// gives, `UNSUPPORTED_FEATURE` for `read_committed` below 0.11 and special times.
+    pub async fn list_offsets(
+        &self,
+        questions: &[(Arc<Topic>, i32, i64)],
+        isolation: IsolationLevel,
+        deadline: Instant,
+    ) -> Vec<Result<OffsetAt>> {
+        self.core.list_offsets(questions, isolation, deadline).await
+    }
+
+    /// What changed since the last look: at most one event per broker and topic. Blocking.
+    ///
+    /// The conditions `NOTHING` at `deadline` and `WOKEN`; after a close `CLOSED` once all is read.
+    pub fn next_event(&self, deadline: Option<Instant>) -> Result<Event> {
+        let ready = || {
+            let event = lock(&self.core.events).pop();
+            event.map(Ok).or_else(|| self.core.ended().map(Err))
+        };
+        self.core.signal.wait(deadline, ready)?
+    }
+
+    /// Ends the waits in progress on this handle, or else the next one. Async-signal-safe.
+    pub fn wakeup(&self) {
+        self.core.signal.wakeup();
+    }
+
+    /// A descriptor that is readable while [`next_event`](Self::next_event) would not wait.
+    pub fn fd(&self) -> Result<isize> {
+        self.core.signal.fd()
+    }
+
+    /// Where this cluster's callers wait.
+    #[must_use]
+    pub fn signal(&self) -> &Arc<Signal> {
+        &self.core.signal
     }
 
     /// What the cluster was opened with; producers and consumers inherit it.
     #[must_use]
-    pub fn config(&self) -> &crate::config::Config {
-        todo!()
+    pub fn config(&self) -> &Config {
+        &self.core.config
     }
 
-    /// The broker of this node id, if metadata knows it.
+    /// The typed properties of the cluster and its connections.
     #[must_use]
-    pub fn broker(&self, _id: i32) -> Option<Arc<crate::net::Broker>> {
-        todo!()
+    pub fn client_config(&self) -> &ClientConfig {
+        &self.core.client
     }
 
-    /// The offsets for (topic, partition, time) at each leader, answers in the order asked.
-    pub async fn list_offsets(
-        &self,
-        _questions: &[(Arc<Topic>, i32, i64)],
-        _isolation: crate::config::IsolationLevel,
-        _deadline: Instant,
-    ) -> Vec<Result<OffsetAt>> {
-        todo!()
+    /// The process-wide I/O threads.
+    #[must_use]
+    pub fn runtime(&self) -> Runtime {
+        self.core.runtime
     }
 
-    /// As [`topic_metadata`](Self::topic_metadata), blocking: for application threads.
-    pub fn wait_topic(
-        &self,
-        _topic: &Topic,
-        _deadline: Option<Instant>,
-    ) -> Result<Arc<TopicMetadata>> {
-        todo!()
+    /// Where this cluster logs.
+    #[must_use]
+    pub fn logger(&self) -> &Logger {
+        &self.core.logger
     }
 
-    /// Takes over the leaders that a broker told of, as far as they may be trusted (invariant 1.12).
-    pub fn take_hints(&self, _hints: &[LeaderHint], _endpoints: &[BrokerInfo]) {
-        todo!()
-    }
-
-    /// Opens a cluster: checks the configuration and starts the metadata loop. Does not wait.
-    pub fn open(_config: &crate::config::Config) -> Result<Arc<Self>> {
-        todo!()
-    }
-
-    /// Waits for the first contact, blocking; the error says what each address answered.
-    pub fn wait_ready(&self, _deadline: Option<Instant>) -> Result<()> {
-        todo!()
-    }
-
-    /// Closes the children, then the connections, within the deadline, blocking. A second one is Ok.
-    pub fn close(&self, _deadline: Option<Instant>) -> Result<()> {
-        todo!()
-    }
-
-    /// The next change, blocking: kept from `open` on, one per broker and topic. CLOSED only when
-    /// all is read.
-    pub fn next_event(&self, _deadline: Option<Instant>) -> Result<Event> {
-        todo!()
-    }
-
-    /// Ends the waits on the cluster, or the next one. Async-signal-safe.
-    pub fn wakeup(&self) {
-        todo!()
-    }
-
-    /// Readable while `next_event` would not wait.
-    pub fn fd(&self) -> Result<isize> {
-        todo!()
-    }
-
-    /// The cluster's id, once a broker told it.
+    /// The cluster's own id, once a broker of 0.10.1 or later has told it.
     #[must_use]
     pub fn id(&self) -> Option<String> {
-        todo!()
+        self.core.metadata().cluster_id.clone()
     }
 
-    /// After a panic in a call on the handle: every waiter and every later call gets the error,
-    /// children included.
-    pub fn fail(&self, _error: crate::error::Error) {
-        todo!()
-    }
-
-    /// Asks a broker for all topics of the cluster, blocking.
-    pub fn all_topics(&self, _deadline: Option<Instant>) -> Result<Vec<Arc<TopicMetadata>>> {
-        todo!()
-    }
-
-    /// Makes a topic by the controller, blocking.
-    pub fn create_topic(&self, _topic: &NewTopic, _deadline: Option<Instant>) -> Result<()> {
-        todo!()
-    }
-
-    /// Deletes a topic by the controller, blocking.
-    pub fn delete_topic(&self, _name: &str, _deadline: Option<Instant>) -> Result<()> {
-        todo!()
+    /// After a panic in a call on the handle: every waiter and every later call gets `error`, producers
+    /// and consumers included.
+    pub fn fail(&self, error: Error) {
+        self.core.fail(error);
     }
 
     /// Registers a producer or consumer: closed before the cluster, told of fatal errors.
-    pub fn register(&self, _child: Weak<dyn Child>) {
-        todo!()
+    pub fn register(&self, child: Weak<dyn Child>) {
+        let mut children = lock(&self.core.children);
+        children.retain(|child| child.strong_count() > 0);
+        children.push(child);
+    }
+
+    /// `Err` once the cluster was closed (`CLOSED`) or failed, and in a forked child.
+    pub fn check_open(&self) -> Result<()> {
+        self.era.check()?;
+        self.core.check_open()
+    }
+
+    /// Closes producers and consumers, then the connections, within `deadline` (`None`: no limit).
+    /// Blocking; a wake-up does not end it. A second close does nothing.
+    ///
+    /// `TIMED_OUT` when a child could not finish: its outcomes say what became of its records.
+    pub fn close(&self, deadline: Option<Instant>) -> Result<()> {
+        self.era.check()?;
+        if self.core.ended().is_some() {
+            return Ok(());
+        }
+        let mut outcome = Ok(());
+        for child in self.core.take_children() {
+            outcome = outcome.and(child.close(deadline));
+        }
+        self.core.end(Core::closed());
+        self.core.signal.notify();
+        outcome
+    }
+
+    /// Runs `future` as a task and waits for it on this thread.
+    fn block<T: Send + 'static>(
+        &self,
+        name: &'static str,
+        deadline: Option<Instant>,
+        future: impl Future<Output = Result<T>> + Send + 'static,
+    ) -> Result<T> {
+        self.era.check()?;
+        self.core.check_open()?;
+        let (sender, completion) = Completion::new();
+        let core = Arc::clone(&self.core);
+        let task = self.core.runtime.spawn(name, |_| {}, async move {
+            // Whatever it waits for, the end of the cluster ends it too.
+            let mut progress = core.progress.subscribe();
+            let mut future = std::pin::pin!(future);
+            let outcome = loop {
+                tokio::select! {
+                    outcome = &mut future => break outcome,
+                    Ok(()) = progress.changed() => {
+                        if let Some(error) = core.ended() {
+                            break Err(error);
+                        }
+                    }
+                }
+            };
+            sender.send(outcome);
+        });
+        // The task keeps the deadline itself and knows why it was missed; a little more for its word.
+        let limit = deadline.map(|deadline| deadline.max(Instant::now()) + GRACE);
+        completion.wait(limit, Some(&self.core.signal)).inspect_err(|_| task.abort())
     }
 }
 
-/// An answer of ListOffsets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OffsetAt {
-    /// The offset; −1 when no record is that late.
-    pub offset: i64,
-    /// The timestamp of the record found; −1 unknown.
-    pub timestamp: i64,
-    /// The leader epoch of the record found; −1 unknown.
-    pub leader_epoch: i32,
+/// How long a call waits for its task's own error at the deadline.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// "No limit", for what needs an instant.
+fn far() -> Instant {
+    let year = Duration::from_secs(365 * 24 * 3600);
+    let now = Instant::now();
+    now.checked_add(year).unwrap_or(now)
 }
 
-/// A topic to be made; what is not given is the brokers' default.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct NewTopic {
-    /// The name.
-    pub name: String,
-    /// How many partitions.
-    pub partitions: Option<i32>,
-    /// How many replicas of each.
-    pub replication_factor: Option<i32>,
-    /// Its configuration, by Kafka's names.
-    pub config: std::collections::BTreeMap<String, String>,
-    /// The controller only checks.
-    pub validate_only: bool,
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if self.era.check().is_err() {
+            // In a forked child: the sockets, the descriptors and perhaps held locks are the parent's.
+            std::mem::forget(Arc::clone(&self.core));
+            return;
+        }
+        self.core.end(Core::closed());
+    }
 }
 
-/// Something changed: look again.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event {
-    /// The broker of this id.
-    Broker(i32),
-    /// The topic of this name.
-    Topic(Arc<str>),
+impl Core {
+    /// See [`Cluster::topic`].
+    fn topic(&self, name: &str) -> Result<Arc<Topic>> {
+        check_name(name)?;
+        self.check_open()?;
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(topic) = topics.get(name) {
+            return Ok(Arc::clone(topic));
+        }
+        let name: Arc<str> = Arc::from(name);
+        let creation = self.client.allow_auto_create_topics;
+        let topic = Topic::new(Arc::clone(&name), topics.len(), self.handle(), creation);
+        // A cluster that follows all topics may know it already.
+        if let Some(metadata) = self.metadata().topic(&name) {
+            topic.publish(Arc::clone(metadata));
+        }
+        topics.insert(name, Arc::clone(&topic));
+        Ok(topic)
+    }
+
+    async fn all_topics(self: Arc<Self>) -> Result<Vec<Arc<TopicMetadata>>> {
+        let ask = ask::Ask { all: true, ..ask::Ask::default() };
+        let answers = metadata_loop::round(Arc::clone(&self), ask, false).await?;
+        let mut known = merge::Known::nothing();
+        for answer in &answers.answers {
+            known = merge::merge(&known, answer, Instant::now()).0;
+        }
+        let mut topics: Vec<_> = known.metadata.topics.into_values().collect();
+        topics.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(topics)
+    }
 }
+
+#[cfg(test)]
+#[path = "cluster_tests.rs"]
+mod tests;

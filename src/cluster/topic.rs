@@ -18,7 +18,7 @@ pub struct Topic {
 }
 
 impl Topic {
-    pub(super) fn new(
+    pub(crate) fn new(
         name: Arc<str>,
         index: usize,
         cluster: Weak<Cluster>,

@@ -88,6 +88,12 @@ impl Budget {
         self.limit
     }
 
+    /// What one fetch may ask for when `brokers` are fetched from: each has up to two answers alive,
+    /// the one being read and the next, before the application holds any.
+    pub(super) fn share(&self, brokers: usize) -> usize {
+        self.limit / (2 * brokers.max(1))
+    }
+
     /// How many bytes a fetch of this broker may ask for: up to `wish`, at least `worth` (one
     /// partition's) or nothing. With `None` the seat is registered and woken at the next release.
     pub(super) fn grant(&self, seat: &Arc<Seat>, wish: usize, worth: usize) -> Option<usize> {
@@ -100,7 +106,15 @@ impl Budget {
         }
         drop(starving);
         // A release between the first look and the registration found nobody to wake: look again.
-        self.try_grant(seat, wish, worth)
+        let grant = self.try_grant(seat, wish, worth)?;
+        self.give_up(seat);
+        Some(grant)
+    }
+
+    /// The fetcher no longer waits for room: it was woken, perhaps by something else.
+    pub(super) fn give_up(&self, seat: &Arc<Seat>) {
+        let mut starving = self.starving.lock().unwrap_or_else(PoisonError::into_inner);
+        starving.retain(|s| !Arc::ptr_eq(s, seat));
     }
 
     fn try_grant(&self, seat: &Seat, wish: usize, worth: usize) -> Option<usize> {

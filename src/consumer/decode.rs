@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::aborted::Aborted;
 use super::batch::{Batch, Held, Run};
 use super::budget::{Budget, Lease, Unread};
 use super::name::Name;
@@ -90,21 +91,27 @@ impl Filling {
 
     /// Copies messages of a batch that `next` decoded, from index `first` on; returns how many
     /// fitted.
-    pub(super) fn copy(&mut self, from: &Arc<Batch>, first: usize, run: Run) -> usize {
-        let mark = self.mark();
-        let views = from.views.get(first..).unwrap_or_default();
-        let count = views.len().min(self.most - mark.views);
+    pub(super) fn copy(&mut self, from: &Arc<Batch>, first: usize) -> usize {
+        let (mark, left) = (self.mark(), from.views.get(first..).unwrap_or_default());
+        let count = left.len().min(self.most - mark.views);
+        let (Some(run), Some(last)) = (from.runs.first(), left[..count].last()) else { return 0 };
         let index = mark.runs as u32;
-        self.batch.views.extend(views[..count].iter().map(|v| MessageView { run: index, ..*v }));
+        self.batch.views.extend(left[..count].iter().map(|v| MessageView { run: index, ..*v }));
         self.batch.held.push(Held::Batch { _batch: Arc::clone(from) });
-        let next_offset = match count == views.len() {
-            true => run.next_offset,
-            false => self.batch.views.last().map_or(run.next_offset, |v| v.next_offset),
-        };
-        let first = mark.views as u32;
-        self.batch.runs.push(Run { first, count: count as u32, next_offset, ..run });
-        count
+        let next_offset = if count == left.len() { run.next_offset } else { last.next_offset };
+        let (first, count) = (mark.views as u32, count as u32);
+        self.batch.runs.push(Run { first, count, next_offset, ..run.clone() });
+        count as usize
     }
+}
+
+/// How batches are read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Decoding {
+    /// Whether checksums are checked.
+    pub(super) check_crc: bool,
+    /// What one batch may decompress to.
+    pub(super) largest: usize,
 }
 
 /// How reading ended.
@@ -124,8 +131,8 @@ pub(super) struct Reader {
     open: Option<Open>,
     position: i64,
     epoch: i32,
-    check_crc: bool,
-    largest: usize,
+    decoding: Decoding,
+    aborted: Option<Aborted>,
     lease: Arc<Lease>,
     /// The answer counts as unread as long as this reader lives.
     unread: Arc<Unread>,
@@ -140,17 +147,18 @@ struct Open {
 }
 
 impl Reader {
-    /// Reads `records` from `position` on. `largest` bounds what one batch may decompress to.
+    /// Reads `records` from `position` on; without the batches of aborted transactions, if they are
+    /// given.
     pub(super) fn new(
         source: Source,
-        records: Bytes,
-        position: i64,
-        (check_crc, largest): (bool, usize),
+        (records, position): (Bytes, i64),
+        decoding: Decoding,
+        aborted: Option<Aborted>,
         (lease, unread): (Arc<Lease>, Arc<Unread>),
     ) -> Self {
         let batches = BatchIter::new(records);
         let (open, epoch) = (None, -1);
-        Self { source, batches, open, position, epoch, check_crc, largest, lease, unread }
+        Self { source, batches, open, position, epoch, decoding, aborted, lease, unread }
     }
 
     /// Where reading goes on; the application's position once what was read is handed out.
@@ -171,11 +179,6 @@ impl Reader {
     /// Leader epoch of the last batch read; −1 where the format has none.
     pub(super) fn epoch(&self) -> i32 {
         self.epoch
-    }
-
-    /// Topic, partition and marks.
-    pub(super) fn source(&self) -> &Source {
-        &self.source
     }
 
     /// Adds messages until the batch is full or all is read, and closes their run. After an error
@@ -222,21 +225,26 @@ impl Reader {
 
     /// Opens a batch, or passes over one that holds nothing for the application.
     fn open_batch(&mut self, raw: RawBatch) -> Result<()> {
+        let Decoding { check_crc, largest } = self.decoding;
+        let aborted = match &mut self.aborted {
+            Some(aborted) => aborted.covers(&raw, (check_crc, largest))?,
+            None => false,
+        };
         let next_offset = raw.next_offset();
         if next_offset <= self.position {
             return Ok(());
         }
         self.epoch = raw.partition_leader_epoch;
-        if raw.is_control() {
-            // Control batches are never delivered and always advance (3.14, 6.12).
-            if self.check_crc {
+        if raw.is_control() || aborted {
+            // Never delivered, but the position advances over them (3.14, 6.12).
+            if check_crc {
                 raw.verify()?;
             }
             self.position = next_offset;
             return Ok(());
         }
         let plain = raw.compression()? == Compression::None;
-        let records = raw.open(self.check_crc, self.largest)?;
+        let records = raw.open(check_crc, largest)?;
         let lease = match plain {
             true => Arc::clone(&self.lease),
             false => Budget::charge_like(&self.lease, records.buffer().len()),
@@ -278,7 +286,8 @@ impl Open {
             let Some(room) = most.checked_sub(views.len()).filter(|room| *room > 0) else {
                 return Ok(false);
             };
-            let limit = u32::try_from(room).unwrap_or(u32::MAX);
+            let limit = u32::try_from(room).unwrap_or(u32::MAX).min(self.records.remaining());
+            views.reserve(limit as usize);
             self.records.visit(limit, &mut |record| {
                 // Batches are returned whole: what lies below was not asked for (3.4).
                 if record.offset >= position {

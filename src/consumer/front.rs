@@ -11,8 +11,9 @@ use super::message::Message;
 use super::name::Name;
 use super::position::Position;
 use super::state::{State, Wish};
+use super::whole_topic::WholeTopic;
 use crate::cluster::{Child, Cluster};
-use crate::config::{Config, ConsumerConfig};
+use crate::config::{Config, ConsumerConfig, TopicConsumerConfig};
 use crate::error::{Code, Error, Result};
 use crate::os::fork::Era;
 use crate::runtime;
@@ -50,6 +51,7 @@ impl Consumer {
     /// [`Consumer::poll`]. [`Code::INVALID_ARGUMENT`] for a place or name that cannot be, or a
     /// partition named twice; then nothing changes.
     pub fn assign(&self, positions: &[Position]) -> Result<()> {
+        self.era.check()?;
         let mut wishes = Vec::with_capacity(positions.len());
         for position in positions {
             wishes.push(self.wish(position)?);
@@ -67,6 +69,17 @@ impl Consumer {
         })?;
         self.core.cluster.want_topics(&topics);
         Ok(())
+    }
+
+    pub(super) fn topic_config(&self, name: &Name) -> TopicConsumerConfig {
+        self.core.config.for_topic(name.as_str())
+    }
+
+    pub(super) fn read_whole(&self, topic: WholeTopic) -> Result<()> {
+        self.change(|state| {
+            state.read_whole(topic);
+            Ok(())
+        })
     }
 
     /// The assigned partitions with their positions, in the order of the assignment.
@@ -117,16 +130,21 @@ impl Consumer {
         }
     }
 
-    /// The oldest unread event; none when there is none. Also after close.
+    /// The oldest unread event; none when there is none. After close [`Code::CLOSED`] once all is read.
     pub fn next_event(&self) -> Result<Option<Event>> {
         self.era.check()?;
-        Ok(self.core.lock().take_event())
+        let mut state = self.core.lock();
+        match state.take_event() {
+            Some(event) => Ok(Some(event)),
+            None => state.check_open().map(|()| None),
+        }
     }
 
     /// Moves partitions: what was fetched of them is dropped, also what is on its way, and reading
     /// goes on at the given places. [`Code::NOT_ASSIGNED`] for a partition that is not assigned;
     /// then nothing changes.
     pub fn seek(&self, positions: &[Position]) -> Result<()> {
+        self.era.check()?;
         let wishes: Vec<Wish> = positions.iter().map(|p| self.wish(p)).collect::<Result<_>>()?;
         self.change(|state| {
             let mut places = Vec::with_capacity(wishes.len());
@@ -171,6 +189,7 @@ impl Consumer {
     /// First offset and end (high watermark) of a partition. `timeout_ms` 0 gives what the last
     /// fetch said, −1 for what is not known; otherwise the leader is asked.
     pub fn watermarks(&self, partition: &Position, timeout_ms: i32) -> Result<(i64, i64)> {
+        self.era.check()?;
         let deadline = runtime::deadline(timeout_ms)?;
         let topic = self.core.cluster.topic(partition.topic.as_str())?;
         let state = self.open()?;
@@ -229,8 +248,8 @@ impl Consumer {
     }
 
     fn shut(&self) {
-        self.core.stop();
         self.core.lock().shut();
+        self.core.stop();
         self.core.signal.notify();
     }
 

@@ -71,6 +71,7 @@ fn round(core: &Arc<Core>, metadata: &Metadata) -> Option<Instant> {
 impl State {
     /// Takes over leaders and topic ids; gives the brokers that need a fetcher from now on.
     pub(super) fn follow(&mut self, metadata: &Metadata) -> Vec<(i32, Arc<Seat>)> {
+        self.grow(metadata);
         for index in 0..self.partitions.len() {
             self.follow_one(index, metadata);
         }

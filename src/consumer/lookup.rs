@@ -1,5 +1,6 @@
 //! Asking brokers for offsets: where partitions start, watermarks, offsets for times.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -137,7 +138,11 @@ impl Core {
         let on_panic = move |error| shared.fail(error);
         let (answer, task) = list_offsets(&self.cluster, isolation, questions, limit, on_panic);
         self.keep(task);
-        answer.wait(deadline, Some(&self.signal))
+        answer.wait(deadline, Some(&self.signal)).map_err(|error| match error.code() {
+            // Close stops the task.
+            Code::ABANDONED => self.lock().check_open().err().unwrap_or(error),
+            _ => error,
+        })
     }
 
     /// The offsets of the first records not older than each position's timestamp, in the order
@@ -227,8 +232,44 @@ fn list_offsets(
     let (sender, answer) = Completion::new();
     let shared = Arc::clone(cluster);
     let ask = async move {
-        let found = shared.list_offsets(&questions, isolation, limit).await;
-        sender.send(Ok(found.into_iter().map(|f| f.map(|f| f.offset)).collect()));
+        let mut answers = Vec::new();
+        for wave in waves(&questions) {
+            let asked: Vec<Question> = wave.iter().map(|&at| questions[at].clone()).collect();
+            let found = shared.list_offsets(&asked, isolation, limit).await;
+            answers.extend(wave.into_iter().zip(found.into_iter().map(|f| f.map(|f| f.offset))));
+        }
+        answers.sort_by_key(|&(at, _)| at);
+        sender.send(Ok(answers.into_iter().map(|(_, answer)| answer).collect()));
     };
     (answer, cluster.runtime().spawn("offsets", on_panic, ask))
+}
+
+/// Which questions go together: a ListOffsets request may name a partition once.
+fn waves(questions: &[Question]) -> Vec<Vec<usize>> {
+    let mut waves: Vec<Vec<usize>> = Vec::new();
+    let mut asked = HashMap::new();
+    for (at, (topic, number, _)) in questions.iter().enumerate() {
+        let times = asked.entry((topic.index(), *number)).or_insert(0);
+        if waves.len() == *times {
+            waves.push(Vec::new());
+        }
+        waves[*times].push(at);
+        *times += 1;
+    }
+    waves
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Weak;
+
+    use super::*;
+
+    #[test]
+    fn a_partition_that_is_asked_twice_is_asked_one_after_the_other() {
+        let topic = Topic::new("t".into(), 0, Weak::new(), false);
+        let question = |&number: &i32| (Arc::clone(&topic), number, 5);
+        let questions: Vec<_> = [0, 1, 0, 2, 0, 1].iter().map(question).collect();
+        assert_eq!(waves(&questions), [vec![0, 1, 3], vec![2, 5], vec![4]]);
+    }
 }

@@ -8,13 +8,18 @@
 //! and so do [`Message`]s. Look-ups ([`lookup`]) give partitions without an offset one; the task in
 //! [`leaders`] moves partitions between brokers.
 
+mod aborted;
 mod batch;
 mod budget;
 mod columns;
 mod core;
 mod decode;
+#[cfg(test)]
+mod decode_tests;
 mod event;
 mod fetcher;
+#[cfg(test)]
+mod fixture;
 mod front;
 mod handover;
 mod leaders;
@@ -27,6 +32,7 @@ mod reset;
 mod settings;
 mod state;
 mod view;
+mod whole_topic;
 
 pub use batch::{Batch, Record, Run};
 pub use columns::{ABSENT, Columns};

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::batch::{Batch, Run};
+use super::batch::Batch;
 use super::decode::Reader;
 use super::name::Name;
 use super::reset::{Lookup, Step};
@@ -103,6 +103,11 @@ impl Retry {
     pub(super) fn failed(&mut self, now: Instant, backoff: Backoff, jitter: f64) {
         self.failures = self.failures.saturating_add(1);
         self.until = now.checked_add(backoff.delay(self.failures, jitter));
+    }
+
+    /// Whether the last try succeeded.
+    pub(super) fn is_clear(&self) -> bool {
+        self.failures == 0
     }
 
     /// Forgets all failures.
@@ -243,18 +248,34 @@ impl Partition {
         }
     }
 
-    /// The messages of `batch` before index `next` were handed out; the others wait again.
-    pub(super) fn handed_out(&mut self, batch: Arc<Batch>, next: usize, run: &Run) {
+    /// The decoded messages at the head of the queue, and the index of the next one.
+    pub(super) fn decoded(&self) -> Option<(&Arc<Batch>, usize)> {
+        match self.queue.front() {
+            Some(Item::Decoded { batch, next }) => Some((batch, *next)),
+            _ => None,
+        }
+    }
+
+    /// The next `count` of the decoded messages at the head of the queue were handed out; whether
+    /// some are left.
+    pub(super) fn handed_out(&mut self, count: usize) -> bool {
+        let Some(Item::Decoded { batch, next }) = self.queue.front_mut() else { return false };
+        *next += count;
+        let Some(run) = batch.runs().first() else { return false };
         // After the last message the run's end counts: it may lie beyond, over batches that hold
         // nothing for applications (6.12).
-        let position = match batch.views().get(next) {
-            Some(_) => batch.views().get(next - 1).map_or(self.position, |v| v.next_offset),
-            None => run.next_offset,
+        let finished = *next >= batch.len();
+        let last = next.checked_sub(1).and_then(|last| batch.views().get(last));
+        let position = match (finished, last) {
+            (false, Some(last)) => last.next_offset,
+            _ => run.next_offset,
         };
-        self.advance(position, run.leader_epoch);
-        if next < batch.len() {
-            self.queue.push_front(Item::Decoded { batch, next });
+        let epoch = run.leader_epoch;
+        if finished {
+            self.queue.pop_front();
         }
+        self.advance(position, epoch);
+        !finished
     }
 
     /// Whether the broker may be asked for more, back-off aside.

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::decode::Decoding;
 use super::partition::Retry;
 use crate::config::ConsumerConfig;
 use crate::net::{Backoff, jitter};
@@ -13,8 +14,8 @@ impl ConsumerConfig {
         retry.failed(now, backoff, jitter());
     }
 
-    /// Whether batches are checked, and what one may decompress to.
-    pub(super) fn decoding(&self) -> (bool, usize) {
-        (self.check_crcs, self.receive_message_max_bytes)
+    /// How batches are read. What one may decompress to is bounded as frames are.
+    pub(super) fn decoding(&self) -> Decoding {
+        Decoding { check_crc: self.check_crcs, largest: self.receive_message_max_bytes }
     }
 }

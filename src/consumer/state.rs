@@ -1,7 +1,7 @@
 //! The consumer's state under its one lock: partitions, what is ready to be read, what is to be
 //! told. No method waits, does I/O or reads a clock.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,9 +11,13 @@ use super::name::Name;
 use super::partition::{Era, Item, Partition, Phase};
 use super::position::{Position, Start};
 use super::reset::{self, Step};
+use super::whole_topic::WholeTopic;
 use crate::cluster::Topic;
 use crate::config::TopicConsumerConfig;
 use crate::error::{Code, Error, Result};
+
+/// Errors that wait for an application that does not poll; the oldest go first.
+const MOST_REPORTS: usize = 10_000;
 
 /// A partition as it was in one era.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,6 +52,8 @@ pub(super) struct State {
     pub(super) partitions: Vec<Partition>,
     /// By broker id.
     pub(super) led: HashMap<i32, Led>,
+    /// The topic of which every partition is read, if there is one.
+    pub(super) whole: Option<WholeTopic>,
     by_key: HashMap<(usize, i32), usize>,
     ready: VecDeque<Slot>,
     reports: VecDeque<(Option<Slot>, Error)>,
@@ -71,12 +77,18 @@ impl State {
         self.ready.clear();
         self.led.values_mut().for_each(|led| led.order.clear());
         self.stall_told = false;
+        self.whole = None;
         for Wish { topic, name, number, start, epoch, own } in wishes {
-            let index = self.partitions.len();
-            self.by_key.insert((topic.index(), number), index);
-            self.partitions.push(Partition::new(topic, name, number, own));
-            self.restart(index, start, epoch);
+            self.add(Partition::new(topic, name, number, own), start, epoch);
         }
+    }
+
+    /// Adds a partition to the assignment.
+    pub(super) fn add(&mut self, partition: Partition, start: Start, epoch: i32) {
+        let index = self.partitions.len();
+        self.by_key.insert((partition.topic.index(), partition.number), index);
+        self.partitions.push(partition);
+        self.restart(index, start, epoch);
     }
 
     /// The index of an assigned partition.
@@ -129,7 +141,7 @@ impl State {
         let error = (step == Step::Refuse).then(|| refusal(partition));
         partition.restart(era, step);
         if let Some(error) = error {
-            self.reports.push_back((Some(Slot { index, era }), error));
+            self.push_report(Some(Slot { index, era }), error);
         }
     }
 
@@ -143,14 +155,17 @@ impl State {
         changed
     }
 
-    /// Puts partitions that were just served behind the others of their broker (6.8).
-    pub(super) fn rotate(&mut self, broker: i32, served: &[usize]) {
+    /// Puts partitions that just delivered behind the others of their broker (6.8).
+    pub(super) fn rotate(&mut self, broker: i32, delivered: &HashSet<usize>) {
         if let Some(led) = self.led.get_mut(&broker) {
-            let (mut front, back): (Vec<_>, Vec<_>) =
-                led.order.iter().copied().partition(|index| !served.contains(index));
-            front.extend(back);
-            led.order = front;
+            // Stable: within both parts the order stays.
+            led.order.sort_by_key(|index| delivered.contains(index));
         }
+    }
+
+    /// How many brokers lead something that is assigned.
+    pub(super) fn brokers(&self) -> usize {
+        self.led.values().filter(|led| !led.order.is_empty()).count()
     }
 
     /// Wakes the fetchers, to look at what changed.
@@ -169,12 +184,12 @@ impl State {
         }
     }
 
-    /// As [`State::list`], at the front: the partition that is being read goes on first, so that
-    /// its buffer is soon free.
-    pub(super) fn list_first(&mut self, index: usize) {
+    /// As [`State::list`]; at the front when what is being read goes on, so that its buffer is soon
+    /// free.
+    pub(super) fn list_again(&mut self, index: usize, first: bool) {
         let before = self.ready.len();
         self.list(index);
-        if self.ready.len() > before {
+        if first && self.ready.len() > before {
             self.ready.rotate_right(1);
         }
     }
@@ -226,12 +241,19 @@ impl State {
 
     /// An error of a partition for the application; void when the partition moved before it is read.
     pub(super) fn report(&mut self, slot: Slot, error: Error) {
-        self.reports.push_back((Some(slot), error));
+        self.push_report(Some(slot), error);
     }
 
     /// An error that belongs to no partition.
     pub(super) fn report_general(&mut self, error: Error) {
-        self.reports.push_back((None, error));
+        self.push_report(None, error);
+    }
+
+    fn push_report(&mut self, slot: Option<Slot>, error: Error) {
+        if self.reports.len() >= MOST_REPORTS {
+            self.reports.pop_front();
+        }
+        self.reports.push_back((slot, error));
     }
 
     /// The oldest error that still counts.

@@ -229,6 +229,7 @@ codes! {
     -136 RUNTIME Permanent "The I/O threads could not be started";
     -137 ABANDONED Retriable "The task that served this call ended";
     -138 MEMORY_LIMIT Retriable "What the application still holds fills samsa.memory.limit";
+    -139 BATCH_REFUSED Retriable "The broker refused another record of the same batch";
 }
 
 impl Code {

@@ -99,7 +99,7 @@ pub unsafe extern "C" fn samsa_cluster_create_topic(
         guard(err, cluster, |handle| {
             let deadline = deadline(timeout_ms)?;
             let topic = read_new_topic(&args::sized("topic", topic)?)?;
-            handle.cluster.create_topic(&topic, deadline)
+            handle.waited(handle.cluster.create_topic(&topic, deadline))
         })
     }
 }
@@ -120,7 +120,8 @@ pub unsafe extern "C" fn samsa_cluster_delete_topic(
     unsafe {
         guard(err, cluster, |handle| {
             let deadline = deadline(timeout_ms)?;
-            handle.cluster.delete_topic(args::text("name", name)?, deadline)
+            let name = args::text("name", name)?;
+            handle.waited(handle.cluster.delete_topic(name, deadline))
         })
     }
 }

@@ -8,17 +8,16 @@ use once_cell::sync::OnceCell;
 
 use super::args::{self, Out};
 use super::callback::{self, Registered};
-use super::config::{callback_of, samsa_config, set_callback};
+use super::config::{callback_of, samsa_config, samsa_release_callback, set_callback};
 use super::error::{c_string, samsa_error};
 use super::event::{EventHandle, samsa_event};
 use super::guard::{call, free, guard, poll_like, read, signal};
 use super::handle::{self, Lent, Opaque};
-use super::logging::samsa_release_callback;
 use super::samsa_code;
 use super::snapshot::{self, samsa_brokers, samsa_topics};
 use super::topic::{TopicHandle, samsa_topic};
 use crate::cluster::Cluster;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::producer::Producer;
 use crate::runtime::deadline;
 
@@ -47,9 +46,15 @@ impl ClusterHandle {
         Arc::new(Self { cluster, id: OnceLock::new(), on_change, publisher: OnceCell::new() })
     }
 
+    /// The core's cluster for new work: `Err` once it is closed.
+    pub(super) fn open(&self) -> Result<&Arc<Cluster>> {
+        self.cluster.check_open()?;
+        Ok(&self.cluster)
+    }
+
     /// The content of a topic handle for `name`.
     pub fn topic(self: &Arc<Self>, name: &str) -> Result<TopicHandle> {
-        Ok(TopicHandle::new(self.cluster.topic(name)?, Arc::clone(self)))
+        Ok(TopicHandle::new(self.open()?.topic(name)?, Arc::clone(self)))
     }
 
     /// The producer behind `samsa_topic_publish`: one per cluster, made at first use, closed with it.
@@ -57,12 +62,25 @@ impl ClusterHandle {
         self.publisher.get_or_try_init(|| Producer::publisher(&self.cluster))
     }
 
-    /// Ends the waits on the cluster; takes no lock.
+    /// Ends the waits on the cluster; takes no lock. Publishes wait on their producer's signal, all else
+    /// on the cluster's: each may remember the wake-up.
     fn wakeup(&self) {
         self.cluster.wakeup();
         if let Some(publisher) = self.publisher.get() {
             publisher.wakeup();
         }
+    }
+
+    /// The result of a wait on the cluster. If a wake-up ended it, the other signal forgets it: it is
+    /// remembered once for the handle.
+    pub(super) fn waited<T>(&self, result: Result<T>) -> Result<T> {
+        if matches!(&result, Err(error) if error.code() == Code::WOKEN) {
+            let _ = self.cluster.signal().take_wakeup();
+            if let Some(publisher) = self.publisher.get() {
+                publisher.forget_wakeup();
+            }
+        }
+        result
     }
 }
 
@@ -196,7 +214,7 @@ pub unsafe extern "C" fn samsa_cluster_next_event(
         let event = Out::new(event, ptr::null_mut());
         poll_like(err, cluster, |handle| {
             let event = event.required("event")?;
-            let next = handle.cluster.next_event(deadline(timeout_ms)?)?;
+            let next = handle.waited(handle.cluster.next_event(deadline(timeout_ms)?))?;
             let next = EventHandle::from(next);
             let on_change = handle.on_change.as_deref();
             match on_change.and_then(|set| Some((set.call.0?, set.user()))) {
@@ -266,7 +284,7 @@ pub unsafe extern "C" fn samsa_cluster_brokers(
         let brokers = Out::new(brokers, ptr::null_mut());
         guard(err, cluster, |handle| {
             let brokers = brokers.required("brokers")?;
-            let snapshot = snapshot::brokers(&handle.cluster.metadata());
+            let snapshot = snapshot::brokers(&handle.open()?.metadata());
             brokers.set(handle::give::<samsa_brokers>(snapshot));
             Ok(())
         })
@@ -289,7 +307,7 @@ pub unsafe extern "C" fn samsa_cluster_topics(
         let topics = Out::new(topics, ptr::null_mut());
         guard(err, cluster, |handle| {
             let topics = topics.required("topics")?;
-            let all = handle.cluster.all_topics(deadline(timeout_ms)?)?;
+            let all = handle.waited(handle.cluster.all_topics(deadline(timeout_ms)?))?;
             topics.set(handle::give::<samsa_topics>(snapshot::topics(all.iter())));
             Ok(())
         })

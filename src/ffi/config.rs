@@ -22,6 +22,13 @@ pub struct samsa_config {
     _private: [u8; 0],
 }
 
+/// Tells the application that its `user` pointer is no longer needed: called once, on any thread,
+/// after the last use. May be NULL.
+pub type samsa_release_callback = Option<unsafe extern "C" fn(user: *mut c_void)>;
+
+// The name for C and the grammar's own are one type.
+const _: fn(samsa_release_callback) -> Release = |release| release;
+
 /// What a configuration handle holds.
 #[derive(Debug, Default)]
 pub struct ConfigHandle {

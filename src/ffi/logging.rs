@@ -5,8 +5,8 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use super::callback::{Registered, Release};
-use super::config::samsa_config;
+use super::callback::Registered;
+use super::config::{samsa_config, samsa_release_callback};
 use super::error::{c_string, samsa_error};
 use super::guard::{guard, read};
 use super::handle::{Lent, Opaque};
@@ -50,10 +50,6 @@ impl Opaque for samsa_log {
 /// may call nothing but samsa_log functions.
 pub type samsa_log_callback =
     Option<unsafe extern "C" fn(log: *const samsa_log, user: *mut c_void)>;
-
-/// Tells the application that its `user` pointer is no longer needed: called once, on any thread,
-/// after the last use. May be NULL.
-pub type samsa_release_callback = Option<unsafe extern "C" fn(user: *mut c_void)>;
 
 #[derive(Debug)]
 struct Callback(Arc<Registered<LogCall>>);
@@ -129,6 +125,3 @@ pub unsafe extern "C" fn samsa_log_time(log: *const samsa_log) -> i64 {
     // SAFETY: the caller keeps the header's rules.
     unsafe { read(log, -1, |log| log.time) }
 }
-
-// The two names of one type must stay one type.
-const _: fn(samsa_release_callback) -> Release = |release| release;

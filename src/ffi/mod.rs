@@ -67,7 +67,6 @@
 // The types carry their C names.
 #![allow(non_camel_case_types, reason = "the names that C sees")]
 #![allow(clippy::missing_safety_doc, reason = "the contract of all is the head of samsa.h")]
-#![allow(dead_code, reason = "the grammar lands before all of its users")]
 
 pub mod admin;
 pub mod args;
@@ -94,6 +93,7 @@ pub mod producer;
 pub mod publish;
 pub mod record;
 pub mod snapshot;
+pub mod subscribe;
 pub mod topic;
 
 /// The result of a call: 0 ok; from 1 and −1 Kafka's own error numbers; −100 … −109 conditions,

@@ -7,12 +7,13 @@ use std::sync::Arc;
 use super::args::{Out, Strided, sized};
 use super::callback::{Registered, inside};
 use super::cluster::{ClusterHandle, samsa_cluster};
-use super::config::{callback_of, optional_config, samsa_config, set_callback};
+use super::config::{
+    callback_of, optional_config, samsa_config, samsa_release_callback, set_callback,
+};
 use super::deliveries::{DeliveriesHandle, samsa_deliveries};
 use super::error::samsa_error;
 use super::guard::{free, guard, poll_like, signal};
 use super::handle::{self, Lent, Opaque};
-use super::logging::samsa_release_callback;
 use super::record::{Unpacker, read_record, samsa_packed, samsa_record};
 use super::samsa_code;
 use crate::error::{Code, Error, Result};
@@ -58,17 +59,24 @@ pub type samsa_delivery_callback = Option<
     ),
 >;
 
-type DeliveryCall = unsafe extern "C" fn(*mut samsa_producer, *const samsa_deliveries, *mut c_void);
+/// A delivery callback, as configurations carry it; none takes one back that the cluster has.
+#[derive(Debug)]
+pub struct DeliveryCall(samsa_delivery_callback);
 
 impl ProducerHandle {
+    fn has_callback(&self) -> bool {
+        self.callback.as_ref().is_some_and(|set| set.call.0.is_some())
+    }
+
     /// Runs the delivery callback of the handle behind `producer`.
     fn tell(&self, producer: *mut samsa_producer, deliveries: Deliveries) {
-        let Some(callback) = &self.callback else { return };
+        let set = self.callback.as_ref().and_then(|set| Some((set.call.0?, set.user())));
+        let Some((call, user)) = set else { return };
         let lent = Lent::<samsa_deliveries>::new(DeliveriesHandle::new(deliveries));
         inside(producer, || {
             // SAFETY: the application's function, with the pointer it gave; what it is lent lives
             // meanwhile.
-            unsafe { (callback.call)(producer, lent.as_ptr(), callback.user()) }
+            unsafe { call(producer, lent.as_ptr(), user) }
         });
     }
 
@@ -79,15 +87,16 @@ impl ProducerHandle {
         call: impl FnOnce(Option<&mut dyn FnMut(Deliveries)>) -> R,
     ) -> R {
         let mut tell = |deliveries| self.tell(producer, deliveries);
-        call(self.callback.is_some().then_some(&mut tell as &mut dyn FnMut(Deliveries)))
+        call(self.has_callback().then_some(&mut tell as &mut dyn FnMut(Deliveries)))
     }
 }
 
 /// Has deliveries told to a callback, inside samsa_producer_poll, samsa_producer_flush and
-/// samsa_producer_close of a producer that is made with this configuration.
+/// samsa_producer_close of a producer that is made with this configuration. call NULL takes the callback
+/// back, also that of the cluster for a producer with this configuration.
 ///
 /// Who frees: release(user), if not NULL, is called once after the last use; when this call fails, it
-/// is not called. NULL: config and call are required. Thread: any. Borrowed: nothing. On error: nothing
+/// is not called. NULL: config is required. Thread: any. Borrowed: nothing. On error: nothing
 /// is changed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_config_set_delivery_callback(
@@ -98,12 +107,7 @@ pub unsafe extern "C" fn samsa_config_set_delivery_callback(
     err: *mut *mut samsa_error,
 ) -> samsa_code {
     // SAFETY: the caller keeps the header's rules.
-    unsafe {
-        match call {
-            Some(call) => set_callback::<DeliveryCall>(err, config, call, user, release),
-            None => guard(err, config, |_| Err(super::args::null_argument("call"))),
-        }
-    }
+    unsafe { set_callback(err, config, DeliveryCall(call), user, release) }
 }
 
 /// Makes a producer. `overrides`, may be NULL, win over the cluster's configuration and are copied. Does
@@ -125,7 +129,7 @@ pub unsafe extern "C" fn samsa_producer_new(
         guard(err, cluster, |cluster| {
             let producer = producer.required("producer")?;
             let overrides = optional_config(overrides)?;
-            let made = Producer::new(&cluster.cluster, overrides.as_ref())?;
+            let made = Producer::new(cluster.open()?, overrides.as_ref())?;
             let own = overrides.as_ref().and_then(callback_of::<DeliveryCall>);
             let callback = own.or_else(|| callback_of::<DeliveryCall>(cluster.cluster.config()));
             let held = ProducerHandle { producer: made, callback, _cluster: Arc::clone(cluster) };
@@ -253,7 +257,7 @@ pub unsafe extern "C" fn samsa_producer_poll(
     unsafe {
         let deliveries = Out::new(deliveries, ptr::null_mut());
         poll_like(err, producer, |held| {
-            if held.callback.is_some() {
+            if held.has_callback() {
                 held.tell(producer, held.producer.poll(timeout_ms)?);
                 return Ok(());
             }

@@ -101,7 +101,8 @@ fn publish(
         return Err(Error::new(Code::INVALID_ARGUMENT, text));
     }
     let deadline = runtime::deadline(timeout_ms)?;
-    let (went_to, at) = topic.cluster.publisher()?.publish(records, deadline)?;
+    let published = topic.cluster.publisher()?.publish(records, deadline);
+    let (went_to, at) = topic.cluster.waited(published)?;
     partition.set(went_to.into());
     offset.set(at);
     Ok(())

@@ -74,7 +74,8 @@ pub unsafe extern "C" fn samsa_topic_partitions(
         guard(err, topic, |handle| {
             let partitions = partitions.required("partitions")?;
             let deadline = deadline(timeout_ms)?;
-            let known = handle.cluster.cluster.wait_topic(&handle.topic, deadline)?;
+            let cluster = &handle.cluster;
+            let known = cluster.waited(cluster.open()?.wait_topic(&handle.topic, deadline))?;
             partitions.set(handle::give::<samsa_partitions>(snapshot::partitions(known)));
             Ok(())
         })

@@ -14,6 +14,9 @@ const SCRATCH: usize = 32 * 1024;
 /// The rest of a frame is read straight into its buffer when it is longer than this.
 const DIRECT: usize = 16 * 1024;
 
+/// One read into a frame's buffer takes at most this much: the I/O thread has others to serve.
+const LARGE: usize = 256 * 1024;
+
 /// What a peer's word alone may make us allocate; beyond it the buffer doubles as bytes arrive.
 const TRUSTED: usize = 4 * 1024 * 1024;
 
@@ -65,7 +68,8 @@ impl FrameReader {
                     // Every doubling was paid for by bytes that came.
                     body.reserve(rest.min(body.len().max(TRUSTED)));
                 }
-                match transport.try_read(body, rest.min(body.capacity() - body.len())) {
+                let room = body.capacity() - body.len();
+                match transport.try_read(body, rest.min(room).min(LARGE)) {
                     Ok(0) => Err(self.ended("it closed the connection")),
                     Ok(_) => self.close_frame(sink).map(|()| Progress::More),
                     Err(error) => self.blocked(error),

@@ -118,3 +118,48 @@ async fn kafka_0_8_is_recognised_by_closing_on_api_versions_alone() {
     assert!(matches!(verdict, Ok(Verdict::Ready(_, Memory::Old(Old::V0_8, _)))), "{verdict:?}");
     assert!(seen.is_empty(), "nothing is asked that it would close on");
 }
+
+#[tokio::test]
+async fn rule_2_10_a_reset_on_a_version_too_new_leads_to_a_lower_one() {
+    let like_event_hubs = |key: ApiKey, version: i16, id: i32| match (key, version) {
+        (ApiKey::ApiVersions, 0) => table(0, id),
+        (ApiKey::ApiVersions, _) => Act::Close,
+        _ => topics(id),
+    };
+    let (verdict, _) = talk(Opening::Ask(3), like_event_hubs).await;
+    let Ok(Verdict::Again(next)) = verdict else { panic!("{verdict:?}") };
+    let (verdict, _) = talk(next, like_event_hubs).await;
+    let Ok(Verdict::Ready(_, memory)) = verdict else { panic!("{verdict:?}") };
+    assert_eq!(memory, Memory::Modern(0), "and the next connection begins there");
+}
+
+#[tokio::test]
+async fn rule_2_2_error_35_leads_to_a_strictly_lower_version_on_the_same_connection() {
+    for (own, second) in [(None, 0), (Some(2), 2), (Some(1), 1), (Some(9), 2), (Some(-7), 0)] {
+        let (verdict, seen) = talk(Opening::Discover(None), move |key, version, id| match key {
+            ApiKey::ApiVersions if version == 3 => refusal(own, id),
+            ApiKey::ApiVersions => table(version, id),
+            _ => topics(id),
+        })
+        .await;
+        assert!(matches!(verdict, Ok(Verdict::Ready(..))), "{own:?}: {verdict:?}");
+        assert_eq!(seen.last(), Some(&(ApiKey::ApiVersions, second)), "{own:?}");
+    }
+}
+
+#[tokio::test]
+async fn rule_2_2_a_broker_that_always_answers_35_does_not_loop_us() {
+    let (verdict, seen) = talk(Opening::Ask(3), |_, _, id| refusal(Some(3), id)).await;
+    assert_eq!(verdict.unwrap_err().code(), Code::UNSUPPORTED_VERSION);
+    assert_eq!(seen.len(), 4, "3, 2, 1, 0");
+}
+
+#[test]
+fn rule_2_2_the_list_of_a_refusal_is_never_taken_for_the_table() {
+    let own = ApiVersion { api_key: 18, min_version: 0, max_version: 3 };
+    let refusal = ApiVersionsResponse { error_code: 35, api_keys: vec![own], ..Default::default() };
+    assert_eq!(conclude(&refusal, 4).unwrap(), Conclusion::Lower(3));
+    assert!(conclude(&refusal, 0).is_err());
+    let empty = ApiVersionsResponse::default();
+    assert_eq!(conclude(&empty, 3).unwrap_err().code(), Code::PROTOCOL);
+}

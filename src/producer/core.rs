@@ -20,7 +20,9 @@ pub(crate) struct Core {
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) runtime: Runtime,
     pub(crate) config: ProducerConfig,
+    /// Where application threads wait. A publisher's is its cluster's, whose wake-up ends its waits.
     pub(crate) signal: Arc<Signal>,
+    owns_signal: bool,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) topics: Topics,
     senders: Mutex<BTreeMap<i32, Arc<Mail>>>,
@@ -39,8 +41,14 @@ pub(crate) enum Life {
 }
 
 impl Core {
-    pub(crate) fn new(cluster: &Arc<Cluster>, config: ProducerConfig) -> Arc<Self> {
-        let signal = Arc::new(Signal::new());
+    /// `signal`: where its callers wait, if not on one of its own.
+    pub(crate) fn new(
+        cluster: &Arc<Cluster>,
+        config: ProducerConfig,
+        signal: Option<Arc<Signal>>,
+    ) -> Arc<Self> {
+        let owns_signal = signal.is_none();
+        let signal = signal.unwrap_or_else(|| Arc::new(Signal::new()));
         Arc::new(Self {
             era: Era::current(),
             cluster: Arc::clone(cluster),
@@ -48,6 +56,7 @@ impl Core {
             ledger: Ledger::new(&config, Arc::clone(&signal)),
             config,
             signal,
+            owns_signal,
             topics: Topics::new(),
             senders: Mutex::default(),
             life: AtomicU8::new(Life::Open as u8),
@@ -57,7 +66,8 @@ impl Core {
     /// Starts the keeper. (Senders start when a partition they lead is first used.)
     pub(crate) fn start(self: &Arc<Self>) {
         let (core, broken) = (Arc::clone(self), Arc::clone(self));
-        let keeper = keeper::run(core);
+        // From before the first record on, so that no change after it is missed.
+        let keeper = keeper::run(core, self.cluster.changes());
         self.runtime.spawn("producer keeper", move |error| broken.fail(&error), keeper);
     }
 
@@ -84,6 +94,14 @@ impl Core {
             // Whoever was sent away because the topic was not known may come back.
             self.ledger.budget.grant_wish();
         }
+    }
+
+    /// Applies what the cluster knows now of every topic: after a new snapshot.
+    pub(crate) fn update_all(self: &Arc<Self>) {
+        // Whoever adds a topic meanwhile either did so before this, and is seen below, or does it
+        // after this, and then sees the news that brought us here.
+        drop(self.topics.grow());
+        self.topics.iter().for_each(|topic| self.update(topic));
     }
 
     /// The sender of a partition's leader, if it has one that can be reached.
@@ -143,7 +161,11 @@ impl Core {
             let _growth = self.topics.grow();
         }
         self.purge(Purge { queued: true, in_flight: true }, error);
-        self.signal.fail(error.clone());
+        if self.owns_signal {
+            self.signal.fail(error.clone());
+        } else {
+            self.signal.nudge(); // whoever waits there for this producer finds the ledger closed
+        }
         self.stop_tasks();
     }
 

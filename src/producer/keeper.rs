@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::watch;
+
 use super::core::Core;
 use super::timers::Timers;
+use crate::cluster::Metadata;
 
-pub(crate) async fn run(core: Arc<Core>) {
-    let mut changes = core.cluster.changes();
+pub(crate) async fn run(core: Arc<Core>, mut changes: watch::Receiver<Arc<Metadata>>) {
     let mail = Arc::clone(&core.ledger.keeper);
     let mut timers = Timers::default();
     let mut has_cluster = true;
@@ -34,8 +36,7 @@ pub(crate) async fn run(core: Arc<Core>) {
             changed = changes.changed(), if has_cluster => {
                 // A metadata loop that ended has told the producer by other ways.
                 has_cluster = changed.is_ok();
-                changes.mark_unchanged();
-                core.topics.iter().for_each(|topic| core.update(topic));
+                core.update_all();
             }
         }
     }

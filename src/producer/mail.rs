@@ -8,7 +8,7 @@ use tokio::sync::Notify;
 
 use super::accumulator::Queue;
 use crate::error::{Code, Error, Result};
-use crate::net::Versions;
+use crate::net::{Broker, Versions};
 use crate::protocol::modern::messages::produce::ProduceRequest;
 use crate::protocol::record::{Compression, Format};
 
@@ -24,11 +24,17 @@ pub(crate) struct Mail {
     bell: Notify,
     /// What is known of the broker since its first connection.
     profile: Mutex<Option<Arc<Profile>>>,
-    /// Why the broker could not be reached, for the error of records that expire meanwhile.
-    trouble: Mutex<Option<Error>>,
+    /// The broker, and why it could not be reached: for the error of records that expire meanwhile.
+    contact: Mutex<Contact>,
     /// Requests without an answer yet.
     in_flight: AtomicUsize,
     task: OnceLock<()>,
+}
+
+#[derive(Debug, Default)]
+struct Contact {
+    broker: Option<Arc<Broker>>,
+    failure: Option<Error>,
 }
 
 #[derive(Debug, Default)]
@@ -103,7 +109,7 @@ impl Mail {
             inbox: Mutex::default(),
             bell: Notify::new(),
             profile: Mutex::new(None),
-            trouble: Mutex::new(None),
+            contact: Mutex::default(),
             in_flight: AtomicUsize::new(0),
             task: OnceLock::new(),
         })
@@ -218,13 +224,22 @@ impl Mail {
         *self.profile.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(profile));
     }
 
-    /// Why the broker cannot be reached now, if so.
+    /// Why the broker cannot be reached now, if so: the last failure, or how far the attempt under way
+    /// has come.
     pub(crate) fn trouble(&self) -> Option<Error> {
-        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let contact = self.contact.lock().unwrap_or_else(PoisonError::into_inner);
+        let broker = contact.broker.as_ref().and_then(|broker| broker.trouble());
+        broker.or_else(|| contact.failure.clone())
     }
 
-    pub(crate) fn set_trouble(&self, trouble: Option<Error>) {
-        *self.trouble.lock().unwrap_or_else(PoisonError::into_inner) = trouble;
+    /// Notes the broker that is about to be reached.
+    pub(crate) fn set_broker(&self, broker: Arc<Broker>) {
+        self.contact.lock().unwrap_or_else(PoisonError::into_inner).broker = Some(broker);
+    }
+
+    /// Notes why it could not be reached; none when it could.
+    pub(crate) fn set_failure(&self, failure: Option<Error>) {
+        self.contact.lock().unwrap_or_else(PoisonError::into_inner).failure = failure;
     }
 
     /// Counts a request that leaves; it is over when the guard is dropped, whatever way that happens.

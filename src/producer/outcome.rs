@@ -120,7 +120,7 @@ impl Entry {
     pub(crate) fn code(&self, index: u32) -> Code {
         match &self.outcome.error {
             None => Code::NONE,
-            Some(_) if self.is_spared(index) => Code::ABANDONED,
+            Some(_) if self.is_spared(index) => Code::BATCH_REFUSED,
             Some(error) => error.code(),
         }
     }
@@ -131,7 +131,8 @@ impl Entry {
         if self.is_spared(index) {
             let text = "not written, because the broker refused another record of the same batch: \
                         send it again";
-            let spared = Error::new(Code::ABANDONED, text).with_persistence(self.outcome.status);
+            let spared =
+                Error::new(Code::BATCH_REFUSED, text).with_persistence(self.outcome.status);
             return Some(spared.caused_by(error));
         }
         let own = self.condemned(index).and_then(|record| record.message.clone());
@@ -206,5 +207,55 @@ impl Outbox {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::producer::accumulator::Budget;
+
+    fn entry(outcome: Outcome) -> Entry {
+        let budget = Budget::new(10_000, Arc::new(Signal::new()));
+        let mut tokens = Tokens::default();
+        (0..3).for_each(|index| tokens.push(index, u64::from(index) + 10, 500));
+        let room = budget.reserve_anyway(Entry::cost(&tokens));
+        Entry::new(Topic::lone("orders", 0), 1, 3, (tokens, room), None, outcome)
+    }
+
+    #[test]
+    fn rule_4_8_only_the_records_that_the_broker_names_are_condemned() {
+        let error = Error::new(Code::INVALID_RECORD, "bad").with_broker("b:1");
+        let named = RecordError { index: 1, message: Some("no key".to_owned()) };
+        let entry = entry(Outcome::failed(error).with_records(vec![named]));
+        let codes = [0, 1, 2].map(|index| entry.code(index));
+        assert_eq!(codes, [Code::BATCH_REFUSED, Code::INVALID_RECORD, Code::BATCH_REFUSED]);
+        let condemned = entry.error(1).unwrap();
+        assert!(condemned.message().starts_with("no key") && !condemned.is_retriable());
+        let spared = entry.error(2).unwrap();
+        assert!(spared.is_retriable(), "it may be sent again");
+        assert_eq!(spared.broker(), Some("b:1"));
+    }
+
+    #[test]
+    fn rule_4_8_without_names_the_whole_batch_is_condemned() {
+        let entry = entry(Outcome::failed(Error::bare(Code::INVALID_RECORD)));
+        assert!((0..3).all(|index| entry.code(index) == Code::INVALID_RECORD));
+    }
+
+    #[test]
+    fn rule_4_9_the_records_own_time_counts_unless_the_broker_has_one() {
+        let own = entry(Outcome::persisted(7, -1));
+        assert_eq!((own.offset(2), own.timestamp(2)), (9, 500));
+        let brokers = entry(Outcome::persisted(7, 900));
+        assert_eq!(brokers.timestamp(0), 900);
+        assert_eq!(entry(Outcome::persisted(-1, -1)).offset(2), -1);
+    }
+
+    #[test]
+    fn without_an_acknowledgement_there_is_no_error_and_no_certainty() {
+        let entry = entry(Outcome::unacknowledged());
+        assert_eq!((entry.code(0), entry.offset(0)), (Code::NONE, -1));
+        assert_eq!(entry.outcome.status, Persistence::PossiblyPersisted);
     }
 }

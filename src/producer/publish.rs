@@ -25,7 +25,7 @@ impl Producer {
         let mut config = ProducerConfig::with_overrides(cluster.config(), None)?;
         config.delivery_report = DeliveryReport::None;
         config.delivery_keep = false;
-        Ok(Self::with(cluster, config))
+        Ok(Self::with(cluster, config, Some(Arc::clone(cluster.signal()))))
     }
 
     /// Publishes records to one partition, in order, as one batch, and waits for the outcome: the
@@ -47,8 +47,8 @@ impl Producer {
         };
         let size = core.validate_list(first, records)?;
         let mut patience = Patience::until(deadline, core.config.max_block);
-        let topic = core.open_topic(first.topic, &mut patience)?;
-        let queue = choose(topic, first)?;
+        let topic = core.queues_of(first.topic, &mut patience)?;
+        let queue = choose(topic, records)?;
         let room = match core.ledger.budget.try_reserve(size) {
             Some(room) => room,
             None => core.wait_for_room(size, &mut patience)?,
@@ -61,11 +61,15 @@ impl Producer {
 
 /// The partition for a publish. Without a key it goes where nothing waits if it can: a batch of one
 /// caller fills no batch, so that stickiness would only make publishers wait for each other.
-fn choose<'a>(topic: &'a TopicQueues, first: &Record<'_>) -> Result<&'a Arc<Queue>> {
+fn choose<'a>(topic: &'a TopicQueues, records: &[Record<'_>]) -> Result<&'a Arc<Queue>> {
+    let Some(first) = records.first() else { return Err(unreachable_partition(topic)) };
     let (mut partition, sticky) = topic.choose(first, topic.partitions())?;
     if sticky && topic.queue(partition).is_some_and(|queue| queue.is_busy()) {
         topic.move_on(partition);
         (partition, _) = topic.choose(first, topic.partitions())?;
+    }
+    if records.iter().any(|record| record.partition.is_some_and(|named| named != partition)) {
+        return Err(disagreement(first, "name different partitions"));
     }
     topic.queue(partition).ok_or_else(|| unreachable_partition(topic))
 }
@@ -90,9 +94,6 @@ impl Core {
             size = size.saturating_add(largest_encoding(record));
             if !Arc::ptr_eq(record.topic, first.topic) {
                 return Err(disagreement(first, "name different topics"));
-            }
-            if record.partition.is_some() && record.partition != first.partition {
-                return Err(disagreement(first, "name different partitions"));
             }
         }
         let limit = self.config.max_request_size.min(self.config.buffer_memory);
@@ -126,13 +127,22 @@ impl Core {
                     Some(result) => result,
                     None => Err(queue.name(error)),
                 },
-                Withdrawn::Unsent => Err(queue.unsent(error)),
+                Withdrawn::Unsent => Err(queue.unsent(late(error, "withdrawn before it was sent"))),
                 Withdrawn::Sent => {
+                    let error = late(error, "sent, but not acknowledged in time");
                     Err(queue.name(error).with_persistence(Persistence::PossiblyPersisted))
                 }
             },
             Err(error) => Err(error),
         }
+    }
+}
+
+/// The error of a publish out of time, which says how far it came; a condition stays what it is.
+fn late(error: Error, state: &str) -> Error {
+    match error.code() {
+        Code::TIMED_OUT => Error::new(Code::TIMED_OUT, format!("publish ran out of time: {state}")),
+        _ => error,
     }
 }
 

@@ -110,6 +110,7 @@ impl Producer {
     pub fn sending(&self, timeout_ms: i32) -> Result<Sending<'_>> {
         let core = &self.core;
         core.era.check()?;
+        core.ledger.check_open()?;
         let patience = Patience::new(timeout_ms, core.config.max_block)?;
         Ok(Sending { core, now: Now::default(), patience })
     }
@@ -156,10 +157,7 @@ impl Core {
         // Before any wait: a record that can never be accepted must not stand in the line for room
         // (invariant 4.13).
         self.validate(record)?;
-        let topic = match self.topics.get(record.topic) {
-            Some(topic) if topic.partitions() > 0 => topic,
-            _ => self.open_topic(record.topic, patience)?,
-        };
+        let topic = self.queues_of(record.topic, patience)?;
         let timestamp = now.or(record.timestamp);
         let (mut partition, sticky) = topic.choose(record, topic.partitions())?;
         let arrival = Arrival { record: *record, timestamp, sticky };
@@ -206,9 +204,22 @@ impl Core {
             .with_property(property)
     }
 
+    /// The queues of a topic, whose partitions are known then.
+    #[inline]
+    pub(super) fn queues_of(
+        self: &Arc<Self>,
+        topic: &Arc<Topic>,
+        patience: &mut Patience,
+    ) -> Result<&Arc<TopicQueues>> {
+        match self.topics.get(topic) {
+            Some(queues) if queues.partitions() > 0 => Ok(queues),
+            _ => self.open_topic(topic, patience),
+        }
+    }
+
     /// A topic that this producer has no queues for yet: finds its partitions, or waits for them.
     #[cold]
-    pub(super) fn open_topic(
+    fn open_topic(
         self: &Arc<Self>,
         topic: &Arc<Topic>,
         patience: &mut Patience,

@@ -34,15 +34,6 @@ pub(super) const ROWS: &[Property] = &[
         aliases: &[],
     },
     Property {
-        name: "client.rack",
-        owner: Owner::Client,
-        per_topic: false,
-        kind: Kind::Text,
-        default: "",
-        doc: "Where this client stands. A consumer then reads from a replica in the same rack, where brokers allow it.",
-        aliases: &[],
-    },
-    Property {
         name: "metadata.max.age.ms",
         owner: Owner::Client,
         per_topic: false,
@@ -50,6 +41,15 @@ pub(super) const ROWS: &[Property] = &[
         default: "300000",
         doc: "How old the knowledge of topics, leaders and brokers may get before it is asked for again, without any error.",
         aliases: &[librdkafka("topic.metadata.refresh.interval.ms")],
+    },
+    Property {
+        name: "metadata.recovery.rebootstrap.trigger.ms",
+        owner: Owner::Client,
+        per_topic: false,
+        kind: millis(0),
+        default: "300000",
+        doc: "After this time without any answer to the question for topics and brokers, the brokers of `bootstrap.servers` are asked again, besides those that were learned.",
+        aliases: &[],
     },
     Property {
         name: "request.timeout.ms",
@@ -156,7 +156,7 @@ pub(super) const ROWS: &[Property] = &[
         per_topic: false,
         kind: Kind::Number { min: 1, max: 64 },
         default: "1",
-        doc: "How many threads compress and decompress what no application thread waits for; started on first need, shared by all clusters of the process.",
+        doc: "How many threads compress batches that no application thread waits for; started on first need, shared by all clusters of the process.",
         aliases: &[],
     },
     Property {

@@ -42,15 +42,15 @@ pub(super) const ROWS: &[Property] = &[
     refused(
         "metadata.recovery.strategy",
         Owner::Client,
-        &[],
-        "bootstrapping again is not there yet",
+        &["rebootstrap"],
+        "when no broker answers any more, those of bootstrap.servers are asked again",
         &[],
     ),
     refused(
-        "metadata.recovery.rebootstrap.trigger.ms",
-        Owner::Client,
+        "client.rack",
+        Owner::Consumer,
         &[],
-        "bootstrapping again is not there yet",
+        "reading from a replica in the same rack is not there yet",
         &[],
     ),
     refused(

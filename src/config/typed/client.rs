@@ -14,8 +14,6 @@ pub struct ClientConfig {
     pub bootstrap_servers: Vec<Address>,
     /// `client.id`.
     pub client_id: String,
-    /// `client.rack`; empty: none.
-    pub client_rack: String,
     /// `request.timeout.ms`.
     pub request_timeout: Duration,
     /// `retry.backoff.ms`.
@@ -34,6 +32,8 @@ pub struct ClientConfig {
     pub connections_max_idle: Option<Duration>,
     /// `metadata.max.age.ms`.
     pub metadata_max_age: Duration,
+    /// `metadata.recovery.rebootstrap.trigger.ms`.
+    pub metadata_recovery_rebootstrap_trigger: Duration,
     /// `allow.auto.create.topics`.
     pub allow_auto_create_topics: bool,
     /// `samsa.receive.message.max.bytes`: the largest response frame, in bytes without its length.
@@ -72,7 +72,6 @@ impl ClientConfig {
         Ok(Self {
             bootstrap_servers,
             client_id: values.text("client.id")?.to_owned(),
-            client_rack: values.text("client.rack")?.to_owned(),
             request_timeout: values.millis("request.timeout.ms")?,
             retry_backoff,
             retry_backoff_max: values.millis("retry.backoff.max.ms")?.max(retry_backoff),
@@ -86,6 +85,8 @@ impl ClientConfig {
                 .max(setup),
             connections_max_idle: u64::try_from(idle).ok().map(Duration::from_millis),
             metadata_max_age: values.millis("metadata.max.age.ms")?,
+            metadata_recovery_rebootstrap_trigger: values
+                .millis("metadata.recovery.rebootstrap.trigger.ms")?,
             allow_auto_create_topics: values.boolean("allow.auto.create.topics")?,
             receive_message_max_bytes: values.number("samsa.receive.message.max.bytes")?,
             io_threads: config

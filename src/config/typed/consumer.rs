@@ -17,7 +17,7 @@ pub enum Reset {
     Latest,
     /// Out of range below: earliest; above: latest; no position at all: earliest.
     Nearest,
-    /// An error (`NO_OFFSET`, `OFFSET_OUT_OF_RANGE`).
+    /// An error (`NO_OFFSET`).
     None,
 }
 
@@ -63,8 +63,6 @@ pub struct ConsumerConfig {
     pub isolation_level: IsolationLevel,
     /// `samsa.memory.limit`: fetched bytes held, waiting or in the application's hands.
     pub memory_limit: usize,
-    /// `client.rack`; empty: none.
-    pub client_rack: String,
     /// `request.timeout.ms`.
     pub request_timeout: Duration,
     /// `retry.backoff.ms`.
@@ -73,8 +71,6 @@ pub struct ConsumerConfig {
     pub retry_backoff_max: Duration,
     /// `samsa.receive.message.max.bytes`.
     pub receive_message_max_bytes: usize,
-    /// `samsa.codec.threads`.
-    pub codec_threads: usize,
     /// `samsa.events`.
     pub events: Events,
     topics: HashMap<String, TopicConsumerConfig>,
@@ -110,12 +106,10 @@ impl ConsumerConfig {
             check_crcs: values.boolean("check.crcs")?,
             isolation_level: values.choice("isolation.level", isolation_level)?,
             memory_limit: values.number("samsa.memory.limit")?,
-            client_rack: values.text("client.rack")?.to_owned(),
             request_timeout: values.millis("request.timeout.ms")?,
             retry_backoff,
             retry_backoff_max: values.millis("retry.backoff.max.ms")?.max(retry_backoff),
             receive_message_max_bytes: values.number("samsa.receive.message.max.bytes")?,
-            codec_threads: values.number("samsa.codec.threads")?,
             events: events(values)?,
             topics,
         };

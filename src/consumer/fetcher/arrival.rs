@@ -1,20 +1,24 @@
 //! Taking in an answer: each partition's share is checked against what was asked and what counts
 //! now (6.11), then queued. On the I/O thread: slices and batch headers, no record.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::answer::{Verdict, classify};
 use super::plan::{Asked, FIRST_VERSION_WITH_SOFT_LIMITS};
-use crate::config::ConsumerConfig;
+use crate::cluster::{BrokerInfo, LeaderHint};
+use crate::config::{ConsumerConfig, IsolationLevel};
+use crate::consumer::aborted::Aborted;
 use crate::consumer::budget::{Lease, Unread};
 use crate::consumer::decode::{Outline, Reader, Source, outline};
+use crate::consumer::name::Name;
 use crate::consumer::partition::{Item, Marks, Partition};
 use crate::consumer::state::State;
 use crate::error::{Code, Error};
 use crate::protocol::modern::Uuid;
 use crate::protocol::modern::messages::fetch::{
-    FetchResponse, FetchableTopicResponse, PartitionData,
+    FetchResponse, FetchableTopicResponse, LeaderIdAndEpoch, NodeEndpoint, PartitionData,
 };
 
 /// What an answer is taken in with.
@@ -28,12 +32,15 @@ pub(super) struct Context<'a> {
 }
 
 /// What an answer asks for beyond itself.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Aftermath {
+    /// New leaders that the broker told of (KIP-951), and where they are.
+    pub(super) hints: Vec<LeaderHint>,
+    pub(super) endpoints: Vec<BrokerInfo>,
     /// Metadata is old.
     pub(super) refresh: bool,
-    /// A partition needs a look-up.
-    pub(super) lookup: bool,
+    /// Positions that do not exist: topic, partition, offset. They need a look-up.
+    pub(super) gone: Vec<(Name, i32, i64)>,
 }
 
 /// The partitions that were asked for and not answered yet.
@@ -71,8 +78,9 @@ pub(super) fn accept(
     response: FetchResponse,
     context: &Context<'_>,
 ) -> Aftermath {
-    let mut aftermath = Aftermath::default();
-    let mut served = Vec::new();
+    let endpoints = response.node_endpoints.into_iter().filter_map(endpoint).collect();
+    let mut aftermath = Aftermath { endpoints, ..Aftermath::default() };
+    let mut delivered = HashSet::new();
     let throttled = response.throttle_time_ms > 0 && response.responses.is_empty();
     let mut outstanding = Outstanding { asked: asked.into_iter().map(Some).collect(), cursor: 0 };
     for mut topic in response.responses {
@@ -81,7 +89,9 @@ pub(super) fn accept(
             // Another era, or an offset that is not the one to be fetched now: void.
             let current = state.current(asked.slot);
             if current.is_some_and(|p| p.fetch_offset == asked.offset) {
-                served.push(asked.slot.index);
+                if data.records.as_ref().is_some_and(|records| !records.is_empty()) {
+                    delivered.insert(asked.slot.index);
+                }
                 take_share(state, &asked, data, context, &mut aftermath);
             }
         }
@@ -95,8 +105,13 @@ pub(super) fn accept(
             }
         }
     }
-    state.rotate(context.broker, &served);
+    state.rotate(context.broker, &delivered);
     aftermath
+}
+
+fn endpoint(node: NodeEndpoint) -> Option<BrokerInfo> {
+    let NodeEndpoint { node_id: id, host, port, rack, .. } = node;
+    Some(BrokerInfo { id, host, port: u16::try_from(port).ok()?, rack })
 }
 
 fn take_share(
@@ -115,13 +130,18 @@ fn take_share(
             return;
         }
         Verdict::Reset => {
+            aftermath.gone.push((asked.name.clone(), asked.number, asked.offset));
             state.out_of_range(asked.slot.index);
-            aftermath.lookup = true;
             return;
         }
         Verdict::Move | Verdict::Wait | Verdict::Tell => {
             context.config.back_off(&mut partition.retry, context.now);
             aftermath.refresh |= verdict == Verdict::Move;
+            let LeaderIdAndEpoch { leader_id: leader, leader_epoch } = data.current_leader;
+            if leader >= 0 && leader_epoch >= 0 {
+                let (topic, partition) = (Arc::clone(partition.topic.name()), partition.number);
+                aftermath.hints.push(LeaderHint { topic, partition, leader, leader_epoch });
+            }
         }
     }
     if verdict == Verdict::Tell && partition.tell_once(code, asked.offset) {
@@ -165,7 +185,11 @@ fn take_data(state: &mut State, asked: &Asked, data: PartitionData, context: &Co
             marks: partition.marks,
         };
         let keep = (Arc::clone(lease), Arc::clone(&context.unread));
-        let reader = Reader::new(source, records, asked.offset, context.config.decoding(), keep);
+        let committed = context.config.isolation_level == IsolationLevel::ReadCommitted;
+        let aborted = data.aborted_transactions.unwrap_or_default();
+        let aborted = committed.then(|| Aborted::new(&aborted));
+        let (at, how) = ((records, asked.offset), context.config.decoding());
+        let reader = Reader::new(source, at, how, aborted, keep);
         state.push(asked.slot, Item::Data(Box::new(reader)));
     }
     announce_end(state, asked, context);

@@ -5,5 +5,7 @@ mod answer;
 mod arrival;
 mod plan;
 mod task;
+#[cfg(test)]
+mod tests;
 
 pub(super) use task::start;

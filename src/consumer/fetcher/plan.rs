@@ -4,6 +4,7 @@
 //! partition that wants data is in each request: nothing then sits out somebody else's long poll,
 //! and a fetch session would not lose partitions whose data waits here (6.7).
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
@@ -121,6 +122,7 @@ pub(super) fn all_have_ids(asked: &[Asked]) -> bool {
 /// The request, without a session (id 0, epoch −1: KIP-227's "no session, and make none").
 pub(super) fn request(asked: &[Asked], version: i16, limits: Limits) -> fetch::FetchRequest {
     let mut topics: Vec<fetch::FetchTopic> = Vec::new();
+    let mut places = HashMap::new();
     for a in asked {
         let partition = fetch::FetchPartition {
             partition: a.number,
@@ -130,15 +132,15 @@ pub(super) fn request(asked: &[Asked], version: i16, limits: Limits) -> fetch::F
             ..Default::default()
         };
         // Order is priority (6.8): topics in the order of their first partition.
-        match topics.iter_mut().find(|t| t.topic == a.name.as_str()) {
-            Some(topic) => topic.partitions.push(partition),
-            None => topics.push(fetch::FetchTopic {
+        let at = *places.entry(a.name.as_str()).or_insert(topics.len());
+        if at == topics.len() {
+            topics.push(fetch::FetchTopic {
                 topic: a.name.as_str().to_owned(),
                 topic_id: if version >= FIRST_VERSION_WITH_IDS { a.id } else { Uuid::ZERO },
-                partitions: vec![partition],
-                ..Default::default()
-            }),
+                partitions: Vec::new(),
+            });
         }
+        topics[at].partitions.push(partition);
     }
     fetch::FetchRequest {
         max_wait_ms: limits.max_wait_ms,

@@ -10,7 +10,8 @@ use crate::config::IsolationLevel;
 use crate::consumer::budget::{Seat, Unread};
 use crate::consumer::core::Core;
 use crate::consumer::partition::Retry;
-use crate::error::{Code, Error, Result};
+use crate::error::{Code, Error, Persistence, Result};
+use crate::log::Level;
 use crate::net::{Connection, Purpose};
 use crate::protocol::modern::messages::fetch::{FetchRequest, FetchResponse};
 use crate::runtime::{Task, inject_panic};
@@ -21,8 +22,8 @@ pub(in crate::consumer) fn start(core: &Arc<Core>, broker: i32, seat: Arc<Seat>)
         core: Arc::clone(core),
         broker,
         seat,
-        connection: None,
         retry: Retry::default(),
+        repeated: false,
         told: None,
     };
     let core = Arc::clone(core);
@@ -33,8 +34,9 @@ struct Fetcher {
     core: Arc<Core>,
     broker: i32,
     seat: Arc<Seat>,
-    connection: Option<Connection>,
     retry: Retry,
+    /// The last request met a connection that had ended before.
+    repeated: bool,
     /// The last failure told to the application: told once until something succeeds (13.7).
     told: Option<Code>,
 }
@@ -106,6 +108,7 @@ impl Fetcher {
                 // Who waits for messages learns why there are none; a release wakes us.
                 self.core.signal.nudge();
                 self.rest(None).await;
+                self.core.budget.give_up(&self.seat);
                 Ok(())
             }
             Prepared::Ask(ask) => {
@@ -118,18 +121,12 @@ impl Fetcher {
         }
     }
 
-    async fn connect(&mut self, deadline: Instant) -> Result<Connection> {
-        if let Some(connection) = self.connection.take_if(|c| c.is_open()) {
-            self.connection = Some(connection.clone());
-            return Ok(connection);
-        }
+    async fn connect(&self, deadline: Instant) -> Result<Connection> {
         let broker = self.core.cluster.broker(self.broker).ok_or_else(|| {
             let text = format!("broker {} is not in the cluster's metadata", self.broker);
             Error::new(Code::LEADER_NOT_AVAILABLE, text)
         })?;
-        let connection = broker.connection(Purpose::Fetch, deadline).await?;
-        self.connection = Some(connection.clone());
-        Ok(connection)
+        broker.connection(Purpose::Fetch, deadline).await
     }
 
     /// Chooses anew, now that there is a connection: connecting took time.
@@ -140,7 +137,8 @@ impl Fetcher {
         let config = &self.core.config;
         let bytes = |number: i32| usize::try_from(number).unwrap_or(0);
         let worth = bytes(config.max_partition_fetch_bytes);
-        let wish = bytes(config.fetch_max_bytes);
+        let brokers = self.core.lock().brokers();
+        let wish = bytes(config.fetch_max_bytes).min(self.core.budget.share(brokers));
         let Some(grant) = self.core.budget.grant(&self.seat, wish, worth) else {
             return Ok(Prepared::NoRoom);
         };
@@ -176,6 +174,7 @@ impl Fetcher {
             return Err(Error::new(code, "the fetch was refused as a whole"));
         }
         self.retry.clear();
+        self.repeated = false;
         self.told = None;
         self.take_in(ask, response);
         Ok(())
@@ -201,10 +200,21 @@ impl Fetcher {
         if news {
             core.signal.notify();
         }
+        if !aftermath.hints.is_empty() {
+            core.cluster.take_hints(&aftermath.hints, &aftermath.endpoints);
+        }
         if aftermath.refresh {
             core.cluster.refresh("a broker no longer leads what was fetched from it");
         }
-        if aftermath.lookup {
+        for (topic, partition, offset) in &aftermath.gone {
+            core.cluster.logger().info(
+                "fetcher",
+                format_args!(
+                    "offset {offset} of topic {topic}, partition {partition} is out of range on \
+                     broker {}: auto.offset.reset decides",
+                    self.broker
+                ),
+            );
             core.kick.notify_one();
         }
     }
@@ -212,14 +222,24 @@ impl Fetcher {
     /// The connection or the whole request failed: keep away for a while, and ask who leads now.
     fn failed(&mut self, error: &Error) {
         let core = &self.core;
-        self.connection = None;
+        let unsent = error.code() == Code::DISCONNECTED
+            && error.persistence() == Persistence::NotPersisted
+            && !std::mem::replace(&mut self.repeated, true);
+        if unsent {
+            // The peer had closed an idle connection: repeat at once, on a new one (13.11).
+            return;
+        }
+        // The first failure of a row is worth a line, the others are its echo.
+        let level = if self.retry.is_clear() { Level::Warn } else { Level::Debug };
         core.config.back_off(&mut self.retry, Instant::now());
         core.cluster.refresh("fetching from a broker failed");
         // Passing troubles stay inside; others reach the application once.
         let passing = error.is_retriable() || self.told == Some(error.code());
-        core.cluster
-            .logger()
-            .debug("fetcher", format_args!("fetching from broker {} failed: {error}", self.broker));
+        core.cluster.logger().log(
+            level,
+            "fetcher",
+            format_args!("fetching from broker {} failed: {error}", self.broker),
+        );
         if !passing {
             self.told = Some(error.code());
             core.lock().report_general(error.clone());

@@ -14,6 +14,8 @@ mod tokens;
 mod queue_tests;
 
 pub(crate) use batch::Body;
+#[cfg(test)]
+pub(crate) use budget::Budget;
 pub(crate) use budget::Reserved;
 pub(crate) use ledger::Ledger;
 pub(crate) use queue::{Appended, Arrival, Leader, Queue, largest_encoding};

@@ -140,7 +140,6 @@ impl Queue {
         };
         if state.open.as_ref().is_some_and(|open| open.builder.size() + size > limit) {
             seals.extend(self.close_open(&mut state));
-            self.announce(&mut state);
         }
         if state.open.is_none() {
             if arrival.sticky && moves_on(state.sticky_bytes + size, true, limit) {

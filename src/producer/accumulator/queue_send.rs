@@ -324,8 +324,13 @@ impl Queue {
         let newer = leader.zip(batch.sent_to).is_some_and(|(leader, (broker, epoch))| {
             leader.epoch > epoch || (leader.epoch < 0 && leader.mail.broker() != broker)
         });
+        // A connection that the peer ended while it was idle: nothing was written, no use in resting
+        // (invariant 13.11).
+        let stale = batch.attempts == 1
+            && error.code() == Code::DISCONNECTED
+            && error.persistence() == Persistence::NotPersisted;
         let rest = self.ledger.rest(batch.attempts);
-        state.rest_until = (!newer).then(|| now + rest);
+        state.rest_until = (!newer && !stale).then(|| now + rest);
         batch.last_error = Some(error);
         state.sealed.push_front(batch);
     }

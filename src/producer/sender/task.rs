@@ -113,7 +113,7 @@ impl Sender {
         match self.open(now).await {
             Ok(live) => {
                 (self.failures, self.rests_until) = (0, None);
-                self.mail.set_trouble(None);
+                self.mail.set_failure(None);
                 self.mail.set_profile(live.profile.clone());
                 self.connection = Some(live.clone());
                 Some(live)
@@ -122,7 +122,7 @@ impl Sender {
                 self.failures = self.failures.saturating_add(1);
                 let rest = self.backoff.delay(self.failures, jitter());
                 self.rests_until = Some(Instant::now() + rest);
-                self.mail.set_trouble(Some(error));
+                self.mail.set_failure(Some(error));
                 self.core.cluster.refresh("a producer cannot reach a leader");
                 None
             }
@@ -135,6 +135,7 @@ impl Sender {
             let text = format!("the cluster no longer names broker {id}, which led the partition");
             Error::new(Code::CONNECTION_FAILED, text)
         })?;
+        self.mail.set_broker(Arc::clone(&broker));
         let deadline = now + self.core.config.request_timeout;
         let connection = broker.connection(Purpose::Produce, deadline).await?;
         let profile = Profile::of(connection.versions())?;

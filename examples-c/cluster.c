@@ -1,0 +1,86 @@
+/* cluster [name=value]...
+ *
+ * Lists the brokers of a cluster, its topics, and each partition with its leader and replicas. */
+#include "options.h"
+
+#include <inttypes.h>
+
+static void print_brokers(samsa_cluster *cluster) {
+    samsa_error *error = NULL;
+    samsa_brokers *brokers = NULL;
+    const samsa_broker_view *list = NULL;
+    samsa_code code = samsa_cluster_brokers(cluster, &brokers, &error);
+    check(code, &error);
+    size_t count = samsa_brokers_list(brokers, &list);
+    const char *id = samsa_cluster_id(cluster);
+    printf("cluster %s: %zu broker%s\n", id == NULL ? "(no id)" : id, count, count == 1 ? "" : "s");
+    for (size_t i = 0; i < count; i++) {
+        printf("  broker %" PRId32 " at %s:%" PRId32, list[i].id, list[i].host, list[i].port);
+        if (list[i].rack != NULL)
+            printf(" in rack %s", list[i].rack);
+        if (list[i].flags & SAMSA_BROKER_CONTROLLER)
+            printf(" (controller)");
+        printf("\n");
+    }
+    samsa_brokers_free(brokers);
+}
+
+static void print_ids(const char *what, const int32_t *ids, uint32_t count) {
+    printf(" %s", what);
+    for (uint32_t i = 0; i < count; i++)
+        printf("%c%" PRId32, i == 0 ? ' ' : ',', ids[i]);
+}
+
+static void print_partitions(samsa_cluster *cluster, const char *name) {
+    samsa_error *error = NULL;
+    samsa_topic *topic = NULL;
+    samsa_partitions *partitions = NULL;
+    const samsa_partition_view *list = NULL;
+    samsa_code code = samsa_cluster_topic(cluster, name, &topic, &error);
+    check(code, &error);
+    code = samsa_topic_partitions(topic, 10000, &partitions, &error);
+    check(code, &error);
+    size_t count = samsa_partitions_list(partitions, &list);
+    for (size_t i = 0; i < count; i++) {
+        printf("    partition %" PRId64 ": leader %" PRId32, list[i].partition, list[i].leader);
+        print_ids("replicas", list[i].replicas, list[i].replicas_count);
+        print_ids("in sync", list[i].in_sync, list[i].in_sync_count);
+        printf("\n");
+    }
+    samsa_partitions_free(partitions);
+    samsa_topic_free(topic);
+}
+
+static void print_topics(samsa_cluster *cluster) {
+    samsa_error *error = NULL;
+    samsa_topics *topics = NULL;
+    const samsa_topic_view *list = NULL;
+    samsa_code code = samsa_cluster_topics(cluster, 10000, &topics, &error);
+    check(code, &error);
+    size_t count = samsa_topics_list(topics, &list);
+    printf("%zu topic%s\n", count, count == 1 ? "" : "s");
+    for (size_t i = 0; i < count; i++) {
+        printf("  %s", list[i].name);
+        if (list[i].flags & SAMSA_TOPIC_INTERNAL)
+            printf(" (internal)");
+        if (list[i].code != 0) {
+            printf(": %s\n", samsa_code_text(list[i].code));
+            continue;
+        }
+        printf("\n");
+        print_partitions(cluster, list[i].name);
+    }
+    samsa_topics_free(topics);
+}
+
+int main(int argc, char **argv) {
+    (void)argc;
+    samsa_error *error = NULL;
+    samsa_cluster *cluster = open_cluster(argv + 1, NULL);
+    print_brokers(cluster);
+    print_topics(cluster);
+    samsa_code code = samsa_cluster_close(cluster, 5000, &error);
+    check(code, &error);
+    samsa_cluster_free(cluster);
+    return 0;
+}

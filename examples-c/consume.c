@@ -1,0 +1,163 @@
+/* consume [-n COUNT] [-H] TOPIC [name=value]...
+ *
+ * Prints each message of the topic on a line: partition, offset, next offset, timestamp, key,
+ * value, separated by tabs; with -H a further column `name=value,...` for the headers. Bytes print
+ * as they are but for \t \n \r \\ and \xHH for control bytes and what is not UTF-8; NULL prints as
+ * \N. Starts at the earliest message unless told otherwise (auto.offset.reset=latest). Ends after
+ * COUNT messages, or at SIGINT. */
+#define _POSIX_C_SOURCE 200809L
+#include "options.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <unistd.h>
+
+static samsa_consumer *consumer;
+static volatile sig_atomic_t interrupted;
+
+/* samsa_consumer_wakeup may be called from a signal handler: it ends the wait in progress. */
+static void interrupt(int signal) {
+    (void)signal;
+    interrupted = 1;
+    samsa_consumer_wakeup(consumer);
+}
+
+/* The length of the well-formed UTF-8 sequence at `at`, or 0. */
+static size_t utf8_length(const unsigned char *at, size_t left) {
+    static const struct {
+        unsigned char first, last, low, high;
+        size_t length;
+    } forms[] = {
+        {0xC2, 0xDF, 0x80, 0xBF, 2}, {0xE0, 0xE0, 0xA0, 0xBF, 3}, {0xE1, 0xEC, 0x80, 0xBF, 3},
+        {0xED, 0xED, 0x80, 0x9F, 3}, {0xEE, 0xEF, 0x80, 0xBF, 3}, {0xF0, 0xF0, 0x90, 0xBF, 4},
+        {0xF1, 0xF3, 0x80, 0xBF, 4}, {0xF4, 0xF4, 0x80, 0x8F, 4},
+    };
+    for (size_t f = 0; f < sizeof forms / sizeof *forms; f++) {
+        if (at[0] < forms[f].first || at[0] > forms[f].last || left < forms[f].length)
+            continue;
+        if (at[1] < forms[f].low || at[1] > forms[f].high)
+            return 0;
+        for (size_t i = 2; i < forms[f].length; i++)
+            if (at[i] < 0x80 || at[i] > 0xBF)
+                return 0;
+        return forms[f].length;
+    }
+    return 0;
+}
+
+static void print_bytes(const void *bytes, size_t length) {
+    const unsigned char *at = bytes, *end = at + length;
+    if (bytes == NULL) {
+        fputs("\\N", stdout);
+        return;
+    }
+    while (at < end) {
+        size_t wide = *at < 0x80 ? 0 : utf8_length(at, (size_t)(end - at));
+        if (wide > 0) {
+            fwrite(at, 1, wide, stdout);
+            at += wide;
+            continue;
+        }
+        switch (*at) {
+        case '\t': fputs("\\t", stdout); break;
+        case '\n': fputs("\\n", stdout); break;
+        case '\r': fputs("\\r", stdout); break;
+        case '\\': fputs("\\\\", stdout); break;
+        default:
+            if (*at < 0x20 || *at >= 0x7F)
+                printf("\\x%02X", *at);
+            else
+                putchar(*at);
+        }
+        at++;
+    }
+}
+
+static void print_headers(const samsa_message_view *view) {
+    samsa_header headers[64];
+    size_t count = samsa_headers_read(view, headers, sizeof headers / sizeof *headers);
+    putchar('\t');
+    for (size_t i = 0; i < count && i < sizeof headers / sizeof *headers; i++) {
+        if (i > 0)
+            putchar(',');
+        print_bytes(headers[i].name, headers[i].name_length);
+        putchar('=');
+        print_bytes(headers[i].value, headers[i].value_length);
+    }
+}
+
+static void print_message(const samsa_message *message, int with_headers) {
+    const samsa_message_view *view = samsa_message_get(message);
+    printf("%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t", samsa_message_partition(message),
+           view->offset, view->next_offset, view->timestamp);
+    print_bytes(view->key, view->key_length);
+    putchar('\t');
+    print_bytes(view->value, view->value_length);
+    if (with_headers)
+        print_headers(view);
+    putchar('\n');
+    fflush(stdout);
+}
+
+int main(int argc, char **argv) {
+    static const char *const defaults[] = {"auto.offset.reset=earliest", NULL};
+    int64_t wanted = -1;
+    int with_headers = 0, option;
+    /* Options come before the topic: what follows it belongs to the library. */
+    while ((option = getopt(argc, argv, "+n:H")) != -1) {
+        if (option == 'n')
+            wanted = strtoll(optarg, NULL, 10);
+        else if (option == 'H')
+            with_headers = 1;
+        else
+            return 2;
+    }
+    if (optind >= argc) {
+        fprintf(stderr, "usage: consume [-n COUNT] [-H] TOPIC [name=value]...\n");
+        return 2;
+    }
+    samsa_error *error = NULL;
+    samsa_topic *topic = NULL;
+    samsa_cluster *cluster = open_cluster(argv + optind + 1, defaults);
+    samsa_code code = samsa_cluster_topic(cluster, argv[optind], &topic, &error);
+    check(code, &error);
+    /* No group: every partition, no membership, nothing committed. */
+    code = samsa_topic_subscribe(topic, NULL, 30000, &consumer, &error);
+    check(code, &error);
+
+    struct sigaction action = {0};
+    action.sa_handler = interrupt;
+    sigaction(SIGINT, &action, NULL);
+
+    int status = 0;
+    for (int64_t seen = 0; seen != wanted && !interrupted;) {
+        samsa_message *message = NULL;
+        code = samsa_consumer_next(consumer, -1, &message, &error);
+        if (samsa_code_is_error(code)) {
+            fprintf(stderr, "%s: %s\n", samsa_code_name(code), samsa_error_message(error));
+            int again = samsa_error_is_retriable(error);
+            samsa_error_free(error);
+            if (again)
+                continue;
+            status = 1;
+            break;
+        }
+        if (message == NULL)
+            continue; /* woken */
+        print_message(message, with_headers);
+        samsa_message_free(message);
+        seen++;
+    }
+
+    struct sigaction again = {0};
+    again.sa_handler = SIG_DFL;
+    sigaction(SIGINT, &again, NULL);
+    code = samsa_consumer_close(consumer, 5000, &error);
+    samsa_error_free(error);
+    samsa_consumer_free(consumer);
+    samsa_topic_free(topic);
+    code = samsa_cluster_close(cluster, 5000, &error);
+    samsa_error_free(error);
+    samsa_cluster_free(cluster);
+    return status;
+}

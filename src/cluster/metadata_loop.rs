@@ -1,0 +1,311 @@
+//! The metadata loop: one task, which alone moves state.
+//!
+//! Everybody else leaves wishes, triggers and hints and wakes it. It asks when the schedule says so,
+//! merges what comes back, and publishes: brokers first, then topics, then the snapshot, so that
+//! whoever sees a leader finds its broker.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::time::sleep_until;
+
+use super::ask::{self, Answers, Ask};
+use super::candidates::{self, Candidate};
+use super::core::{Core, lock};
+use super::merge::{self, Action, Known};
+use super::schedule::{Schedule, Urgency};
+use super::{Event, Metadata, hint};
+use crate::config::Address;
+use crate::error::{Code, Error, Result};
+use crate::log::Level;
+use crate::net::{Backoff, Broker, jitter};
+use crate::runtime::inject_panic;
+
+/// Bootstrap entries get ids from here on: outside the range of node ids (invariant 1.13).
+const SEED_IDS: i32 = i32::MIN;
+
+/// The release whose fresh brokers know nobody, not even themselves, until a first topic exists.
+const SHY_RELEASE: &str = "0.8";
+
+type Round = Pin<Box<dyn Future<Output = Result<Answers>> + Send>>;
+
+/// Runs until the cluster ends.
+pub(super) async fn run(core: Arc<Core>) {
+    let backoff = Backoff { first: core.client.retry_backoff, most: core.client.retry_backoff_max };
+    let schedule = Schedule::new(core.client.metadata_max_age, backoff);
+    let state =
+        Loop { core, known: Known::nothing(), schedule, round: None, asked: 0, jitter: jitter() };
+    state.run().await;
+}
+
+struct Loop {
+    core: Arc<Core>,
+    known: Known,
+    schedule: Schedule,
+    round: Option<Round>,
+    // The number of the wishes that the question under way covers.
+    asked: u64,
+    // One draw per attempt, so that the time of the next one stands still.
+    jitter: f64,
+}
+
+enum Next {
+    Mail,
+    Time(&'static str),
+    Answered(Result<Answers>),
+}
+
+impl Loop {
+    async fn run(mut self) {
+        while self.core.ended().is_none() {
+            inject_panic("metadata");
+            self.read_mail();
+            match self.next().await {
+                Next::Mail => {}
+                Next::Time(why) => self.ask(why),
+                Next::Answered(Ok(answers)) => self.merge(&answers),
+                Next::Answered(Err(error)) => self.failed(error),
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Next {
+        let due = self.schedule.due(Instant::now(), self.jitter);
+        let (at, why) = due.unwrap_or((Instant::now(), ""));
+        tokio::select! {
+            () = self.core.woken() => Next::Mail,
+            () = sleep_until(at.into()), if due.is_some() => Next::Time(why),
+            outcome = under_way(&mut self.round), if self.round.is_some() => {
+                self.round = None;
+                Next::Answered(outcome)
+            }
+        }
+    }
+
+    fn read_mail(&mut self) {
+        let mail = self.core.wishes(|wishes| wishes.take_mail());
+        for (urgency, why) in mail.triggers {
+            self.schedule.trigger(urgency, why);
+        }
+        if !mail.hints.is_empty() || !mail.endpoints.is_empty() {
+            let (known, actions) = hint::merge(&self.known, &mail.hints, &mail.endpoints);
+            self.take(known, actions);
+        }
+    }
+
+    /// Asks the brokers; the answer is waited for beside everything else.
+    fn ask(&mut self, why: &'static str) {
+        let question = self.core.wishes(|wishes| wishes.question());
+        self.asked = question.number;
+        self.schedule.asked();
+        self.jitter = jitter();
+        let topics = question.creatable.len() + question.found.len() + question.others.len();
+        self.core
+            .logger
+            .debug("metadata", format_args!("asking for {topics} topics and the brokers: {why}"));
+        let ask = Ask { question, all: self.core.client.events.topics };
+        let patience = self.core.client.metadata_recovery_rebootstrap_trigger;
+        let failing =
+            self.schedule.failing_since().is_some_and(|since| since.elapsed() >= patience);
+        self.round = Some(Box::pin(round(Arc::clone(&self.core), ask, failing)));
+    }
+
+    fn merge(&mut self, answers: &Answers) {
+        let now = Instant::now();
+        let before = self.known.metadata.number;
+        let mut named_brokers = false;
+        for answer in &answers.answers {
+            named_brokers |= !answer.brokers.is_empty();
+            let (known, actions) = merge::merge(&self.known, answer, now);
+            self.take(known, actions);
+        }
+        self.schedule.answered(self.known.metadata.number != before, now);
+        let address = answers.broker.address();
+        if answers.broker.id() >= 0 {
+            // The cluster's own brokers answer: the first contact has done its duty.
+            for seed in lock(&self.core.brokers).seeds.iter() {
+                seed.disconnect_idle();
+            }
+        }
+        let contact = named_brokers || answers.release == SHY_RELEASE;
+        let trouble = (!contact).then(|| {
+            let text = format!("broker {address} answered that it knows no broker: it is starting");
+            Error::new(Code::BROKER_NOT_AVAILABLE, text).with_broker(address.to_string())
+        });
+        let asked = self.asked;
+        self.core.tell(|progress| {
+            progress.contact |= contact;
+            progress.answered = progress.answered.max(asked);
+            progress.trouble = trouble;
+        });
+    }
+
+    fn failed(&mut self, error: Error) {
+        self.schedule.failed("the last metadata request failed", Instant::now());
+        // The same trouble is told once, not at each attempt (invariant 13.7).
+        let before = self.core.progress.borrow().trouble.clone();
+        let known = before.is_some_and(|before| before.message() == error.message());
+        let level = if known { Level::Debug } else { Level::Warn };
+        self.core.logger.log(level, "metadata", format_args!("{error}"));
+        self.core.tell(|progress| progress.trouble = Some(error));
+    }
+
+    /// Takes a new state and does what it asks for.
+    fn take(&mut self, known: Known, actions: Vec<Action>) {
+        let number = self.known.metadata.number;
+        self.known = known;
+        let mut events = Vec::new();
+        for action in actions {
+            match action {
+                Action::Retry(why) => self.schedule.trigger(Urgency::Polite, why),
+                Action::ForeignCluster { known, answered } => {
+                    return self.core.fail(foreign(&known, &answered));
+                }
+                action => events.push(action),
+            }
+        }
+        if self.known.metadata.number != number {
+            self.publish(&events);
+        }
+    }
+
+    fn publish(&self, changes: &[Action]) {
+        let snapshot = Arc::new(self.known.metadata.clone());
+        for change in changes {
+            if let Action::Broker(id, _) = change {
+                place_broker(&self.core, &snapshot, *id);
+            }
+        }
+        let now = Instant::now();
+        let mut told = Vec::new();
+        for change in changes {
+            if let Action::Topic(name, _) = change {
+                let handle = lock(&self.core.topics).get(name).cloned();
+                let metadata = snapshot.topics.get(name).cloned();
+                if let (Some(handle), Some(metadata)) = (&handle, metadata) {
+                    let usable = metadata.error.is_none() && !metadata.partitions.is_empty();
+                    handle.publish(metadata);
+                    if usable {
+                        self.core.wishes(|wishes| wishes.found(handle.index(), now));
+                    }
+                }
+                if handle.is_none() && !self.core.client.events.topics {
+                    continue;
+                }
+            }
+            told.push(change);
+        }
+        let known_topic = snapshot.topics.values().find(|t| !t.partitions.is_empty());
+        self.core.network.set_known_topic(known_topic.map(|topic| Arc::clone(&topic.name)));
+        self.core.snapshot.send_replace(snapshot);
+        self.tell_events(&told);
+    }
+
+    fn tell_events(&self, changes: &[&Action]) {
+        let mut events = lock(&self.core.events);
+        for change in changes {
+            match change {
+                Action::Broker(id, _) => events.add(Event::Broker(*id)),
+                Action::Topic(name, _) => events.add(Event::Topic(Arc::clone(name))),
+                Action::Retry(_) | Action::ForeignCluster { .. } => {}
+            }
+        }
+        let any = !events.is_empty();
+        drop(events);
+        if any {
+            self.core.signal.notify();
+        }
+    }
+}
+
+/// One question, put to one broker after the other. `failing`: refreshes have failed for so long that
+/// the seeds count again.
+pub(super) async fn round(core: Arc<Core>, ask: Ask, failing: bool) -> Result<Answers> {
+    let brokers = candidates(&core, failing).await?;
+    ask::ask(brokers, ask, core.client.request_timeout).await
+}
+
+/// Whom to ask, in order. Discovery is asked only when its answer counts (invariant 1.16).
+async fn candidates(core: &Core, failing: bool) -> Result<Vec<Arc<Broker>>> {
+    let now = Instant::now();
+    let look = |brokers: &[Arc<Broker>]| -> Vec<Candidate> {
+        brokers.iter().map(|broker| look(broker, now)).collect()
+    };
+    let mut brokers = learned(core);
+    let usable = look(&brokers).iter().any(|c| c.connected || c.backing_off_until.is_none());
+    if failing || !usable {
+        brokers.extend(seeds(core).await?);
+    }
+    let order = candidates::order(&look(&brokers), failing);
+    Ok(order.into_iter().filter_map(|index| brokers.get(index).cloned()).collect())
+}
+
+async fn under_way(round: &mut Option<Round>) -> Result<Answers> {
+    match round {
+        Some(round) => round.await,
+        None => std::future::pending().await,
+    }
+}
+
+fn look(broker: &Arc<Broker>, now: Instant) -> Candidate {
+    Candidate {
+        seed: broker.id() < 0,
+        connected: broker.is_connected(),
+        backing_off_until: broker.backing_off_until(now),
+        in_flight: broker.in_flight(),
+    }
+}
+
+/// The brokers that metadata lists.
+pub(super) fn learned(core: &Core) -> Vec<Arc<Broker>> {
+    let brokers = lock(&core.brokers);
+    brokers.listed.iter().filter_map(|id| brokers.by_id.get(id).cloned()).collect()
+}
+
+/// The brokers that discovery names; one object per address, for as long as it is named.
+async fn seeds(core: &Core) -> Result<Vec<Arc<Broker>>> {
+    let found = core.discovery.seeds().await?;
+    let mut brokers = lock(&core.brokers);
+    let known = std::mem::take(&mut brokers.seeds);
+    for (number, address) in (0..).zip(found) {
+        let same = known.iter().find(|broker| broker.address() == address).cloned();
+        brokers.seeds.push(same.unwrap_or_else(|| seed(core, number, address)));
+    }
+    Ok(brokers.seeds.clone())
+}
+
+fn seed(core: &Core, number: i32, address: Address) -> Arc<Broker> {
+    let id = SEED_IDS.saturating_add(number);
+    Broker::new(id, address, None, Arc::clone(&core.network))
+}
+
+/// Makes or moves the object of a broker that metadata lists, or marks it as no longer listed.
+fn place_broker(core: &Core, snapshot: &Metadata, id: i32) {
+    let mut brokers = lock(&core.brokers);
+    let Some(info) = snapshot.brokers.get(&id) else {
+        brokers.listed.remove(&id);
+        return;
+    };
+    let (address, rack) = (Address::new(info.host.clone(), info.port), info.rack.clone());
+    brokers.listed.insert(id);
+    match brokers.by_id.get(&id).cloned() {
+        Some(broker) => {
+            drop(brokers);
+            broker.set_address(address, rack);
+        }
+        None => {
+            let broker = Broker::new(id, address, rack, Arc::clone(&core.network));
+            brokers.by_id.insert(id, broker);
+        }
+    }
+}
+
+fn foreign(known: &str, answered: &str) -> Error {
+    let text = format!(
+        "a broker answered for cluster {answered}, but this handle belongs to cluster {known}: \
+         were the addresses given to other brokers? Open a new cluster handle"
+    );
+    Error::new(Code::CLUSTER_ID_CHANGED, text)
+}

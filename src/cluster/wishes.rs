@@ -1,0 +1,190 @@
+//! What is wanted of the metadata loop: topics by number, triggers, leader hints. Pure.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::schedule::Urgency;
+use super::{BrokerInfo, LeaderHint, Topic};
+
+/// A topic that is kept fresh.
+#[derive(Clone, Debug)]
+struct Wish {
+    topic: Arc<Topic>,
+    /// An answer must be at least as new as this (invariant 1.10).
+    number: u64,
+    /// Since when the topic is wanted and was not there.
+    since: Instant,
+    /// Whether asking for it may create it: from an explicit wish until it was found once. A refresh
+    /// never brings a deleted topic back.
+    create: bool,
+}
+
+/// All wishes; shared between the callers and the loop.
+#[derive(Debug, Default)]
+pub(super) struct Wishes {
+    number: u64,
+    wanted: BTreeMap<usize, Wish>,
+    triggers: Vec<(Urgency, &'static str)>,
+    hints: Vec<LeaderHint>,
+    endpoints: Vec<BrokerInfo>,
+}
+
+/// What the loop takes at once.
+#[derive(Debug, Default)]
+pub(super) struct Mail {
+    pub(super) triggers: Vec<(Urgency, &'static str)>,
+    pub(super) hints: Vec<LeaderHint>,
+    pub(super) endpoints: Vec<BrokerInfo>,
+}
+
+/// What a question must ask for.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Question {
+    /// Its answer satisfies the wishes up to this one.
+    pub(super) number: u64,
+    /// Topics that shall be created by being asked for.
+    pub(super) creatable: Vec<Arc<str>>,
+    /// Topics that were found before: they need not be created, and may be if the version cannot say.
+    pub(super) found: Vec<Arc<str>>,
+    /// Topics that must not be created.
+    pub(super) others: Vec<Arc<str>>,
+}
+
+impl Wishes {
+    /// Wants this topic from now on; gives the number that an answer must reach, and since when it is
+    /// wanted in vain. A first wish is served at once; repeating one that is still unfulfilled asks for
+    /// a newer answer, as soon as the back-off allows.
+    pub(super) fn want(&mut self, topic: &Arc<Topic>, now: Instant) -> (u64, Instant) {
+        let there = topic.metadata().is_some_and(|m| m.error.is_none() && !m.partitions.is_empty());
+        let (number, since) = match self.wanted.get(&topic.index()) {
+            Some(wish) if there => return (wish.number, now),
+            Some(wish) => {
+                self.triggers.push((Urgency::Urgent, "a topic is still missing"));
+                (self.number + 1, wish.since)
+            }
+            None => {
+                self.triggers.push((Urgency::Wish, "a topic is wanted"));
+                (self.number + 1, now)
+            }
+        };
+        self.number = number;
+        let create = topic.may_be_created() && !there;
+        let topic = Arc::clone(topic);
+        self.wanted.insert(topic.index(), Wish { topic, number, since, create });
+        (number, since)
+    }
+
+    /// The topic was found: should it get lost later, the time counts from then, and no refresh brings
+    /// it back.
+    pub(super) fn found(&mut self, index: usize, now: Instant) {
+        if let Some(wish) = self.wanted.get_mut(&index) {
+            wish.since = now;
+            wish.create = false;
+        }
+    }
+
+    /// The topic is no longer wanted.
+    pub(super) fn forget(&mut self, index: usize) {
+        self.wanted.remove(&index);
+    }
+
+    /// Leaves a trigger.
+    pub(super) fn trigger(&mut self, urgency: Urgency, why: &'static str) {
+        // Merged here already: a thousand failing partitions leave one note.
+        if !self.triggers.contains(&(urgency, why)) {
+            self.triggers.push((urgency, why));
+        }
+    }
+
+    /// Leaves leader hints.
+    pub(super) fn hint(&mut self, hints: &[LeaderHint], endpoints: &[BrokerInfo]) {
+        self.hints.extend_from_slice(hints);
+        self.endpoints.extend_from_slice(endpoints);
+    }
+
+    /// Takes what was left for the loop.
+    pub(super) fn take_mail(&mut self) -> Mail {
+        Mail {
+            triggers: std::mem::take(&mut self.triggers),
+            hints: std::mem::take(&mut self.hints),
+            endpoints: std::mem::take(&mut self.endpoints),
+        }
+    }
+
+    /// What to ask now.
+    pub(super) fn question(&self) -> Question {
+        let mut question = Question { number: self.number, ..Question::default() };
+        for wish in self.wanted.values() {
+            let name = Arc::clone(wish.topic.name());
+            match (wish.create, wish.topic.may_be_created()) {
+                (true, _) => question.creatable.push(name),
+                (false, true) => question.found.push(name),
+                (false, false) => question.others.push(name),
+            }
+        }
+        question
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Weak;
+    use std::time::Duration;
+
+    use super::*;
+
+    fn topic(index: usize, creation: bool) -> Arc<Topic> {
+        Topic::new(Arc::from(format!("t{index}")), index, Weak::new(), creation)
+    }
+
+    #[test]
+    fn rule_1_10_each_unfulfilled_wish_wants_a_newer_answer() {
+        let now = Instant::now();
+        let mut wishes = Wishes::default();
+        let (a, b) = (topic(0, true), topic(1, true));
+        let (first, _) = wishes.want(&a, now);
+        let asked = wishes.question();
+        let (second, _) = wishes.want(&b, now);
+        assert!(asked.number >= first && asked.number < second, "the first question came before b");
+        let later = now + Duration::from_secs(3);
+        let (again, since) = wishes.want(&a, later);
+        assert!(again > second && since == now, "the time in vain counts from the first wish");
+    }
+
+    #[test]
+    fn only_a_first_wish_is_served_at_once() {
+        let now = Instant::now();
+        let mut wishes = Wishes::default();
+        wishes.want(&topic(0, true), now);
+        assert_eq!(wishes.take_mail().triggers, [(Urgency::Wish, "a topic is wanted")]);
+        wishes.want(&topic(0, true), now);
+        assert_eq!(wishes.take_mail().triggers, [(Urgency::Urgent, "a topic is still missing")]);
+    }
+
+    #[test]
+    fn rule_1_15_topics_that_must_not_be_created_are_asked_for_apart() {
+        let now = Instant::now();
+        let mut wishes = Wishes::default();
+        wishes.want(&topic(0, true), now);
+        wishes.want(&topic(1, false), now);
+        let question = wishes.question();
+        assert_eq!(question.creatable, [Arc::from("t0")]);
+        assert_eq!(question.others, [Arc::from("t1")]);
+    }
+
+    #[test]
+    fn rule_1_15_a_topic_that_was_found_once_is_not_created_again_by_a_refresh() {
+        let now = Instant::now();
+        let mut wishes = Wishes::default();
+        wishes.want(&topic(0, true), now);
+        wishes.found(0, now);
+        let question = wishes.question();
+        assert!(question.creatable.is_empty());
+        assert_eq!(question.found, [Arc::from("t0")]);
+        wishes.want(&topic(0, true), now);
+        assert_eq!(wishes.question().creatable.len(), 1, "somebody wants it although it is gone");
+        wishes.forget(0);
+        assert!(wishes.question().creatable.is_empty());
+    }
+}

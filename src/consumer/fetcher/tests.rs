@@ -1,0 +1,284 @@
+//! Tests of asking and of taking in: pure, without a broker.
+
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use super::arrival::{Aftermath, Context, accept};
+use super::plan::{Asked, Limits, choose, cut_to_fit, request};
+use crate::config::Reset;
+use crate::consumer::budget::{Budget, Unread};
+use crate::consumer::fixture::{
+    BROKER, answer, batch, config, keep, now, share, state, state_with,
+};
+use crate::consumer::partition::{Item, Phase};
+use crate::consumer::position::Start;
+use crate::consumer::state::State;
+use crate::error::Code;
+use crate::protocol::modern::Uuid;
+use crate::protocol::modern::messages::fetch::{FetchResponse, PartitionData};
+
+fn ask(state: &State, now: Instant) -> Vec<Asked> {
+    match choose(state, &state.led[&BROKER], now) {
+        ControlFlow::Continue(asked) => asked,
+        ControlFlow::Break(_) => Vec::new(),
+    }
+}
+
+fn numbers(asked: &[Asked]) -> Vec<i32> {
+    asked.iter().map(|a| a.number).collect()
+}
+
+/// Takes in an answer to what is asked now.
+fn take(state: &mut State, asked: Vec<Asked>, response: FetchResponse, version: i16) -> Aftermath {
+    let config = config();
+    let budget = Budget::new(1 << 20);
+    let seat = state.led[&BROKER].seat.clone();
+    let context = Context {
+        config: &config,
+        broker: BROKER,
+        version,
+        now: now(),
+        lease: Some(budget.charge(&seat, 1)),
+        unread: Unread::new(&seat),
+    };
+    accept(state, asked, response, &context)
+}
+
+fn fetch(state: &mut State, shares: Vec<PartitionData>) -> Aftermath {
+    let asked = ask(state, now() + Duration::from_secs(60));
+    take(state, asked, answer(shares), 12)
+}
+
+fn limits() -> Limits {
+    Limits { max_wait_ms: 500, min_bytes: 1, max_bytes: 10_000, isolation: 0 }
+}
+
+#[test]
+fn a_request_is_sessionless_and_names_each_topic_once() {
+    let state = state(2);
+    let made = request(&ask(&state, now()), 12, limits());
+    assert_eq!((made.session_id, made.session_epoch, made.max_bytes), (0, -1, 10_000));
+    assert_eq!(made.topics.len(), 1);
+    let partitions = &made.topics[0].partitions;
+    assert_eq!(partitions.iter().map(|p| p.partition).collect::<Vec<_>>(), [0, 1]);
+    assert_eq!((partitions[0].current_leader_epoch, partitions[0].partition_max_bytes), (3, 1_000));
+}
+
+#[test]
+fn rule_2_6_topic_ids_go_only_into_versions_that_have_them() {
+    let mut state = state(1);
+    assert!(!super::plan::all_have_ids(&ask(&state, now())));
+    state.partitions[0].topic_id = Uuid([7; 16]);
+    let asked = ask(&state, now());
+    assert!(super::plan::all_have_ids(&asked));
+    assert_eq!(request(&asked, 13, limits()).topics[0].topic_id, Uuid([7; 16]));
+    assert_eq!(request(&asked, 12, limits()).topics[0].topic_id, Uuid::ZERO);
+}
+
+#[test]
+fn rule_6_8_what_just_delivered_goes_last() {
+    let mut state = state(3);
+    fetch(&mut state, vec![share(0, 0, batch(0, 2)), share(1, 0, vec![]), share(2, 0, vec![])]);
+    state.partitions[0].queue.clear();
+    assert_eq!(numbers(&ask(&state, now())), [1, 2, 0]);
+    let shares = vec![share(1, 0, batch(0, 2)), share(2, 0, vec![]), share(0, 0, batch(2, 2))];
+    fetch(&mut state, shares);
+    assert_eq!(numbers(&ask(&state, now())), [2, 1, 0], "by turns");
+}
+
+#[test]
+fn rule_6_14_paused_partitions_leave_the_request_and_keep_what_is_buffered() {
+    let mut state = state(2);
+    fetch(&mut state, vec![share(0, 0, batch(0, 2)), share(1, 0, vec![])]);
+    state.set_paused(0, true);
+    assert_eq!(numbers(&ask(&state, now())), [1]);
+    assert!(state.next_ready().is_none(), "nothing is delivered");
+    state.set_paused(0, false);
+    assert_eq!(state.next_ready().map(|s| s.index), Some(0), "nothing is lost");
+}
+
+#[test]
+fn rule_6_7_one_answer_ahead_and_paused_ones_do_not_count() {
+    let mut state = state(2);
+    for offset in [0, 2] {
+        fetch(&mut state, vec![share(0, 0, batch(offset, 2)), share(1, 0, vec![])]);
+    }
+    assert!(ask(&state, now()).is_empty(), "two answers wait to be read");
+    state.set_paused(0, true);
+    assert_eq!(numbers(&ask(&state, now())), [1], "what is paused must not block the broker");
+    state.set_paused(0, false);
+    state.partitions[0].queue.pop_front();
+    assert_eq!(numbers(&ask(&state, now())), [1, 0], "the first answer was read");
+}
+
+#[test]
+fn rule_6_10_a_partition_in_error_is_left_out_until_its_back_off_ends() {
+    let mut state = state(2);
+    let aftermath = fetch(&mut state, vec![share(0, 6, vec![]), share(1, 0, vec![])]);
+    assert!(aftermath.refresh);
+    assert_eq!(numbers(&ask(&state, now())), [1]);
+    state.partitions[1].paused = true;
+    let Some(led) = state.led.get(&BROKER) else { panic!("led") };
+    let ControlFlow::Break(Some(due)) = choose(&state, led, now()) else { panic!("not left out") };
+    assert!(due > now());
+    assert_eq!(numbers(&ask(&state, due + Duration::from_secs(1))), [0]);
+}
+
+#[test]
+fn rule_6_15_a_leader_switch_cancels_the_back_off() {
+    let mut state = state(1);
+    fetch(&mut state, vec![share(0, 6, vec![])]);
+    state.partitions[0].follow(BROKER + 1, 4);
+    assert!(state.partitions[0].retry.due(now()).is_none());
+}
+
+#[test]
+fn rule_6_11_an_answer_of_another_era_is_void_even_at_the_same_offset() {
+    let mut state = state(1);
+    let asked = ask(&state, now());
+    state.restart(0, Start::Offset(500), -1);
+    state.restart(0, Start::Offset(0), -1);
+    take(&mut state, asked, answer(vec![share(0, 0, batch(0, 2))]), 12);
+    assert!(state.partitions[0].queue.is_empty() && state.partitions[0].fetch_offset == 0);
+}
+
+#[test]
+fn rule_6_11_a_late_out_of_range_does_not_reset_a_new_position() {
+    let mut state = state(1);
+    let asked = ask(&state, now());
+    state.restart(0, Start::Offset(500), -1);
+    let aftermath = take(&mut state, asked, answer(vec![share(0, 1, vec![])]), 12);
+    assert!(aftermath.gone.is_empty());
+    assert_eq!(state.partitions[0].position, 500);
+}
+
+#[test]
+fn rule_6_19_out_of_range_from_the_leader_follows_the_policy() {
+    let mut state = state(1);
+    let aftermath = fetch(&mut state, vec![share(0, 1, vec![])]);
+    assert_eq!(aftermath.gone.len(), 1);
+    assert!(matches!(state.partitions[0].phase, Phase::Lookup { .. }));
+    let mut state = state_with(1, Reset::None);
+    fetch(&mut state, vec![share(0, 1, vec![])]);
+    let error = state.take_report().unwrap();
+    assert_eq!((error.code(), error.partition()), (Code::NO_OFFSET, Some(0)));
+    assert!(ask(&state, now()).is_empty(), "it waits for a seek");
+}
+
+#[test]
+fn rule_6_13_an_answer_without_batches_moves_nothing() {
+    let mut state = state(1);
+    let mut empty = share(0, 0, vec![]);
+    empty.records = None;
+    fetch(&mut state, vec![empty]);
+    assert_eq!(state.partitions[0].fetch_offset, 0);
+    assert_eq!(state.partitions[0].marks.high_watermark, 100);
+}
+
+#[test]
+fn rule_6_23_a_partition_that_appears_twice_counts_once() {
+    let mut state = state(1);
+    fetch(&mut state, vec![share(0, 0, batch(0, 2)), share(0, 0, batch(2, 2))]);
+    assert_eq!((state.partitions[0].queue.len(), state.partitions[0].fetch_offset), (1, 2));
+}
+
+#[test]
+fn an_unasked_partition_is_ignored_and_an_unanswered_one_is_not_asked_again_at_once() {
+    let mut state = state(2);
+    fetch(&mut state, vec![share(0, 0, vec![]), share(9, 0, batch(0, 2))]);
+    assert_eq!(numbers(&ask(&state, now())), [0]);
+}
+
+#[test]
+fn rule_6_4_an_empty_answer_with_a_throttle_time_is_a_quotas_notice() {
+    let mut state = state(1);
+    let asked = ask(&state, now());
+    let response = FetchResponse { throttle_time_ms: 50, ..FetchResponse::default() };
+    take(&mut state, asked, response, 12);
+    assert_eq!(numbers(&ask(&state, now())), [0]);
+}
+
+#[test]
+fn rule_6_9_below_v3_the_size_grows_up_to_a_cap_and_then_the_application_is_told_once() {
+    let mut state = state(1);
+    let cut = || batch(0, 50)[..100].to_vec();
+    let mut sizes = Vec::new();
+    while state.partitions[0].retry.due(now()).is_none() {
+        let asked = ask(&state, now());
+        sizes.push(asked[0].size);
+        take(&mut state, asked, answer(vec![share(0, 0, cut())]), 2);
+        assert!(sizes.len() < 40, "no end");
+    }
+    assert_eq!((sizes[..3].to_vec(), sizes.last()), (vec![1_000, 2_000, 4_000], Some(&52_428_800)));
+    let error = state.take_report().unwrap();
+    assert_eq!(error.code(), Code::RECORD_TOO_LARGE);
+    assert_eq!(error.property(), Some("fetch.max.bytes"));
+    let asked = ask(&state, now() + Duration::from_secs(60));
+    take(&mut state, asked, answer(vec![share(0, 0, cut())]), 2);
+    assert!(state.take_report().is_none());
+}
+
+#[test]
+fn rule_3_2_from_v3_on_a_cut_first_batch_is_a_fault_of_the_broker() {
+    let mut state = state(1);
+    fetch(&mut state, vec![share(0, 0, batch(0, 50)[..100].to_vec())]);
+    assert_eq!(state.take_report().unwrap().code(), Code::PROTOCOL);
+    assert_eq!(state.partitions[0].fetch_size, 1_000);
+}
+
+#[test]
+fn rule_6_15_what_the_application_must_know_it_is_told_once_until_it_heals() {
+    let mut state = state(1);
+    for _ in 0..3 {
+        fetch(&mut state, vec![share(0, 29, vec![])]);
+    }
+    let error = state.take_report().unwrap();
+    assert_eq!((error.code(), error.topic()), (Code::TOPIC_AUTHORIZATION_FAILED, Some("t")));
+    assert!(state.take_report().is_none());
+    fetch(&mut state, vec![share(0, 0, vec![])]);
+    fetch(&mut state, vec![share(0, 29, vec![])]);
+    assert!(state.take_report().is_some(), "again after it had healed");
+}
+
+#[test]
+fn an_error_of_a_partition_is_void_once_the_partition_moved() {
+    let mut state = state(1);
+    fetch(&mut state, vec![share(0, 29, vec![])]);
+    state.restart(0, Start::Offset(1), -1);
+    assert!(state.take_report().is_none());
+}
+
+#[test]
+fn below_v3_a_request_asks_for_as_many_partitions_as_there_is_room() {
+    let state = state(5);
+    let asked = |version, grant| {
+        let mut asked = ask(&state, now());
+        cut_to_fit(&mut asked, version, grant);
+        asked.len()
+    };
+    assert_eq!((asked(2, 2_500), asked(2, 10), asked(3, 10)), (2, 1, 5));
+}
+
+#[test]
+fn the_end_of_a_partition_is_marked_once_in_its_place() {
+    let mut state = state(1);
+    let mut config = config();
+    config.events.partition_end = true;
+    let (lease, unread) = keep();
+    let context = Context {
+        config: &config,
+        broker: BROKER,
+        version: 12,
+        now: now(),
+        lease: Some(lease),
+        unread,
+    };
+    let share = |records| PartitionData { high_watermark: 2, ..share(0, 0, records) };
+    for records in [batch(0, 2), vec![], vec![]] {
+        let asked = ask(&state, now());
+        accept(&mut state, asked, answer(vec![share(records)]), &context);
+    }
+    let kinds: Vec<_> =
+        state.partitions[0].queue.iter().map(|i| matches!(i, Item::End(2))).collect();
+    assert_eq!(kinds, [false, true]);
+}

@@ -1,0 +1,104 @@
+//! Subscribing to a whole topic without a group: every partition, also those that are added later.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Consumer;
+use super::lookup::topic_offsets;
+use super::name::Name;
+use super::partition::Partition;
+use super::position::{EARLIEST, LATEST, Position, Start};
+use super::state::State;
+use crate::cluster::{Cluster, Metadata, Topic};
+use crate::config::{Config, Reset, TopicConsumerConfig};
+use crate::error::{Code, Error, Result};
+
+/// A topic whose partitions are all to be read.
+#[derive(Debug)]
+pub(super) struct WholeTopic {
+    topic: Arc<Topic>,
+    name: Name,
+    own: TopicConsumerConfig,
+    /// Whether its first partitions are assigned: those that come later are new, and read from their
+    /// beginning, so that nothing of them is missed.
+    begun: bool,
+}
+
+impl Consumer {
+    /// A consumer of every partition of `topic`, without a group and without commits. Waits until
+    /// the start positions are fixed, by `auto.offset.reset`: what is published afterwards is read.
+    /// A deadline that is due already only notes the subscription.
+    ///
+    /// # Errors
+    /// [`Code::NO_OFFSET`] when `auto.offset.reset` is none; TIMED_OUT; the topic's error.
+    pub fn subscribe(
+        cluster: &Arc<Cluster>,
+        topic: &Arc<Topic>,
+        overrides: Option<&Config>,
+        wait: bool,
+        deadline: Option<Instant>,
+    ) -> Result<Arc<Self>> {
+        let consumer = Self::new(cluster, overrides)?;
+        let name = Name::new(topic.name())?;
+        let own = consumer.topic_config(&name);
+        let policy = own.auto_offset_reset;
+        if policy == Reset::None {
+            let text = "there is no group whose offsets could count, and auto.offset.reset is none: \
+                        assign positions instead";
+            return Err(Error::new(Code::NO_OFFSET, text).with_topic(name.as_str()));
+        }
+        let positions =
+            if wait { start_positions(cluster, topic, &name, policy, deadline)? } else { vec![] };
+        consumer.assign(&positions)?;
+        let begun = !positions.is_empty();
+        consumer.read_whole(WholeTopic { topic: Arc::clone(topic), name, own, begun })?;
+        cluster.want_topics(&[Arc::clone(topic)]);
+        Ok(consumer)
+    }
+}
+
+/// Where each partition starts. The end is asked for now; the beginning need not be known.
+fn start_positions(
+    cluster: &Arc<Cluster>,
+    topic: &Arc<Topic>,
+    name: &Name,
+    policy: Reset,
+    deadline: Option<Instant>,
+) -> Result<Vec<Position>> {
+    if policy != Reset::Latest {
+        let known = cluster.wait_topic(topic, deadline)?;
+        let count = i32::try_from(known.partitions.len()).unwrap_or(i32::MAX);
+        return Ok((0..count).map(|n| Position::new(name.clone(), n).at(EARLIEST)).collect());
+    }
+    let ends = topic_offsets(cluster, topic, LATEST, deadline)?;
+    let fixed = |end: Position| match end.error {
+        Some(error) => Err(error),
+        None => Ok(Position { timestamp: None, ..end }),
+    };
+    ends.into_iter().map(fixed).collect()
+}
+
+impl State {
+    /// From now on partitions of this topic that are not assigned yet are added as they appear.
+    pub(super) fn read_whole(&mut self, topic: WholeTopic) {
+        self.whole = Some(topic);
+    }
+
+    /// Adds the partitions that metadata knows and the assignment does not.
+    pub(super) fn grow(&mut self, metadata: &Metadata) {
+        let Some(mut whole) = self.whole.take() else { return };
+        if let Some(known) = metadata.topic(whole.name.as_str()) {
+            let start = if whole.begun { Start::Earliest } else { Start::Default };
+            let count = i32::try_from(known.partitions.len()).unwrap_or(i32::MAX);
+            for number in 0..count {
+                if self.find(&whole.topic, number).is_none() {
+                    let topic = Arc::clone(&whole.topic);
+                    let one = Partition::new(topic, whole.name.clone(), number, whole.own);
+                    self.add(one, start, -1);
+                }
+            }
+            whole.begun |= count > 0;
+        }
+        self.whole = Some(whole);
+    }
+}

@@ -1,0 +1,82 @@
+//! Rule 6.11: what was asked before a partition moved counts no more, whenever it arrives.
+
+use samsa::Code;
+use samsa::embedded::FaultKind;
+
+use crate::rig::{Rig, assert_code, deadline, place, read, read_one};
+
+#[test]
+fn rule_6_11_records_from_before_a_seek_are_never_handed_out() {
+    let rig = Rig::new(1);
+    rig.write(0, 20);
+    let id = rig.fetch_fault(FaultKind::Delay(200));
+    let consumer = rig.reader(&[0]);
+    rig.kafka.wait_injected(id, 1, deadline()).unwrap();
+    consumer.seek(&[place(0).at(15)]).unwrap();
+    assert_eq!(read_one(&consumer, 5), [15, 16, 17, 18, 19]);
+}
+
+#[test]
+fn rule_6_11_seeking_away_and_back_does_not_revive_the_old_answer() {
+    let rig = Rig::new(1);
+    rig.write(0, 20);
+    let id = rig.fetch_fault(FaultKind::Delay(200));
+    let consumer = rig.reader(&[0]);
+    rig.kafka.wait_injected(id, 1, deadline()).unwrap();
+    consumer.seek(&[place(0).at(15)]).unwrap();
+    consumer.seek(&[place(0).at(0)]).unwrap();
+    assert_eq!(read_one(&consumer, 20), (0..20).collect::<Vec<_>>(), "each once");
+    assert_code(consumer.poll(300), Code::NOTHING);
+}
+
+#[test]
+fn rule_6_11_a_late_out_of_range_does_not_move_a_new_position() {
+    let rig = Rig::new(1);
+    rig.write(0, 20);
+    let id = rig.fetch_fault(FaultKind::Delay(200));
+    let consumer = rig.consumer(&[("auto.offset.reset", "latest")]);
+    consumer.assign(&[place(0).at(500)]).unwrap();
+    rig.kafka.wait_injected(id, 1, deadline()).unwrap();
+    consumer.seek(&[place(0).at(18)]).unwrap();
+    assert_eq!(read_one(&consumer, 2), [18, 19]);
+}
+
+#[test]
+fn rule_6_11_messages_of_a_partition_that_is_no_longer_assigned_are_dropped() {
+    let rig = Rig::new(2);
+    rig.write(0, 20);
+    rig.write(1, 3);
+    let id = rig.fetch_fault(FaultKind::Delay(200));
+    let consumer = rig.reader(&[0]);
+    rig.kafka.wait_injected(id, 1, deadline()).unwrap();
+    consumer.assign(&[place(1)]).unwrap();
+    let offsets = read(&consumer, 3);
+    assert_eq!(offsets.keys().copied().collect::<Vec<_>>(), [1]);
+    assert_code(consumer.poll(300), Code::NOTHING);
+}
+
+#[test]
+fn rule_6_11_what_next_holds_decoded_is_dropped_by_a_seek_too() {
+    let rig = Rig::new(1);
+    rig.write(0, 20);
+    let consumer = rig.reader(&[0]);
+    assert_eq!(consumer.next(20_000).unwrap().record().offset(), 0);
+    consumer.seek(&[place(0).at(17)]).unwrap();
+    let rest: Vec<_> = (0..3).map(|_| consumer.next(20_000).unwrap().record().offset()).collect();
+    assert_eq!(rest, [17, 18, 19]);
+}
+
+#[test]
+fn seeks_while_threads_poll_never_give_a_gap_or_a_repeat_within_an_era() {
+    let rig = Rig::new(1);
+    for _ in 0..50 {
+        rig.write(0, 20);
+    }
+    let consumer = rig.consumer(&[("max.poll.records", "7")]);
+    consumer.assign(&[place(0)]).unwrap();
+    for round in 0..40_i64 {
+        let start = (round * 137) % 900;
+        consumer.seek(&[place(0).at(start)]).unwrap();
+        assert_eq!(read_one(&consumer, 7), (start..start + 7).collect::<Vec<_>>(), "round {round}");
+    }
+}

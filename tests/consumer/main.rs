@@ -1,0 +1,10 @@
+//! The consumer's behaviour against the embedded broker, over TCP. Tests named `rule_x_y` keep the
+//! invariant of that number.
+
+mod eras;
+mod failures;
+mod memory;
+mod positions;
+mod reading;
+mod rig;
+mod waiting;

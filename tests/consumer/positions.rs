@@ -1,0 +1,219 @@
+//! Where reading starts and goes on: assign, seek, policies, times, watermarks.
+
+use samsa::Code;
+use samsa::consumer::{EARLIEST, LATEST, topic_offsets};
+use samsa::embedded::{Fault, FaultKind};
+
+use crate::rig::{LIST_OFFSETS, Rig, assert_code, deadline, place, poll_error, read, read_one};
+
+#[test]
+fn reading_starts_where_the_position_says() {
+    let rig = Rig::new(1);
+    rig.write(0, 10);
+    let table = [
+        (place(0), 0),
+        (place(0).at(EARLIEST), 0),
+        (place(0).at(4), 4),
+        (place(0).at_time(1_007), 7),
+        (place(0).at_time(0), 0),
+    ];
+    for (position, first) in table {
+        let consumer = rig.consumer(&[]);
+        consumer.assign(std::slice::from_ref(&position)).unwrap();
+        let count = usize::try_from(10 - first).unwrap();
+        assert_eq!(read_one(&consumer, count), (first..10).collect::<Vec<_>>(), "{position:?}");
+    }
+}
+
+#[test]
+fn latest_and_a_time_after_the_last_message_start_at_the_end() {
+    for position in [place(0).at(LATEST), place(0).at_time(9_999_999)] {
+        let rig = Rig::new(1);
+        rig.write(0, 10);
+        let consumer = rig.consumer(&[]);
+        consumer.assign(&[position]).unwrap();
+        let limit = deadline();
+        while consumer.position(None).unwrap()[0].offset.is_none() {
+            assert_code(consumer.poll(20), Code::NOTHING);
+            assert!(std::time::Instant::now() < limit);
+        }
+        rig.write(0, 2);
+        assert_eq!(read_one(&consumer, 2), [10, 11]);
+    }
+}
+
+#[test]
+fn rule_7_1_the_policy_decides_when_the_offset_is_gone() {
+    let table = [("earliest", 500, 5), ("nearest", 2, 5), ("nearest", 500, 10), ("latest", 2, 10)];
+    for (policy, start, expected) in table {
+        let rig = Rig::new(1);
+        rig.write(0, 10);
+        rig.kafka.delete_records("t", 0, 5).unwrap();
+        let consumer = rig.consumer(&[("auto.offset.reset", policy)]);
+        consumer.assign(&[place(0).at(start)]).unwrap();
+        let limit = deadline();
+        while consumer.position(None).unwrap()[0].offset == Some(start)
+            || consumer.position(None).unwrap()[0].offset.is_none()
+        {
+            if consumer.poll(20).is_ok() {
+                break;
+            }
+            assert!(std::time::Instant::now() < limit, "{policy}");
+        }
+        rig.write(0, 1);
+        let mut last = consumer.position(None).unwrap()[0].offset.unwrap();
+        if expected == 5 {
+            assert!(last >= 5, "{policy}: {last}");
+        } else {
+            assert_eq!(last, expected, "{policy}");
+        }
+        while last < 11 {
+            last = consumer.next(20_000).unwrap().record().next_offset();
+        }
+    }
+}
+
+#[test]
+fn rule_7_1_without_a_policy_the_application_is_told_and_others_go_on() {
+    let rig = Rig::new(2);
+    rig.write(0, 3);
+    rig.write(1, 3);
+    let consumer = rig.consumer(&[("auto.offset.reset", "none")]);
+    consumer.assign(&[place(0).at(700), place(1).at(0)]).unwrap();
+    let error = poll_error(&consumer);
+    assert_eq!(
+        (error.code(), error.topic(), error.partition()),
+        (Code::NO_OFFSET, Some("t"), Some(0))
+    );
+    consumer.seek(&[place(0).at(1), place(1).at(0)]).unwrap();
+    let offsets = read(&consumer, 5);
+    assert_eq!((&offsets[&0][..], &offsets[&1][..]), (&[1, 2][..], &[0, 1, 2][..]));
+    consumer.assign(&[place(0)]).unwrap();
+    assert_eq!(poll_error(&consumer).code(), Code::NO_OFFSET, "nothing given, nothing committed");
+}
+
+#[test]
+fn rule_7_1_a_failed_question_is_asked_again_and_never_a_reset() {
+    for code in [-1, 3, 5, 6, 9, 56, 74, 75, 78] {
+        let rig = Rig::new(1);
+        rig.write(0, 10);
+        let fault = Fault::new(FaultKind::ErrorCode(code)).api(LIST_OFFSETS).times(3);
+        let id = rig.kafka.inject(fault);
+        let consumer = rig.consumer(&[]);
+        consumer.assign(&[place(0).at_time(1_004)]).unwrap();
+        assert_eq!(read_one(&consumer, 6), [4, 5, 6, 7, 8, 9], "code {code}");
+        assert!(rig.kafka.injected(id) >= 1, "code {code}");
+    }
+}
+
+#[test]
+fn rule_7_4_a_late_look_up_does_not_undo_a_seek() {
+    let rig = Rig::new(1);
+    rig.write(0, 10);
+    let id = rig.kafka.inject(Fault::new(FaultKind::Delay(300)).api(LIST_OFFSETS));
+    let consumer = rig.consumer(&[]);
+    consumer.assign(&[place(0).at(EARLIEST)]).unwrap();
+    rig.kafka.wait_injected(id, 1, deadline()).unwrap();
+    consumer.seek(&[place(0).at(8)]).unwrap();
+    assert_eq!(read_one(&consumer, 2), [8, 9]);
+    assert_code(consumer.poll(500), Code::NOTHING);
+}
+
+#[test]
+fn seek_moves_in_both_directions_and_only_what_is_assigned() {
+    let rig = Rig::new(2);
+    rig.write(0, 10);
+    let consumer = rig.reader(&[0]);
+    assert_eq!(read_one(&consumer, 10).len(), 10);
+    consumer.seek(&[place(0).at(3)]).unwrap();
+    assert_eq!(consumer.position(None).unwrap()[0].offset, Some(3));
+    assert_eq!(read_one(&consumer, 7), (3..10).collect::<Vec<_>>());
+    assert_code(consumer.seek(&[place(0).at(0), place(1).at(0)]), Code::NOT_ASSIGNED);
+    assert_eq!(consumer.position(None).unwrap()[0].offset, Some(10), "nothing changed");
+}
+
+#[test]
+fn rule_6_14_a_pause_keeps_what_is_buffered_and_resume_gives_it() {
+    let rig = Rig::new(2);
+    rig.write(0, 10);
+    let consumer = rig.consumer(&[("max.poll.records", "4")]);
+    consumer.assign(&[place(0), place(1)]).unwrap();
+    assert_eq!(read_one(&consumer, 4), [0, 1, 2, 3]);
+    consumer.pause(Some(&[place(0)])).unwrap();
+    assert_code(consumer.poll(50), Code::NOTHING);
+    rig.write(1, 2);
+    assert_eq!(read(&consumer, 2)[&1], [0, 1], "others go on");
+    consumer.resume(None).unwrap();
+    assert_eq!(read_one(&consumer, 6), [4, 5, 6, 7, 8, 9]);
+}
+
+#[test]
+fn rule_6_14_a_seek_beats_what_the_pause_kept() {
+    let rig = Rig::new(1);
+    rig.write(0, 10);
+    let consumer = rig.consumer(&[("max.poll.records", "2")]);
+    consumer.assign(&[place(0)]).unwrap();
+    assert_eq!(consumer.next(20_000).unwrap().record().offset(), 0);
+    consumer.pause(None).unwrap();
+    consumer.seek(&[place(0).at(7)]).unwrap();
+    assert_code(consumer.next(50), Code::NOTHING);
+    consumer.resume(None).unwrap();
+    assert_eq!(read_one(&consumer, 3), [7, 8, 9]);
+}
+
+#[test]
+fn assign_replaces_and_an_empty_assignment_stops() {
+    let rig = Rig::new(3);
+    (0..3).for_each(|partition| rig.write(partition, 5));
+    let consumer = rig.reader(&[0, 1]);
+    assert_eq!(read(&consumer, 10).len(), 2);
+    consumer.assign(&[place(2), place(1).at(4)]).unwrap();
+    let offsets = read(&consumer, 6);
+    assert_eq!((offsets[&2].len(), &offsets[&1][..]), (5, &[4][..]));
+    let partitions: Vec<_> = consumer.assignment().unwrap().iter().map(|p| p.partition).collect();
+    assert_eq!(partitions, [2, 1], "in the order given");
+    assert_code(consumer.assign(&[place(0), place(0)]), Code::INVALID_ARGUMENT);
+    consumer.assign(&[]).unwrap();
+    rig.write(1, 1);
+    assert_code(consumer.poll(50), Code::NOTHING);
+}
+
+#[test]
+fn watermarks_are_cached_by_fetches_or_asked() {
+    let rig = Rig::new(2);
+    rig.write(0, 10);
+    rig.kafka.delete_records("t", 0, 4).unwrap();
+    let consumer = rig.consumer(&[]);
+    consumer.assign(&[place(0)]).unwrap();
+    assert_eq!(consumer.watermarks(&place(0), 20_000).unwrap(), (4, 10));
+    assert_eq!(consumer.watermarks(&place(1), 20_000).unwrap(), (0, 0), "not assigned");
+    assert_eq!(read_one(&consumer, 6).len(), 6);
+    assert_eq!(consumer.watermarks(&place(0), 0).unwrap(), (4, 10));
+    assert_code(consumer.watermarks(&place(1), 0), Code::NOT_ASSIGNED);
+}
+
+#[test]
+fn rule_7_6_offsets_for_times_say_null_when_nothing_is_that_late() {
+    let rig = Rig::new(2);
+    rig.write(0, 10);
+    let consumer = rig.consumer(&[]);
+    let times = [place(0).at_time(1_006), place(1).at_time(5), place(0).at_time(99_999)];
+    let found = consumer.offsets_for_times(&times, 20_000).unwrap();
+    let offsets: Vec<_> = found.iter().map(|p| (p.partition, p.offset)).collect();
+    assert_eq!(offsets, [(0, Some(6)), (1, None), (0, None)], "in the order asked");
+    assert_code(consumer.offsets_for_times(&[place(0)], 1_000), Code::INVALID_ARGUMENT);
+}
+
+#[test]
+fn topic_offsets_give_every_partition() {
+    let rig = Rig::new(3);
+    rig.write(1, 4);
+    let topic = rig.cluster.topic("t").unwrap();
+    let ask = |when| {
+        let found = topic_offsets(&rig.cluster, &topic, when, Some(deadline())).unwrap();
+        found.iter().map(|p| p.offset).collect::<Vec<_>>()
+    };
+    assert_eq!(ask(EARLIEST), [Some(0), Some(0), Some(0)]);
+    assert_eq!(ask(LATEST), [Some(0), Some(4), Some(0)]);
+    assert_eq!(ask(1_002), [None, Some(2), None]);
+}

@@ -1,0 +1,78 @@
+#!/bin/sh
+# Installs into an empty folder and uses the library as a stranger would: pkg-config, shared and
+# static linking, C and C++, with the names and links that a system library has.
+set -eu
+
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT INT TERM
+prefix=/opt/samsa
+lib=$root$prefix/lib
+version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+
+fail() {
+    echo "FAILED: $1" >&2
+    exit 1
+}
+
+passed=0
+expect() { # expect WHAT ACTUAL WANTED
+    [ "$2" = "$3" ] || fail "$1: got '$2', wanted '$3'"
+    passed=$((passed + 1))
+}
+
+make --no-print-directory -s install DESTDIR="$root" PREFIX=$prefix
+
+soname=$(readelf -d "$lib/libsamsa.so" | sed -n 's/.*SONAME.*\[\(.*\)\]/\1/p')
+expect 'the soname' "$soname" libsamsa.so.0
+readelf -d "$lib/libsamsa.so" | grep -q NODELETE || fail 'the library can be unmapped under its threads'
+expect 'the link for the linker' "$(readlink "$lib/libsamsa.so")" libsamsa.so.0
+expect 'the link for the loader' "$(readlink "$lib/libsamsa.so.0")" "libsamsa.so.$version"
+
+export PKG_CONFIG_PATH="$lib/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$root"
+expect 'the version in samsa.pc' "$(pkg-config --modversion samsa)" "$version"
+flags=$(pkg-config --cflags --libs samsa)
+static_flags=$(pkg-config --cflags --static --libs samsa)
+
+# shellcheck disable=SC2086 # a list of flags
+cc -std=c11 -Wall -Wextra -Wpedantic -Werror examples-c/quickstart.c -o "$root/shared" $flags -Wl,-rpath,"$lib"
+expect 'a shared program needs the soname' \
+    "$(readelf -d "$root/shared" | grep -c 'NEEDED.*libsamsa.so.0')" 1
+
+# The static library is one object: it brings nothing but our functions.
+others=$(nm -g --defined-only "$lib/libsamsa.a" 2>/dev/null | awk 'NF == 3 { print $3 }' | grep -cv '^samsa_' || true)
+expect 'foreign symbols in libsamsa.a' "$others" 0
+rm "$lib/libsamsa.so" "$lib/libsamsa.so.0"
+# shellcheck disable=SC2086
+cc -std=c11 examples-c/quickstart.c -o "$root/static" $static_flags
+ln -s "libsamsa.so.$version" "$lib/libsamsa.so.0"
+
+printf '#include <samsa.hpp>\nint main() { return samsa_version() == nullptr; }\n' >"$root/plain.cpp"
+# shellcheck disable=SC2086
+c++ -std=c++17 -Wall -Wextra -Wpedantic -Werror "$root/plain.cpp" -o "$root/plain" $static_flags
+"$root/plain" || fail 'the C++ program'
+passed=$((passed + 1))
+
+# Both programs do the same on a broker: the quickstart publishes and reads back.
+mkfifo "$root/stop"
+target/examples-c/embedded 1 <"$root/stop" >"$root/address" &
+broker=$!
+exec 3>"$root/stop"
+trap 'exec 3>&-; wait $broker || true; rm -rf "$root"' EXIT
+for _ in $(seq 100); do
+    [ -s "$root/address" ] && break
+    sleep 0.1
+done
+for kind in shared static; do
+    "$root/$kind" "$(cat "$root/address")" >"$root/said" || fail "the $kind program: $(cat "$root/said")"
+    passed=$((passed + 1))
+done
+
+make --no-print-directory -s uninstall DESTDIR="$root" PREFIX=$prefix
+expect 'files left after uninstall' "$(find "$root$prefix" ! -type d | wc -l)" 0
+
+# The README shows the quickstart as it is compiled here.
+awk '/^```c$/ { inside = 1; next } /^```$/ { inside = 0 } inside' README.md >"$root/readme.c"
+cmp -s "$root/readme.c" examples-c/quickstart.c || fail 'README.md and examples-c/quickstart.c differ'
+passed=$((passed + 1))
+
+echo "test result: ok. $passed passed; 0 failed (install)"
