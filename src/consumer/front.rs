@@ -130,10 +130,14 @@ impl Consumer {
         }
     }
 
-    /// The oldest unread event; none when there is none. Also after close.
+    /// The oldest unread event; none when there is none. After close [`Code::CLOSED`] once all is read.
     pub fn next_event(&self) -> Result<Option<Event>> {
         self.era.check()?;
-        Ok(self.core.lock().take_event())
+        let mut state = self.core.lock();
+        match state.take_event() {
+            Some(event) => Ok(Some(event)),
+            None => state.check_open().map(|()| None),
+        }
     }
 
     /// Moves partitions: what was fetched of them is dropped, also what is on its way, and reading

@@ -46,9 +46,15 @@ impl ClusterHandle {
         Arc::new(Self { cluster, id: OnceLock::new(), on_change, publisher: OnceCell::new() })
     }
 
+    /// The core's cluster for new work: `Err` once it is closed.
+    pub(super) fn open(&self) -> Result<&Arc<Cluster>> {
+        self.cluster.check_open()?;
+        Ok(&self.cluster)
+    }
+
     /// The content of a topic handle for `name`.
     pub fn topic(self: &Arc<Self>, name: &str) -> Result<TopicHandle> {
-        Ok(TopicHandle::new(self.cluster.topic(name)?, Arc::clone(self)))
+        Ok(TopicHandle::new(self.open()?.topic(name)?, Arc::clone(self)))
     }
 
     /// The producer behind `samsa_topic_publish`: one per cluster, made at first use, closed with it.
@@ -278,7 +284,7 @@ pub unsafe extern "C" fn samsa_cluster_brokers(
         let brokers = Out::new(brokers, ptr::null_mut());
         guard(err, cluster, |handle| {
             let brokers = brokers.required("brokers")?;
-            let snapshot = snapshot::brokers(&handle.cluster.metadata());
+            let snapshot = snapshot::brokers(&handle.open()?.metadata());
             brokers.set(handle::give::<samsa_brokers>(snapshot));
             Ok(())
         })

@@ -90,7 +90,7 @@ for program in fork sigpipe; do
     link "$program" plain
     ASAN_OPTIONS=$leaks run "$program"
 done
-build panics embedded,panic-injection
-link panics panics
+build injected embedded,panic-injection
+link panics injected
 # A handle that a panic broke may leak what its tasks held.
 ASAN_OPTIONS=$leaks run panics 2>"$work/panic-messages" || { cat "$work/panic-messages" >&2; exit 1; }
