@@ -19,6 +19,7 @@ use super::schedule::{Schedule, Urgency};
 use super::{Event, Metadata, hint};
 use crate::config::Address;
 use crate::error::{Code, Error, Result};
+use crate::log::Level;
 use crate::net::{Backoff, Broker, jitter};
 use crate::runtime::inject_panic;
 
@@ -143,7 +144,11 @@ impl Loop {
 
     fn failed(&mut self, error: Error) {
         self.schedule.failed("the last metadata request failed", Instant::now());
-        self.core.logger.warn("metadata", format_args!("{error}"));
+        // The same trouble is told once, not at each attempt (invariant 13.7).
+        let before = self.core.progress.borrow().trouble.clone();
+        let known = before.is_some_and(|before| before.message() == error.message());
+        let level = if known { Level::Debug } else { Level::Warn };
+        self.core.logger.log(level, "metadata", format_args!("{error}"));
         self.core.tell(|progress| progress.trouble = Some(error));
     }
 

@@ -30,6 +30,8 @@ const FIRST_TOPIC_ID: i16 = 13;
 const ZSTD: u8 = 4;
 const TRANSACTIONAL: i16 = 0x10;
 const CONTROL: i16 = 0x20;
+/// No request holds so many records: the offsets that a log needs to take another one.
+const OFFSETS_LEFT: i64 = 1 << 32;
 const MAX_DECOMPRESSED: usize = 100 * 1024 * 1024;
 
 impl Serve for ProduceRequest {
@@ -142,6 +144,9 @@ fn store(
             leader: LeaderIdAndEpoch { leader_id: state.leader, leader_epoch: state.leader_epoch },
             ..Refusal::from(Code::NOT_LEADER_OR_FOLLOWER)
         });
+    }
+    if state.log.end_offset() > i64::MAX - OFFSETS_LEFT {
+        return refuse(Code::KAFKA_STORAGE_ERROR, "the log has no offsets left".to_owned());
     }
     let (base_offset, log_append_time_ms) = match head {
         Some(head) => append(&mut state, &records, &head, append_time, call)?,
