@@ -139,6 +139,13 @@ fn one_living_server_among_dead_and_silent_ones_is_enough() {
 }
 
 #[test]
+fn rule_1_17_localhost_is_reached_by_whichever_of_its_addresses_answers() {
+    let kafka = embedded::Cluster::start(1).expect("the embedded broker");
+    let address = kafka.address().replace("127.0.0.1", "localhost");
+    open(&address).wait_ready(Some(Instant::now() + LONG)).expect("contact");
+}
+
+#[test]
 fn a_broker_that_starts_later_is_found() {
     let kafka = embedded::Cluster::start(1).expect("the embedded broker");
     kafka.stop_broker(0).or_else(|_| kafka.stop_broker(1)).expect("stopped");

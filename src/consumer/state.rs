@@ -175,22 +175,19 @@ impl State {
 
     /// Puts a partition among those with something to read, if it has and is not.
     pub(super) fn list(&mut self, index: usize) {
-        let slot = self.slot(index);
-        if let Some(partition) = self.partitions.get_mut(index) {
-            if partition.is_readable() && !partition.listed {
-                partition.listed = true;
-                self.ready.push_back(slot);
-            }
-        }
+        self.list_again(index, false);
     }
 
-    /// As [`State::list`]; at the front when what is being read goes on, so that its buffer is soon
-    /// free.
+    /// The same; in front when what is being read goes on, so that its buffer is soon free.
     pub(super) fn list_again(&mut self, index: usize, first: bool) {
-        let before = self.ready.len();
-        self.list(index);
-        if first && self.ready.len() > before {
-            self.ready.rotate_right(1);
+        let Some(partition) = self.partitions.get_mut(index) else { return };
+        if !partition.is_readable() || std::mem::replace(&mut partition.listed, true) {
+            return;
+        }
+        let slot = Slot { index, era: partition.era };
+        match first {
+            true => self.ready.push_front(slot),
+            false => self.ready.push_back(slot),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::Transport;
 use crate::error::{Code, Error, Result};
@@ -91,12 +91,10 @@ impl FrameReader {
         while !bytes.is_empty() {
             if let Some((body, length)) = self.open.as_mut() {
                 let take = bytes.len().min(*length - body.len());
-                body.extend_from_slice(&bytes[..take]);
-                bytes.advance(take);
+                body.put(Buf::take(&mut bytes, take));
             } else {
                 let take = bytes.len().min(4 - self.prefix.len());
-                self.prefix.extend_from_slice(&bytes[..take]);
-                bytes.advance(take);
+                self.prefix.put(Buf::take(&mut bytes, take));
                 if self.prefix.len() == 4 {
                     self.open_frame()?;
                 }

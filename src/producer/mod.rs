@@ -116,11 +116,6 @@ impl Producer {
         self.core.signal.wakeup();
     }
 
-    /// Forgets a wake-up that is remembered: another wait of the same handle was ended by it.
-    pub fn forget_wakeup(&self) {
-        let _ = self.core.signal.take_wakeup();
-    }
-
     /// A descriptor for event loops, readable while a poll would not wait, and once after a
     /// WOULD_BLOCK when there is room again. The producer alone reads and closes it.
     pub fn fd(&self) -> Result<isize> {
