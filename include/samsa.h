@@ -1834,7 +1834,7 @@ samsa_code samsa_consumer_next(samsa_consumer *consumer,
                                samsa_error **err);
 
 /**
- * The oldest unread event. Does not wait; also after close.
+ * The oldest unread event. Does not wait; after close SAMSA_ERR_CLOSED once all is read.
  *
  * Who frees: the caller, `*event` by samsa_event_free. NULL: both are required. Thread: any. On
  * error: `*event` is NULL. Condition: SAMSA_NOTHING when there is none.

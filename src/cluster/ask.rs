@@ -64,7 +64,7 @@ fn parts(ask: &Ask, version: i16) -> Vec<Part> {
     };
     let named = |names: &[Arc<str>], create: bool| Part {
         request: MetadataRequest {
-            topics: Some(names.iter().map(|name| topic(name)).collect()),
+            topics: Some(names.iter().map(topic).collect()),
             allow_auto_topic_creation: create || version < MAY_FORBID_CREATION,
             ..MetadataRequest::default()
         },

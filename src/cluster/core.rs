@@ -1,6 +1,6 @@
 //! What the handle of a cluster, its metadata loop and its calls share.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Instant;
 
@@ -57,6 +57,8 @@ pub(super) struct Core {
 #[derive(Debug, Default)]
 pub(super) struct Brokers {
     pub(super) by_id: HashMap<i32, Arc<Broker>>,
+    /// The ids that metadata lists now.
+    pub(super) listed: BTreeSet<i32>,
     pub(super) seeds: Vec<Arc<Broker>>,
 }
 
@@ -108,10 +110,8 @@ impl Core {
 
     /// The broker of this node id, if metadata lists it now.
     pub(super) fn broker(&self, id: i32) -> Option<Arc<Broker>> {
-        if !self.snapshot.borrow().brokers.contains_key(&id) {
-            return None;
-        }
-        lock(&self.brokers).by_id.get(&id).cloned()
+        let brokers = lock(&self.brokers);
+        brokers.by_id.get(&id).filter(|_| brokers.listed.contains(&id)).cloned()
     }
 
     /// Changes the wishes and wakes the loop. Wake-ups are merged, never limited (invariant 13.3).

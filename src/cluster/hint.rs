@@ -107,7 +107,7 @@ mod tests {
         ];
         for (topic, partition, leader, leader_epoch, after) in cases {
             let hint = LeaderHint { topic: Arc::from(topic), partition, leader, leader_epoch };
-            let (new, actions) = merge(&known(), &[hint.clone()], &[broker(3)]);
+            let (new, actions) = merge(&known(), std::slice::from_ref(&hint), &[broker(3)]);
             let topic = new.metadata.topic("t").unwrap();
             assert_eq!(topic.partitions.first().unwrap().leader, after, "{hint:?}");
             assert!(matches!(actions.last(), Some(Action::Retry(_))), "asked all the same");

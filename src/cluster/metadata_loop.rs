@@ -19,6 +19,7 @@ use super::schedule::{Schedule, Urgency};
 use super::{Event, Metadata, hint};
 use crate::config::Address;
 use crate::error::{Code, Error, Result};
+use crate::log::Level;
 use crate::net::{Backoff, Broker, jitter};
 use crate::runtime::inject_panic;
 
@@ -143,7 +144,11 @@ impl Loop {
 
     fn failed(&mut self, error: Error) {
         self.schedule.failed("the last metadata request failed", Instant::now());
-        self.core.logger.warn("metadata", format_args!("{error}"));
+        // The same trouble is told once, not at each attempt (invariant 13.7).
+        let before = self.core.progress.borrow().trouble.clone();
+        let known = before.is_some_and(|before| before.message() == error.message());
+        let level = if known { Level::Debug } else { Level::Warn };
+        self.core.logger.log(level, "metadata", format_args!("{error}"));
         self.core.tell(|progress| progress.trouble = Some(error));
     }
 
@@ -255,9 +260,8 @@ fn look(broker: &Arc<Broker>, now: Instant) -> Candidate {
 
 /// The brokers that metadata lists.
 pub(super) fn learned(core: &Core) -> Vec<Arc<Broker>> {
-    let metadata = core.metadata();
     let brokers = lock(&core.brokers);
-    metadata.brokers.keys().filter_map(|id| brokers.by_id.get(id).cloned()).collect()
+    brokers.listed.iter().filter_map(|id| brokers.by_id.get(id).cloned()).collect()
 }
 
 /// The brokers that discovery names; one object per address, for as long as it is named.
@@ -277,11 +281,15 @@ fn seed(core: &Core, number: i32, address: Address) -> Arc<Broker> {
     Broker::new(id, address, None, Arc::clone(&core.network))
 }
 
-/// Makes or moves the object of a broker that metadata lists.
+/// Makes or moves the object of a broker that metadata lists, or marks it as no longer listed.
 fn place_broker(core: &Core, snapshot: &Metadata, id: i32) {
-    let Some(info) = snapshot.brokers.get(&id) else { return };
-    let (address, rack) = (Address::new(info.host.clone(), info.port), info.rack.clone());
     let mut brokers = lock(&core.brokers);
+    let Some(info) = snapshot.brokers.get(&id) else {
+        brokers.listed.remove(&id);
+        return;
+    };
+    let (address, rack) = (Address::new(info.host.clone(), info.port), info.rack.clone());
+    brokers.listed.insert(id);
     match brokers.by_id.get(&id).cloned() {
         Some(broker) => {
             drop(brokers);

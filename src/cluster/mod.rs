@@ -306,6 +306,12 @@ impl Cluster {
         children.push(child);
     }
 
+    /// `Err` once the cluster was closed (`CLOSED`) or failed, and in a forked child.
+    pub fn check_open(&self) -> Result<()> {
+        self.era.check()?;
+        self.core.check_open()
+    }
+
     /// Closes producers and consumers, then the connections, within `deadline` (`None`: no limit).
     /// Blocking; a wake-up does not end it. A second close does nothing.
     ///

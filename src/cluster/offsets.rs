@@ -45,6 +45,9 @@ struct Question {
     leader_epoch: i32,
 }
 
+/// A question and its place in the caller's list.
+type Numbered = (usize, Question);
+
 /// What one attempt gave for one question.
 #[derive(Debug)]
 enum Outcome {
@@ -109,7 +112,7 @@ impl Core {
         deadline: Instant,
     ) -> Vec<(usize, Outcome)> {
         let mut outcomes = Vec::new();
-        let mut leaders: BTreeMap<i32, (Arc<Broker>, Vec<(usize, Question)>)> = BTreeMap::new();
+        let mut leaders: BTreeMap<i32, (Arc<Broker>, Vec<Numbered>)> = BTreeMap::new();
         for index in open {
             let Some((topic, partition, when)) = questions.get(*index) else { continue };
             match self.leader(topic, *partition, begun, deadline).await {
@@ -200,7 +203,7 @@ fn out_of_time(
 /// Asks one leader; an outcome for each question.
 async fn ask_leader(
     broker: Arc<Broker>,
-    questions: Vec<(usize, Question)>,
+    questions: Vec<Numbered>,
     isolation: IsolationLevel,
     request_timeout: Duration,
     deadline: Instant,
@@ -225,10 +228,7 @@ async fn ask_leader(
     outcomes
 }
 
-fn for_all(
-    questions: &[(usize, Question)],
-    outcome: &dyn Fn() -> Outcome,
-) -> Vec<(usize, Outcome)> {
+fn for_all(questions: &[Numbered], outcome: &dyn Fn() -> Outcome) -> Vec<(usize, Outcome)> {
     questions.iter().map(|(index, _)| (*index, outcome())).collect()
 }
 
@@ -261,14 +261,14 @@ fn check_time(versions: &Versions, version: i16, when: i64) -> Result<()> {
 async fn exchange(
     connection: &Connection,
     version: i16,
-    asked: Vec<(usize, Question)>,
+    asked: Vec<Numbered>,
     isolation: IsolationLevel,
     request_timeout: Duration,
 ) -> Vec<(usize, Outcome)> {
     if asked.is_empty() {
         return Vec::new();
     }
-    let send = async |questions: &[(usize, Question)]| {
+    let send = async |questions: &[Numbered]| {
         let request = request(questions, version, isolation, request_timeout);
         let deadline = Instant::now() + request_timeout;
         connection.request_at(version, &request, deadline).await.map(|response| {
@@ -311,7 +311,7 @@ async fn exchange(
 }
 
 fn request(
-    questions: &[(usize, Question)],
+    questions: &[Numbered],
     version: i16,
     isolation: IsolationLevel,
     request_timeout: Duration,

@@ -57,18 +57,17 @@ impl Wishes {
     /// a newer answer, as soon as the back-off allows.
     pub(super) fn want(&mut self, topic: &Arc<Topic>, now: Instant) -> (u64, Instant) {
         let there = topic.metadata().is_some_and(|m| m.error.is_none() && !m.partitions.is_empty());
-        let (number, since) = match self.wanted.get(&topic.index()) {
+        let (urgency, since) = match self.wanted.get(&topic.index()) {
             Some(wish) if there => return (wish.number, now),
-            Some(wish) => {
-                self.triggers.push((Urgency::Urgent, "a topic is still missing"));
-                (self.number + 1, wish.since)
-            }
-            None => {
-                self.triggers.push((Urgency::Wish, "a topic is wanted"));
-                (self.number + 1, now)
-            }
+            Some(wish) => (Urgency::Urgent, wish.since),
+            None => (Urgency::Wish, now),
         };
-        self.number = number;
+        match urgency {
+            Urgency::Wish => self.trigger(urgency, "a topic is wanted"),
+            _ => self.trigger(urgency, "a topic is still missing"),
+        }
+        self.number += 1;
+        let number = self.number;
         let create = topic.may_be_created() && !there;
         let topic = Arc::clone(topic);
         self.wanted.insert(topic.index(), Wish { topic, number, since, create });

@@ -21,7 +21,8 @@ pub(super) struct Core {
     /// Wakes the task that follows leaders and starts look-ups.
     pub(super) kick: Notify,
     state: Mutex<State>,
-    tasks: Mutex<Vec<Task>>,
+    /// None once stopped.
+    tasks: Mutex<Option<Vec<Task>>>,
 }
 
 impl Core {
@@ -34,7 +35,7 @@ impl Core {
             budget,
             kick: Notify::new(),
             state: Mutex::default(),
-            tasks: Mutex::default(),
+            tasks: Mutex::new(Some(Vec::new())),
         })
     }
 
@@ -43,18 +44,24 @@ impl Core {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Keeps a task to be stopped at the end.
+    /// Keeps a task to be stopped at the end; stops it at once when that has passed (a task that
+    /// starts others does not see the close between its look at the state and its start).
     pub(super) fn keep(&self, task: Task) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        // Look-ups come and go.
-        tasks.retain(|task| !task.is_finished());
-        tasks.push(task);
+        match &mut *tasks {
+            Some(tasks) => {
+                // Look-ups come and go.
+                tasks.retain(|task| !task.is_finished());
+                tasks.push(task);
+            }
+            None => task.abort(),
+        }
     }
 
-    /// Stops every task.
+    /// Stops every task, now and later.
     pub(super) fn stop(&self) {
-        let tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
-        tasks.iter().for_each(Task::abort);
+        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();
+        tasks.iter().flatten().for_each(Task::abort);
     }
 
     /// A panic in a task or a fatal error of the cluster: every waiter wakes and gets it.

@@ -1,8 +1,10 @@
 //! Tests of reading: what becomes of batches, and what one poll leaves for the next.
 
+use super::aborted::Aborted;
 use super::decode::{Filling, Outline, Read, outline};
-use super::fixture::{as_control, batch, batch_as, reader};
+use super::fixture::{as_control, batch, batch_as, in_transaction, marker, reader, reader_without};
 use crate::error::Code;
+use crate::protocol::modern::messages::fetch::AbortedTransaction;
 use crate::protocol::record::{Compression, Format};
 
 fn offsets(batch: &super::Batch) -> Vec<i64> {
@@ -140,4 +142,26 @@ fn rule_6_13_no_batches_are_no_progress() {
     assert_eq!(outline(&cut.into(), 7), Outline::Cut);
     assert_eq!(outline(&[batch(0, 9), batch(9, 2)].concat().into(), 7), Outline::UpTo(11));
     assert_eq!(outline(&batch(0, 2).into(), 7), Outline::Unclear, "nothing at or after it");
+}
+
+#[test]
+fn rule_6_20_an_abort_marker_ends_the_aborted_transaction_and_nothing_else() {
+    let bytes = [
+        in_transaction(batch(0, 2), 7),
+        in_transaction(batch(2, 1), 8),
+        batch(3, 1),
+        marker(4, 7, false),
+        in_transaction(batch(5, 2), 7),
+        marker(7, 7, true),
+        marker(8, 8, true),
+    ];
+    let list = [AbortedTransaction { producer_id: 7, first_offset: 0 }];
+    for (aborted, expected) in
+        [(Some(Aborted::new(&list)), vec![2, 3, 5, 6]), (None, vec![0, 1, 2, 3, 5, 6])]
+    {
+        let mut filling = Filling::new(10);
+        let mut reader = reader_without(bytes.concat(), 0, false, aborted);
+        reader.read(&mut filling).unwrap();
+        assert_eq!((offsets(&filling.finish()), reader.position()), (expected, 9));
+    }
 }

@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
+use super::aborted::Aborted;
 use super::budget::{Budget, Lease, Seat, Unread};
 use super::decode::{Decoding, Reader, Source};
 use super::name::Name;
@@ -60,6 +61,24 @@ pub(super) fn as_control(mut batch: Vec<u8>) -> Vec<u8> {
     batch
 }
 
+/// Puts a batch v2 into a transaction of this producer (its checksum no longer fits).
+pub(super) fn in_transaction(mut batch: Vec<u8>, producer: i64) -> Vec<u8> {
+    batch[22] |= 0x10;
+    batch[43..51].copy_from_slice(&producer.to_be_bytes());
+    batch
+}
+
+/// The marker that ends a transaction (its checksum does not fit).
+pub(super) fn marker(offset: i64, producer: i64, commits: bool) -> Vec<u8> {
+    let mut builder = BatchBuilder::new(Format::V2, Compression::None, None, 256).unwrap();
+    let key = [0, 0, 0, u8::from(commits)];
+    let value = Some(&[0_u8; 6][..]);
+    builder.append(&NewRecord { timestamp: 0, key: Some(&key), value, headers: &() }).unwrap();
+    let mut bytes = builder.seal().unwrap().bytes.to_vec();
+    bytes[..8].copy_from_slice(&offset.to_be_bytes());
+    as_control(in_transaction(bytes, producer))
+}
+
 /// Default settings, without a cluster.
 pub(super) fn config() -> ConsumerConfig {
     ConsumerConfig::from(&Config::new()).unwrap()
@@ -92,13 +111,23 @@ pub(super) fn state_with(count: i32, auto_offset_reset: Reset) -> State {
 
 /// A reader over these bytes from `position` on.
 pub(super) fn reader(records: Vec<u8>, position: i64, check_crc: bool) -> Reader {
+    reader_without(records, position, check_crc, None)
+}
+
+/// The same, without what was aborted.
+pub(super) fn reader_without(
+    records: Vec<u8>,
+    position: i64,
+    check_crc: bool,
+    aborted: Option<Aborted>,
+) -> Reader {
     let source = Source {
         topic: Name::new("t").unwrap(),
         partition: 0,
         marks: Marks { high_watermark: 100, last_stable: 100, log_start: 0 },
     };
     let decoding = Decoding { check_crc, largest: 1 << 20 };
-    Reader::new(source, (records.into(), position), decoding, None, keep())
+    Reader::new(source, (records.into(), position), decoding, aborted, keep())
 }
 
 pub(super) fn keep() -> (Arc<Lease>, Arc<Unread>) {

@@ -51,6 +51,7 @@ impl Consumer {
     /// [`Consumer::poll`]. [`Code::INVALID_ARGUMENT`] for a place or name that cannot be, or a
     /// partition named twice; then nothing changes.
     pub fn assign(&self, positions: &[Position]) -> Result<()> {
+        self.era.check()?;
         let mut wishes = Vec::with_capacity(positions.len());
         for position in positions {
             wishes.push(self.wish(position)?);
@@ -104,6 +105,16 @@ impl Consumer {
     fn wait<T>(&self, timeout_ms: i32, attempt: impl Fn(&Core) -> Option<Result<T>>) -> Result<T> {
         self.era.check()?;
         let core = &*self.core;
+        if timeout_ms >= -1 && core.signal.failure().is_none() {
+            // What is there is handed out without a look at the clock, which costs as much as a
+            // message; a remembered wake-up comes first all the same.
+            if core.signal.take_wakeup() {
+                return Err(Error::bare(Code::WOKEN));
+            }
+            if let Some(result) = attempt(core) {
+                return result;
+            }
+        }
         let limit = runtime::deadline(timeout_ms)?;
         let mut deadline = limit;
         loop {
@@ -129,16 +140,21 @@ impl Consumer {
         }
     }
 
-    /// The oldest unread event; none when there is none. Also after close.
+    /// The oldest unread event; none when there is none. After close [`Code::CLOSED`] once all is read.
     pub fn next_event(&self) -> Result<Option<Event>> {
         self.era.check()?;
-        Ok(self.core.lock().take_event())
+        let mut state = self.core.lock();
+        match state.take_event() {
+            Some(event) => Ok(Some(event)),
+            None => state.check_open().map(|()| None),
+        }
     }
 
     /// Moves partitions: what was fetched of them is dropped, also what is on its way, and reading
     /// goes on at the given places. [`Code::NOT_ASSIGNED`] for a partition that is not assigned;
     /// then nothing changes.
     pub fn seek(&self, positions: &[Position]) -> Result<()> {
+        self.era.check()?;
         let wishes: Vec<Wish> = positions.iter().map(|p| self.wish(p)).collect::<Result<_>>()?;
         self.change(|state| {
             let mut places = Vec::with_capacity(wishes.len());
@@ -183,6 +199,7 @@ impl Consumer {
     /// First offset and end (high watermark) of a partition. `timeout_ms` 0 gives what the last
     /// fetch said, −1 for what is not known; otherwise the leader is asked.
     pub fn watermarks(&self, partition: &Position, timeout_ms: i32) -> Result<(i64, i64)> {
+        self.era.check()?;
         let deadline = runtime::deadline(timeout_ms)?;
         let topic = self.core.cluster.topic(partition.topic.as_str())?;
         let state = self.open()?;
@@ -241,8 +258,8 @@ impl Consumer {
     }
 
     fn shut(&self) {
-        self.core.stop();
         self.core.lock().shut();
+        self.core.stop();
         self.core.signal.notify();
     }
 

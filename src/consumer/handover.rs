@@ -57,8 +57,9 @@ impl Core {
             }
         }
         if state.has_ready() {
-            // Who found the partition taken while we decoded has gone to sleep.
-            self.signal.nudge();
+            // Who found the partition taken while we decoded has gone to sleep, on the descriptor
+            // perhaps.
+            self.signal.notify();
         }
         if filling.is_empty() {
             return state.check_open().err().map(Err);
@@ -96,7 +97,7 @@ impl Core {
                     state.check_in(slot, reader, outcome, batch);
                     state.stall_told = false;
                     if state.has_ready() {
-                        self.signal.nudge();
+                        self.signal.notify();
                     }
                 }
             }
@@ -144,14 +145,14 @@ impl State {
             }
             item if !batch_is_empty => {
                 partition.queue.push_front(item);
-                self.list_first(slot.index);
+                self.list_again(slot.index, true);
                 None
             }
             Item::Failed(error) => Some(Head::Failed(slot, error)),
             Item::End(offset) => {
                 let (topic, partition) = (partition.name.clone(), partition.number);
                 self.push_event(Event::PartitionEnd { topic, partition, offset });
-                self.list_first(slot.index);
+                self.list_again(slot.index, false);
                 Some(Head::Event)
             }
         }
@@ -168,6 +169,8 @@ impl State {
     ) -> bool {
         let Some(partition) = self.current(slot) else { return false };
         partition.taken = false;
+        // A share that was read to its end gives the turn to another partition.
+        let goes_on = decoded.is_some() || !matches!(outcome, Ok(Read::End));
         let (position, epoch) = (reader.position(), reader.epoch());
         match outcome {
             Ok(Read::Full) => partition.queue.push_front(Item::Data(reader)),
@@ -185,7 +188,7 @@ impl State {
             Some(batch) => partition.queue.push_front(Item::Decoded { batch, next: 0 }),
             None => partition.advance(position, epoch),
         }
-        self.list_first(slot.index);
+        self.list_again(slot.index, goes_on);
         true
     }
 
@@ -194,16 +197,16 @@ impl State {
         let Some(partition) = self.current(slot) else { return };
         let Some((batch, next)) = partition.decoded() else { return };
         let count = filling.copy(batch, next);
-        partition.handed_out(count);
-        self.list_first(slot.index);
+        let goes_on = partition.handed_out(count);
+        self.list_again(slot.index, goes_on);
     }
 
     fn hand_over_one(&mut self, slot: Slot) -> Option<Message> {
         let partition = self.current(slot)?;
         let (batch, next) = partition.decoded()?;
         let message = Message::new(Arc::clone(batch), next);
-        partition.handed_out(1);
-        self.list_first(slot.index);
+        let goes_on = partition.handed_out(1);
+        self.list_again(slot.index, goes_on);
         message
     }
 }

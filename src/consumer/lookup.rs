@@ -138,7 +138,11 @@ impl Core {
         let on_panic = move |error| shared.fail(error);
         let (answer, task) = list_offsets(&self.cluster, isolation, questions, limit, on_panic);
         self.keep(task);
-        answer.wait(deadline, Some(&self.signal))
+        answer.wait(deadline, Some(&self.signal)).map_err(|error| match error.code() {
+            // Close stops the task.
+            Code::ABANDONED => self.lock().check_open().err().unwrap_or(error),
+            _ => error,
+        })
     }
 
     /// The offsets of the first records not older than each position's timestamp, in the order

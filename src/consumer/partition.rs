@@ -105,6 +105,11 @@ impl Retry {
         self.until = now.checked_add(backoff.delay(self.failures, jitter));
     }
 
+    /// Whether the last try succeeded.
+    pub(super) fn is_clear(&self) -> bool {
+        self.failures == 0
+    }
+
     /// Forgets all failures.
     pub(super) fn clear(&mut self) {
         *self = Self::default();
@@ -251,11 +256,12 @@ impl Partition {
         }
     }
 
-    /// The next `count` of the decoded messages at the head of the queue were handed out.
-    pub(super) fn handed_out(&mut self, count: usize) {
-        let Some(Item::Decoded { batch, next }) = self.queue.front_mut() else { return };
+    /// The next `count` of the decoded messages at the head of the queue were handed out; whether
+    /// some are left.
+    pub(super) fn handed_out(&mut self, count: usize) -> bool {
+        let Some(Item::Decoded { batch, next }) = self.queue.front_mut() else { return false };
         *next += count;
-        let Some(run) = batch.runs().first() else { return };
+        let Some(run) = batch.runs().first() else { return false };
         // After the last message the run's end counts: it may lie beyond, over batches that hold
         // nothing for applications (6.12).
         let finished = *next >= batch.len();
@@ -269,6 +275,7 @@ impl Partition {
             self.queue.pop_front();
         }
         self.advance(position, epoch);
+        !finished
     }
 
     /// Whether the broker may be asked for more, back-off aside.

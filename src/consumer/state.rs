@@ -16,6 +16,9 @@ use crate::cluster::Topic;
 use crate::config::TopicConsumerConfig;
 use crate::error::{Code, Error, Result};
 
+/// Errors that wait for an application that does not poll; the oldest go first.
+const MOST_REPORTS: usize = 10_000;
+
 /// A partition as it was in one era.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Slot {
@@ -138,7 +141,7 @@ impl State {
         let error = (step == Step::Refuse).then(|| refusal(partition));
         partition.restart(era, step);
         if let Some(error) = error {
-            self.reports.push_back((Some(Slot { index, era }), error));
+            self.push_report(Some(Slot { index, era }), error);
         }
     }
 
@@ -172,22 +175,19 @@ impl State {
 
     /// Puts a partition among those with something to read, if it has and is not.
     pub(super) fn list(&mut self, index: usize) {
-        let slot = self.slot(index);
-        if let Some(partition) = self.partitions.get_mut(index) {
-            if partition.is_readable() && !partition.listed {
-                partition.listed = true;
-                self.ready.push_back(slot);
-            }
-        }
+        self.list_again(index, false);
     }
 
-    /// As [`State::list`], at the front: the partition that is being read goes on first, so that
-    /// its buffer is soon free.
-    pub(super) fn list_first(&mut self, index: usize) {
-        let before = self.ready.len();
-        self.list(index);
-        if self.ready.len() > before {
-            self.ready.rotate_right(1);
+    /// The same; in front when what is being read goes on, so that its buffer is soon free.
+    pub(super) fn list_again(&mut self, index: usize, first: bool) {
+        let Some(partition) = self.partitions.get_mut(index) else { return };
+        if !partition.is_readable() || std::mem::replace(&mut partition.listed, true) {
+            return;
+        }
+        let slot = Slot { index, era: partition.era };
+        match first {
+            true => self.ready.push_front(slot),
+            false => self.ready.push_back(slot),
         }
     }
 
@@ -238,12 +238,19 @@ impl State {
 
     /// An error of a partition for the application; void when the partition moved before it is read.
     pub(super) fn report(&mut self, slot: Slot, error: Error) {
-        self.reports.push_back((Some(slot), error));
+        self.push_report(Some(slot), error);
     }
 
     /// An error that belongs to no partition.
     pub(super) fn report_general(&mut self, error: Error) {
-        self.reports.push_back((None, error));
+        self.push_report(None, error);
+    }
+
+    fn push_report(&mut self, slot: Option<Slot>, error: Error) {
+        if self.reports.len() >= MOST_REPORTS {
+            self.reports.pop_front();
+        }
+        self.reports.push_back((slot, error));
     }
 
     /// The oldest error that still counts.

@@ -1,7 +1,7 @@
 //! The handle that programs and tests hold.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::fault::{Fault, FaultId};
@@ -24,6 +24,9 @@ const BROKERS_MAX: usize = 100;
 pub struct Cluster {
     pub(super) shared: Arc<Shared>,
     server: Arc<Server>,
+    /// Held while brokers start or stop: a start must not find a port that is still being closed,
+    /// nor a stop miss a listener that is about to be.
+    turn: Mutex<()>,
     era: Era,
 }
 
@@ -48,12 +51,17 @@ impl Cluster {
         let cluster = Self {
             shared: Arc::new(Shared::new(options, addresses)),
             server: Arc::default(),
+            turn: Mutex::default(),
             era: Era::current(),
         };
         for (broker, listener) in (0_i32..).zip(listeners) {
             cluster.server.listen(&cluster.shared, broker, listener)?;
         }
         Ok(cluster)
+    }
+
+    fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The bootstrap list: `127.0.0.1:port,…` of every broker, running or not.
@@ -74,6 +82,7 @@ impl Cluster {
         if !self.era.is_current() {
             return;
         }
+        let _turn = self.turn();
         for (_, seat) in self.shared.seats() {
             seat.conduct().alive = false;
         }
@@ -153,6 +162,7 @@ impl Cluster {
     /// elect another living replica, or have no leader.
     pub fn stop_broker(&self, broker: i32) -> Result<()> {
         self.era.check()?;
+        let _turn = self.turn();
         self.shared.set_alive(broker, false)?;
         self.server.end(Which::Broker(broker))
     }
@@ -163,6 +173,7 @@ impl Cluster {
     /// `IO` if something else took the port meanwhile.
     pub fn start_broker(&self, broker: i32) -> Result<()> {
         self.era.check()?;
+        let _turn = self.turn();
         if self.shared.is_alive(broker) {
             return Ok(());
         }

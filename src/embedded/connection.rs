@@ -13,14 +13,17 @@ use tokio::time::Instant;
 
 use super::frames::Frames;
 use super::serve::{self, Answer, Caller, Fate, Step};
+use super::server::Ended;
 use super::state::Shared;
 use crate::os;
 
 /// Slices handed to one system call.
 const SLICES: usize = 64;
+/// Bytes of answers that may wait for requests that came with theirs.
+const WAITING: usize = 1024 * 1024;
 
 /// Serves a connection until either side closes it.
-pub(super) async fn run(shared: Arc<Shared>, broker: i32, number: u64, stream: TcpStream) {
+pub(super) async fn run(shared: Arc<Shared>, broker: i32, number: u64, stream: Ended<TcpStream>) {
     // Answers are whole when they are written: waiting for more would only delay them.
     let _best_effort = stream.set_nodelay(true);
     let mut connection = Connection {
@@ -29,6 +32,7 @@ pub(super) async fn run(shared: Arc<Shared>, broker: i32, number: u64, stream: T
         stream,
         frames: Frames::default(),
         out: VecDeque::new(),
+        waiting: 0,
         waiter: Arc::new(Notify::new()),
     };
     // Whatever ends it (the peer left, it sent no frame), the end of a connection is all there is
@@ -39,9 +43,11 @@ pub(super) async fn run(shared: Arc<Shared>, broker: i32, number: u64, stream: T
 struct Connection {
     shared: Arc<Shared>,
     caller: Caller,
-    stream: TcpStream,
+    stream: Ended<TcpStream>,
     frames: Frames,
     out: VecDeque<Bytes>,
+    /// Bytes in `out`.
+    waiting: usize,
     waiter: Arc<Notify>,
 }
 
@@ -51,6 +57,10 @@ impl Connection {
             while let Some(frame) = self.frames.next()? {
                 let step = serve::frame(&self.shared, self.caller, frame);
                 self.take(step).await?;
+                // Small requests may have large answers: a peer that does not read gets no more.
+                if self.waiting > WAITING {
+                    self.write_out().await?;
+                }
             }
             self.write_out().await?;
             self.read_more().await?;
@@ -72,24 +82,29 @@ impl Connection {
             Answer::Fetch(fetch) => self.long_poll(*fetch).await?,
         };
         match step.fate {
-            Fate::Send => self.out.extend(answer),
+            Fate::Send => self.queue(answer),
             Fate::Delay(ms) => {
                 self.write_out().await?;
                 tokio::time::sleep(Duration::from_millis(ms.into())).await;
-                self.out.extend(answer);
+                self.queue(answer);
             }
             Fate::Close => return self.close(Vec::new()).await,
             Fate::Mute => return self.swallow().await,
             Fate::Garbage => return self.close(vec![serve::garbage()]).await,
-            Fate::Malformed => self.out.push_back(serve::malformed(&answer)),
+            Fate::Malformed => self.queue(vec![serve::malformed(&answer)]),
             Fate::Half => return self.close(vec![serve::half(&answer)]).await,
         }
         Ok(())
     }
 
+    fn queue(&mut self, answer: Vec<Bytes>) {
+        self.waiting += answer.iter().map(Bytes::len).sum::<usize>();
+        self.out.extend(answer);
+    }
+
     /// Writes what is due and these last bytes, then ends.
     async fn close(&mut self, last: Vec<Bytes>) -> io::Result<()> {
-        self.out.extend(last);
+        self.queue(last);
         self.write_out().await?;
         Err(io::ErrorKind::ConnectionAborted.into())
     }
@@ -135,7 +150,7 @@ impl Connection {
                     *slice = IoSlice::new(bytes);
                     used += 1;
                 }
-                os::net::write_vectored(stream, slices.get(..used).unwrap_or_default())
+                os::net::write_vectored(&**stream, slices.get(..used).unwrap_or_default())
             };
             let written = stream.async_io(Interest::WRITABLE, write).await?;
             self.consume(written);
@@ -144,6 +159,7 @@ impl Connection {
     }
 
     fn consume(&mut self, mut written: usize) {
+        self.waiting = self.waiting.saturating_sub(written);
         while let Some(front) = self.out.front_mut() {
             if front.len() > written {
                 front.advance(written);

@@ -60,6 +60,8 @@ pub(super) struct Found {
     pub(super) bytes: Bytes,
     /// Whether `bytes` holds at least one whole batch.
     pub(super) whole: bool,
+    /// Bytes that are there, of those wanted: more than `bytes` where pieces end.
+    pub(super) ready: usize,
 }
 
 #[derive(Debug, Default)]
@@ -87,8 +89,12 @@ impl Log {
 
     /// Bytes of the batches that the log holds.
     pub(super) fn size(&self) -> u64 {
-        let end = self.open_position + self.open.len() as u64;
-        self.entries.front().map_or(0, |first| end - first.position)
+        self.entries.front().map_or(0, |first| self.end() - first.position)
+    }
+
+    /// Bytes since the log began.
+    fn end(&self) -> u64 {
+        self.open_position + self.open.len() as u64
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = &Entry> {
@@ -192,12 +198,13 @@ impl Log {
     /// do; with `at_least_one` the first batch comes whole, however large (KIP-74).
     pub(super) fn read(&mut self, offset: i64, max_bytes: usize, at_least_one: bool) -> Found {
         let Some(first) = self.entry_at(offset).copied() else {
-            return Found { bytes: Bytes::new(), whole: false };
+            return Found { bytes: Bytes::new(), whole: false, ready: 0 };
         };
         let first_length = first.length as usize;
         let wanted = if at_least_one { max_bytes.max(first_length) } else { max_bytes };
+        let ready = usize::try_from(self.end() - first.position).unwrap_or(usize::MAX);
         let bytes = self.read_at(first.position, wanted);
-        Found { whole: bytes.len() >= first_length, bytes }
+        Found { whole: bytes.len() >= first_length, bytes, ready: ready.min(wanted) }
     }
 
     fn read_at(&mut self, position: u64, wanted: usize) -> Bytes {
@@ -262,7 +269,8 @@ impl Log {
             self.entries.pop_back();
         }
         let kept = self.entries.back();
-        self.end_offset = kept.map_or(self.start_offset.min(offset), |e| e.last_offset + 1);
+        self.end_offset =
+            kept.map_or(self.start_offset.min(offset), |e| e.last_offset.saturating_add(1));
         self.start_offset = self.start_offset.min(self.end_offset);
         let end = kept.map_or(0, |e| e.position + u64::from(e.length));
         while self.pieces.back().is_some_and(|p| p.position >= end) {

@@ -3,6 +3,9 @@
 use super::release::Release;
 use crate::error::{Code, Error, Result};
 
+/// The most partitions that a topic may have.
+pub(super) const PARTITIONS_MAX: i32 = 100_000;
+
 /// Settings of an embedded cluster; [`Default`] is what a plain test wants.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -116,7 +119,13 @@ impl Options {
             "auto.create.topics.enable" => {
                 self.auto_create_topics = value.parse().map_err(|_| bad())?;
             }
-            "num.partitions" => self.default_partitions = value.parse().map_err(|_| bad())?,
+            "num.partitions" => {
+                let partitions = value.parse().map_err(|_| bad())?;
+                if !(1..=PARTITIONS_MAX).contains(&partitions) {
+                    return Err(bad());
+                }
+                self.default_partitions = partitions;
+            }
             "default.replication.factor" => {
                 self.replication_factor = value.parse().map_err(|_| bad())?;
             }
@@ -161,7 +170,10 @@ mod tests {
         options.set("log.retention.bytes", "-1").unwrap();
         assert_eq!(options.retention_bytes, None);
         let code = |o: &mut Options, n: &str, v: &str| o.set(n, v).unwrap_err().code();
-        assert_eq!(code(&mut options, "num.partitions", "many"), Code::INVALID_PROPERTY);
+        for partitions in ["many", "0", "100001"] {
+            assert_eq!(code(&mut options, "num.partitions", partitions), Code::INVALID_PROPERTY);
+        }
+        assert_eq!(options.default_partitions, 1);
         assert_eq!(code(&mut options, "broker.rack", "a"), Code::UNKNOWN_PROPERTY);
     }
 

@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::{Deref, DerefMut};
+use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -10,7 +12,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::connection;
 use super::state::Shared;
 use crate::error::{Code, Error, Result};
-use crate::os::wait::WaitWord;
+use crate::os::{self, wait::WaitWord};
 use crate::runtime::{Runtime, Task};
 
 /// How long ended tasks are waited for. They end as soon as an I/O thread is free.
@@ -80,15 +82,18 @@ impl Server {
         let runtime = Runtime::get(None)?;
         let listener = {
             let _inside = runtime.handle().enter();
-            TcpListener::from_std(listener)?
+            Ended(TcpListener::from_std(listener)?)
         };
         let mut running = self.lock();
         let place = self.place(&mut running);
         let (server, shared) = (Arc::clone(self), Arc::clone(shared));
         let (number, told) = (place.number, Arc::clone(&shared));
         let on_panic = move |error| told.fail(error);
+        // One capture, so that the socket goes first even if the task never ran: who waits for the
+        // place may bind the port again.
+        let held = (listener, place);
         let task = runtime.spawn("embedded listener", on_panic, async move {
-            let _place = place;
+            let (listener, _place) = held;
             server.accept(runtime, shared, broker, listener).await;
         });
         running.listeners.insert(number, (broker, task));
@@ -100,7 +105,7 @@ impl Server {
         runtime: Runtime,
         shared: Arc<Shared>,
         broker: i32,
-        listener: TcpListener,
+        listener: Ended<TcpListener>,
     ) {
         loop {
             match listener.accept().await {
@@ -127,9 +132,10 @@ impl Server {
         let number = place.number;
         let (shared, told) = (Arc::clone(shared), Arc::clone(shared));
         let on_panic = move |error| told.fail(error);
+        let held = (Ended(stream), place);
         // Spawned under the lock: the task cannot leave its place before it is in it.
         let task = runtime.spawn("embedded connection", on_panic, async move {
-            let _place = place;
+            let (stream, _place) = held;
             connection::run(shared, broker, number, stream).await;
         });
         running.connections.insert(number, (broker, task));
@@ -154,15 +160,16 @@ impl Server {
     /// threads were busy with something else all the time.
     pub(super) fn end(&self, which: Which) -> Result<()> {
         let deadline = Instant::now() + END;
-        {
+        // What begins later has a higher number: it was not told to end and is not waited for.
+        let last = {
             let running = self.lock();
             let listeners = running.listeners.values().filter(|(b, _)| which.listener(*b));
             let connections = running.connections.values().filter(|(b, _)| which.connection(*b));
             for (_, task) in listeners.chain(connections) {
                 task.abort();
             }
-        }
-        let last = self.lock().last;
+            running.last
+        };
         let over = || {
             let running = self.lock();
             let old = |number: &u64| *number <= last;
@@ -182,6 +189,31 @@ impl Server {
             }
             self.ended.wait(ticket, Some(deadline));
         }
+    }
+}
+
+/// A socket that ends for everybody when it is dropped, forked children that inherited it included.
+#[derive(Debug)]
+pub(super) struct Ended<S: AsFd>(S);
+
+impl<S: AsFd> Deref for Ended<S> {
+    type Target = S;
+
+    fn deref(&self) -> &S {
+        &self.0
+    }
+}
+
+impl<S: AsFd> DerefMut for Ended<S> {
+    fn deref_mut(&mut self) -> &mut S {
+        &mut self.0
+    }
+}
+
+impl<S: AsFd> Drop for Ended<S> {
+    fn drop(&mut self) {
+        // It fails where the peer has ended the connection already.
+        let _ended = os::net::shutdown(&self.0);
     }
 }
 

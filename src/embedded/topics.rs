@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use super::options::{Options, TopicSpec};
+use super::options::{Options, PARTITIONS_MAX, TopicSpec};
 use super::partition::Partition;
 use crate::error::{Code, Error, Result};
 use crate::protocol::modern::Uuid;
 
-/// The most partitions a topic may have: bounds what one request can make us allocate.
-const PARTITIONS_MAX: i32 = 100_000;
+/// The most partitions of all topics together: bounds what requests can make us allocate.
+const CLUSTER_PARTITIONS_MAX: usize = 200_000;
 const NAME_MAX: usize = 249;
 
 /// What was decided when the topic was made.
@@ -46,6 +46,8 @@ pub(super) struct Topics {
     by_name: BTreeMap<String, Arc<Topic>>,
     by_id: HashMap<Uuid, Arc<Topic>>,
     made: u64,
+    /// Partitions of all topics together.
+    partitions: usize,
 }
 
 impl Topics {
@@ -77,6 +79,11 @@ impl Topics {
             )
             .with_topic(&spec.name));
         }
+        let partitions = match spec.assignment.len() {
+            0 => usize::try_from(spec.partitions).unwrap_or(0),
+            assigned => assigned,
+        };
+        self.make_room(&spec.name, partitions)?;
         let first = self.made;
         self.made += 1;
         let topic = Arc::new(Topic {
@@ -101,26 +108,45 @@ impl Topics {
 
     /// Adds partitions up to `partitions` in all.
     pub(super) fn grow(
-        &self,
+        &mut self,
         name: &str,
         partitions: i32,
         options: &Options,
         alive: &dyn Fn(i32) -> bool,
     ) -> Result<()> {
-        let topic = self.named(name).ok_or_else(|| unknown(name))?;
+        let topic = self.named(name).cloned().ok_or_else(|| unknown(name))?;
         let now = topic.partitions();
         let (count, replicas) =
             (now.len(), now.first().map_or(1, |p| p.lock().replicas.len().max(1)));
-        if usize::try_from(partitions).map_or(true, |p| p <= count) || partitions > PARTITIONS_MAX {
+        let more = usize::try_from(partitions).unwrap_or(0).saturating_sub(count);
+        if more == 0 || partitions > PARTITIONS_MAX {
             return Err(Error::new(
                 Code::INVALID_PARTITIONS,
-                format!("topic {name} has {count} partitions: {partitions} must be more"),
+                format!(
+                    "topic {name} has {count} partitions: {partitions} must be more, and at most \
+                     {PARTITIONS_MAX}"
+                ),
             )
             .with_topic(name));
         }
+        self.make_room(name, more)?;
         let first = now.first().and_then(|p| p.lock().replicas.first().copied()).unwrap_or(0);
         let first = u64::try_from(first).unwrap_or(0);
-        extend(topic, partitions, first, replicas, options.brokers, alive);
+        extend(&topic, partitions, first, replicas, options.brokers, alive);
+        Ok(())
+    }
+
+    /// Counts so many more partitions, if the cluster may have them.
+    fn make_room(&mut self, name: &str, more: usize) -> Result<()> {
+        let all = self.partitions.saturating_add(more);
+        if all > CLUSTER_PARTITIONS_MAX {
+            let why = format!(
+                "with {more} partitions of topic {name} the embedded cluster would have {all}: at \
+                 most {CLUSTER_PARTITIONS_MAX} in all topics together"
+            );
+            return Err(Error::new(Code::INVALID_PARTITIONS, why).with_topic(name));
+        }
+        self.partitions = all;
         Ok(())
     }
 
@@ -128,7 +154,9 @@ impl Topics {
     pub(super) fn delete(&mut self, name: &str) -> Result<Uuid> {
         let topic = self.by_name.remove(name).ok_or_else(|| unknown(name))?;
         self.by_id.remove(&topic.id);
-        for partition in topic.partitions() {
+        let partitions = topic.partitions();
+        self.partitions = self.partitions.saturating_sub(partitions.len());
+        for partition in partitions {
             partition.lock().move_leader(-1);
         }
         Ok(topic.id)

@@ -178,6 +178,12 @@ impl Error {
         self.code.requires_abort()
     }
 
+    fn chain(&self) -> String {
+        let own = self.detail.as_deref().map(|d| d.message.as_str()).filter(|m| !m.is_empty());
+        let own = own.unwrap_or(self.code.text());
+        self.cause().map_or_else(|| own.to_owned(), |cause| format!("{own}: {}", cause.chain()))
+    }
+
     fn nearest<'a, T>(&'a self, field: impl Fn(&'a Detail) -> Option<T>) -> Option<T> {
         let mut error = Some(self);
         while let Some(detail) = error.and_then(|e| e.detail.as_deref()) {
@@ -191,16 +197,33 @@ impl Error {
 }
 
 impl fmt::Display for Error {
+    /// The chain of causes, then in brackets whatever of topic, partition, broker and property the
+    /// chain does not say itself: a reader of the text alone knows where it went wrong.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.detail.as_deref() {
-            Some(detail) if !detail.message.is_empty() => f.write_str(&detail.message)?,
-            _ => f.write_str(self.code.text())?,
+        let chain = self.chain();
+        let mut missing = Vec::new();
+        let mut context = |what: &str, value: Option<&str>| {
+            missing.extend(value.filter(|v| !says(&chain, v)).map(|v| format!("{what} {v}")));
+        };
+        context("topic", self.topic());
+        let partition = self.partition().map(|p| p.to_string());
+        if !chain.contains("partition") {
+            context("partition", partition.as_deref());
         }
-        match self.cause() {
-            Some(cause) => write!(f, ": {cause}"),
-            None => Ok(()),
-        }
+        context("broker", self.broker());
+        context("property", self.property());
+        f.write_str(&chain)?;
+        if missing.is_empty() { Ok(()) } else { write!(f, " ({})", missing.join(", ")) }
     }
+}
+
+/// Whether `text` holds `word` as a word of its own, not as a part of another.
+fn says(text: &str, word: &str) -> bool {
+    let joins = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
+    text.match_indices(word).any(|(at, _)| {
+        let (before, after) = (&text[..at], &text[at + word.len()..]);
+        !before.ends_with(joins) && !after.starts_with(joins)
+    })
 }
 
 impl fmt::Debug for Error {
@@ -232,9 +255,22 @@ mod tests {
     fn the_message_holds_the_whole_chain_of_causes() {
         let refused = Error::new(Code::CONNECTION_FAILED, "connection refused").with_broker("h:1");
         let error = Error::new(Code::TIMED_OUT, "no broker answered in 100 ms").caused_by(refused);
-        assert_eq!(error.message(), "no broker answered in 100 ms: connection refused");
+        assert_eq!(
+            error.message(),
+            "no broker answered in 100 ms: connection refused (broker h:1)"
+        );
         assert_eq!(error.broker(), Some("h:1"), "context is found in the causes too");
         assert_eq!(error.code(), Code::TIMED_OUT);
+    }
+
+    #[test]
+    fn the_message_adds_the_context_that_it_does_not_say_itself() {
+        let error = Error::bare(Code::MESSAGE_TOO_LARGE).with_topic("t").with_partition(3);
+        let text = Code::MESSAGE_TOO_LARGE.text();
+        assert_eq!(error.message(), format!("{text} (topic t, partition 3)"));
+        let said = Error::new(Code::CLOSED, "partition 3 of orders is gone");
+        let said = said.with_topic("orders").with_partition(3);
+        assert_eq!(said.message(), "partition 3 of orders is gone");
     }
 
     #[test]

@@ -99,7 +99,7 @@ pub unsafe extern "C" fn samsa_cluster_create_topic(
         guard(err, cluster, |handle| {
             let deadline = deadline(timeout_ms)?;
             let topic = read_new_topic(&args::sized("topic", topic)?)?;
-            handle.waited(handle.cluster.create_topic(&topic, deadline))
+            handle.cluster.create_topic(&topic, deadline)
         })
     }
 }
@@ -121,7 +121,7 @@ pub unsafe extern "C" fn samsa_cluster_delete_topic(
         guard(err, cluster, |handle| {
             let deadline = deadline(timeout_ms)?;
             let name = args::text("name", name)?;
-            handle.waited(handle.cluster.delete_topic(name, deadline))
+            handle.cluster.delete_topic(name, deadline)
         })
     }
 }

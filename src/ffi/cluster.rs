@@ -17,7 +17,7 @@ use super::samsa_code;
 use super::snapshot::{self, samsa_brokers, samsa_topics};
 use super::topic::{TopicHandle, samsa_topic};
 use crate::cluster::Cluster;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::producer::Producer;
 use crate::runtime::deadline;
 
@@ -36,7 +36,6 @@ pub struct ClusterHandle {
     pub cluster: Arc<Cluster>,
     id: OnceLock<CString>,
     on_change: Option<Arc<Registered<ClusterCall>>>,
-    // Its `get` takes no lock: a wake-up in a signal handler reads it.
     publisher: OnceCell<Arc<Producer>>,
 }
 
@@ -46,35 +45,20 @@ impl ClusterHandle {
         Arc::new(Self { cluster, id: OnceLock::new(), on_change, publisher: OnceCell::new() })
     }
 
+    /// The core's cluster for new work: `Err` once it is closed.
+    pub(super) fn open(&self) -> Result<&Arc<Cluster>> {
+        self.cluster.check_open()?;
+        Ok(&self.cluster)
+    }
+
     /// The content of a topic handle for `name`.
     pub fn topic(self: &Arc<Self>, name: &str) -> Result<TopicHandle> {
-        Ok(TopicHandle::new(self.cluster.topic(name)?, Arc::clone(self)))
+        Ok(TopicHandle::new(self.open()?.topic(name)?, Arc::clone(self)))
     }
 
     /// The producer behind `samsa_topic_publish`: one per cluster, made at first use, closed with it.
     pub fn publisher(&self) -> Result<&Arc<Producer>> {
-        self.publisher.get_or_try_init(|| Producer::publisher(&self.cluster))
-    }
-
-    /// Ends the waits on the cluster; takes no lock. Publishes wait on their producer's signal, all else
-    /// on the cluster's: each may remember the wake-up.
-    fn wakeup(&self) {
-        self.cluster.wakeup();
-        if let Some(publisher) = self.publisher.get() {
-            publisher.wakeup();
-        }
-    }
-
-    /// The result of a wait on the cluster. If a wake-up ended it, the other signal forgets it: it is
-    /// remembered once for the handle.
-    pub(super) fn waited<T>(&self, result: Result<T>) -> Result<T> {
-        if matches!(&result, Err(error) if error.code() == Code::WOKEN) {
-            let _ = self.cluster.signal().take_wakeup();
-            if let Some(publisher) = self.publisher.get() {
-                publisher.forget_wakeup();
-            }
-        }
-        result
+        self.publisher.get_or_try_init(|| Producer::publisher(self.open()?))
     }
 }
 
@@ -166,7 +150,7 @@ pub unsafe extern "C" fn samsa_cluster_close(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_cluster_wakeup(cluster: *mut samsa_cluster) {
     // SAFETY: the caller keeps the header's rules.
-    unsafe { signal(cluster, |handle| handle.wakeup()) }
+    unsafe { signal(cluster, |handle| handle.cluster.wakeup()) }
 }
 
 /// Gives a descriptor that is readable while samsa_cluster_next_event would not wait.
@@ -208,7 +192,7 @@ pub unsafe extern "C" fn samsa_cluster_next_event(
         let event = Out::new(event, ptr::null_mut());
         poll_like(err, cluster, |handle| {
             let event = event.required("event")?;
-            let next = handle.waited(handle.cluster.next_event(deadline(timeout_ms)?))?;
+            let next = handle.cluster.next_event(deadline(timeout_ms)?)?;
             let next = EventHandle::from(next);
             let on_change = handle.on_change.as_deref();
             match on_change.and_then(|set| Some((set.call.0?, set.user()))) {
@@ -278,7 +262,7 @@ pub unsafe extern "C" fn samsa_cluster_brokers(
         let brokers = Out::new(brokers, ptr::null_mut());
         guard(err, cluster, |handle| {
             let brokers = brokers.required("brokers")?;
-            let snapshot = snapshot::brokers(&handle.cluster.metadata());
+            let snapshot = snapshot::brokers(&handle.open()?.metadata());
             brokers.set(handle::give::<samsa_brokers>(snapshot));
             Ok(())
         })
@@ -301,7 +285,7 @@ pub unsafe extern "C" fn samsa_cluster_topics(
         let topics = Out::new(topics, ptr::null_mut());
         guard(err, cluster, |handle| {
             let topics = topics.required("topics")?;
-            let all = handle.waited(handle.cluster.all_topics(deadline(timeout_ms)?))?;
+            let all = handle.cluster.all_topics(deadline(timeout_ms)?)?;
             topics.set(handle::give::<samsa_topics>(snapshot::topics(all.iter())));
             Ok(())
         })

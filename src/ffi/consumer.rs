@@ -68,7 +68,7 @@ pub unsafe extern "C" fn samsa_consumer_new(
         guard(err, cluster, |cluster| {
             let consumer = consumer.required("consumer")?;
             let overrides = optional_config(overrides)?;
-            let made = Consumer::new(&cluster.cluster, overrides.as_ref())?;
+            let made = Consumer::new(cluster.open()?, overrides.as_ref())?;
             let held = ConsumerHandle::new(made, Arc::clone(cluster));
             consumer.set(handle::give::<samsa_consumer>(held));
             Ok(())
@@ -173,7 +173,7 @@ pub unsafe extern "C" fn samsa_consumer_next(
     }
 }
 
-/// The oldest unread event. Does not wait; also after close.
+/// The oldest unread event. Does not wait; after close SAMSA_ERR_CLOSED once all is read.
 ///
 /// Who frees: the caller, `*event` by samsa_event_free. NULL: both are required. Thread: any. On
 /// error: `*event` is NULL. Condition: SAMSA_NOTHING when there is none.

@@ -75,3 +75,61 @@ pub unsafe extern "C" fn samsa_headers_read(
         read
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(raw: &[u8], count: u32) -> samsa_message_view {
+        samsa_message_view {
+            offset: 0,
+            next_offset: 1,
+            timestamp: -1,
+            key: ptr::null(),
+            value: ptr::null(),
+            headers: raw.as_ptr().cast(),
+            key_length: 0,
+            value_length: 0,
+            headers_length: raw.len() as u32,
+            headers_count: count,
+            run: 0,
+            flags: 0,
+            delivery_count: 0,
+            reserved: [0; 2],
+        }
+    }
+
+    fn read(view: &samsa_message_view, capacity: usize) -> (usize, Vec<samsa_header>) {
+        let empty =
+            samsa_header { name: ptr::null(), value: ptr::null(), name_length: 0, value_length: 0 };
+        let mut headers = vec![empty; capacity];
+        // SAFETY: a live view, and room for `capacity` headers.
+        let count = unsafe { samsa_headers_read(view, headers.as_mut_ptr(), capacity) };
+        (count, headers)
+    }
+
+    #[test]
+    fn headers_come_in_order_with_duplicates_and_null_differs_from_empty() {
+        // Varints are zigzag: 2 = 1 byte, 1 = null, 0 = empty.
+        let raw = [2, b'a', 2, b'x', 2, b'a', 1, 2, b'b', 0];
+        let (count, headers) = read(&view(&raw, 3), 4);
+        assert_eq!(count, 3);
+        assert_eq!((headers[0].name_length, headers[0].value_length), (1, 1));
+        assert!(headers[1].value.is_null() && !headers[2].value.is_null());
+        assert_eq!(headers[2].value_length, 0);
+        assert_eq!(headers[1].name, raw[5..].as_ptr().cast(), "borrowed from the view");
+    }
+
+    #[test]
+    fn a_short_array_gets_what_fits_and_the_count_is_that_of_the_message() {
+        let raw = [2, b'a', 1, 2, b'b', 1];
+        assert_eq!(read(&view(&raw, 2), 1).0, 2);
+        assert_eq!(read(&view(&raw, 2), 0).0, 2);
+        // SAFETY: NULL is allowed for both.
+        unsafe {
+            assert_eq!(samsa_headers_read(ptr::null(), ptr::null_mut(), 0), 0);
+            assert_eq!(samsa_headers_read(&view(&raw, 2), ptr::null_mut(), 3), 0);
+        }
+        assert_eq!(read(&view(&raw, 9), 0).0, 0, "bytes and count do not fit");
+    }
+}

@@ -129,7 +129,7 @@ pub unsafe extern "C" fn samsa_producer_new(
         guard(err, cluster, |cluster| {
             let producer = producer.required("producer")?;
             let overrides = optional_config(overrides)?;
-            let made = Producer::new(&cluster.cluster, overrides.as_ref())?;
+            let made = Producer::new(cluster.open()?, overrides.as_ref())?;
             let own = overrides.as_ref().and_then(callback_of::<DeliveryCall>);
             let callback = own.or_else(|| callback_of::<DeliveryCall>(cluster.cluster.config()));
             let held = ProducerHandle { producer: made, callback, _cluster: Arc::clone(cluster) };

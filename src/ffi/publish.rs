@@ -101,8 +101,7 @@ fn publish(
         return Err(Error::new(Code::INVALID_ARGUMENT, text));
     }
     let deadline = runtime::deadline(timeout_ms)?;
-    let published = topic.cluster.publisher()?.publish(records, deadline);
-    let (went_to, at) = topic.cluster.waited(published)?;
+    let (went_to, at) = topic.cluster.publisher()?.publish(records, deadline)?;
     partition.set(went_to.into());
     offset.set(at);
     Ok(())

@@ -49,7 +49,7 @@ pub unsafe extern "C" fn samsa_topic_subscribe(
             }
             let cluster = &topic.cluster;
             let made = Consumer::subscribe(
-                &cluster.cluster,
+                cluster.open()?,
                 &topic.topic,
                 None,
                 timeout_ms != 0,

@@ -75,7 +75,7 @@ pub unsafe extern "C" fn samsa_topic_partitions(
             let partitions = partitions.required("partitions")?;
             let deadline = deadline(timeout_ms)?;
             let cluster = &handle.cluster;
-            let known = cluster.waited(cluster.cluster.wait_topic(&handle.topic, deadline))?;
+            let known = cluster.open()?.wait_topic(&handle.topic, deadline)?;
             partitions.set(handle::give::<samsa_partitions>(snapshot::partitions(known)));
             Ok(())
         })

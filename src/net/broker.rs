@@ -12,6 +12,7 @@ use super::network::Network;
 use super::{Connection, Purpose, jitter};
 use crate::config::Address;
 use crate::error::{Code, Error, Persistence, Result};
+use crate::log::Level;
 use crate::protocol::modern::Request;
 
 /// A broker is its node id, nothing else: address and rack may change under it (invariant 1.13).
@@ -326,10 +327,13 @@ impl Broker {
                 state.failures = state.failures.saturating_add(1);
                 let pause = self.network.settings().reconnect.delay(state.failures, jitter());
                 state.not_before = Some(now + pause);
-                state.last_error = Some(error.clone());
+                let before = state.last_error.replace(error.clone());
                 state.put(purpose, Slot::Empty);
                 drop(state);
-                self.network.logger().warn("net", format_args!("{error}"));
+                // The same trouble is told once, not at each attempt (invariant 13.7).
+                let known = before.is_some_and(|before| before.message() == error.message());
+                let level = if known { Level::Debug } else { Level::Warn };
+                self.network.logger().log(level, "net", format_args!("{error}"));
                 Err(error)
             }
         }

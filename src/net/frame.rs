@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io;
 
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 use super::Transport;
 use crate::error::{Code, Error, Result};
@@ -13,6 +13,9 @@ const SCRATCH: usize = 32 * 1024;
 
 /// The rest of a frame is read straight into its buffer when it is longer than this.
 const DIRECT: usize = 16 * 1024;
+
+/// One read into a frame's buffer takes at most this much: the I/O thread has others to serve.
+const LARGE: usize = 256 * 1024;
 
 /// What a peer's word alone may make us allocate; beyond it the buffer doubles as bytes arrive.
 const TRUSTED: usize = 4 * 1024 * 1024;
@@ -65,7 +68,8 @@ impl FrameReader {
                     // Every doubling was paid for by bytes that came.
                     body.reserve(rest.min(body.len().max(TRUSTED)));
                 }
-                match transport.try_read(body, rest.min(body.capacity() - body.len())) {
+                let room = body.capacity() - body.len();
+                match transport.try_read(body, rest.min(room).min(LARGE)) {
                     Ok(0) => Err(self.ended("it closed the connection")),
                     Ok(_) => self.close_frame(sink).map(|()| Progress::More),
                     Err(error) => self.blocked(error),
@@ -87,12 +91,10 @@ impl FrameReader {
         while !bytes.is_empty() {
             if let Some((body, length)) = self.open.as_mut() {
                 let take = bytes.len().min(*length - body.len());
-                body.extend_from_slice(&bytes[..take]);
-                bytes.advance(take);
+                body.put(Buf::take(&mut bytes, take));
             } else {
                 let take = bytes.len().min(4 - self.prefix.len());
-                self.prefix.extend_from_slice(&bytes[..take]);
-                bytes.advance(take);
+                self.prefix.put(Buf::take(&mut bytes, take));
                 if self.prefix.len() == 4 {
                     self.open_frame()?;
                 }

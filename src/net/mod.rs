@@ -1,4 +1,14 @@
 //! One connection, version negotiation, and one broker's connections by purpose.
+//!
+//! From the outside in:
+//!
+//! - [`Broker`]: a node id and a connection per [`Purpose`], opened on demand, shared, backed off;
+//! - [`Network`]: what the brokers of a cluster share: settings, the dialer, what addresses taught;
+//! - `negotiate`, `memory`, [`Versions`]: the first words on a connection, and the version of each
+//!   request after them;
+//! - [`Connection`]: typed requests; under it `wire` (whoever sends also writes, one task reads and
+//!   keeps time) and `books` (what was sent and still waits: pure);
+//! - [`Transport`]: the stream, with seats for TLS and SASL behind [`Dialer`].
 
 mod backoff;
 mod books;

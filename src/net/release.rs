@@ -17,7 +17,7 @@ enum Mark {
 /// the Kafka release that they resemble.
 const MARKS: &[(&str, Mark)] = &[
     ("4.3", Mark::Most(ApiKey::DescribeLogDirs, 5)),
-    ("4.2", Mark::Most(ApiKey::ShareFetch, 2)),
+    ("4.2", Mark::Most(ApiKey::ListOffsets, 11)),
     ("4.1", Mark::Most(ApiKey::Produce, 13)),
     ("4.0", Mark::Least(ApiKey::Fetch, 4)),
     ("3.9", Mark::Most(ApiKey::Fetch, 17)),
@@ -128,6 +128,7 @@ mod tests {
             ("3.9", 0, [11, 17, 9, 9, 7, 5, 4]),
             ("4.0", 4, [12, 17, 10, 9, 7, 5, 4]),
             ("4.1", 4, [13, 18, 10, 9, 7, 5, 4]),
+            ("4.2", 4, [13, 18, 11, 9, 7, 5, 4]),
             ("4.3", 4, [13, 18, 11, 9, 7, 5, 5]),
         ];
         for (release, fetch_least, most) in brokers {

@@ -148,7 +148,7 @@ fn disbelieve_old_produce(ranges: &mut Ranges) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::modern::messages::api_versions::ApiVersion;
+    use crate::protocol::modern::messages::api_versions::{ApiVersion, FinalizedFeatureKey};
     use crate::protocol::modern::messages::create_topics::CreateTopicsRequest;
     use crate::protocol::modern::messages::fetch::FetchRequest;
     use crate::protocol::modern::messages::list_offsets::ListOffsetsRequest;
@@ -176,6 +176,20 @@ mod tests {
         assert_eq!(versions.pick::<MetadataRequest>().unwrap(), 5);
         assert_eq!(versions.pick::<ListOffsetsRequest>().unwrap(), 11);
         assert!(versions.pick::<CreateTopicsRequest>().is_err(), "the ranges do not meet");
+    }
+
+    #[test]
+    fn rule_2_5_the_level_of_a_finalised_feature_can_be_asked() {
+        let feature = FinalizedFeatureKey {
+            name: "transaction.version".to_owned(),
+            max_version_level: 2,
+            min_version_level: 0,
+        };
+        let answer =
+            ApiVersionsResponse { finalized_features: vec![feature], ..Default::default() };
+        let versions = Versions::from_answer(&Arc::from("h:1"), &answer);
+        assert_eq!(versions.finalized_feature("transaction.version"), Some(2));
+        assert_eq!(versions.finalized_feature("group.version"), None);
     }
 
     #[test]

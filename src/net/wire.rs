@@ -20,12 +20,13 @@ use super::Transport;
 use super::books::{Books, Outgoing, Pending, Poison};
 use super::frame::{FrameReader, Progress};
 use crate::error::{Code, Error, Result};
+use crate::os::fork::Era;
 
 /// The most slices of one vectored write.
 const SLICES: usize = 64;
 
 /// Reads and writes of one turn of the driver: then other tasks of the thread get theirs.
-const TURN: usize = 32;
+const TURN: usize = 16;
 
 /// When the bytes of a request are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +53,7 @@ pub(super) struct Wire {
 }
 
 struct Shared {
+    era: Era,
     peer: Arc<str>,
     state: Mutex<State>,
 }
@@ -73,6 +75,11 @@ impl Shared {
     }
 
     fn end(&self, error: Error, quiet: bool) {
+        // In a forked child the socket is the parent's, and a lock may be held by a thread that is
+        // not here: nothing is touched.
+        if !self.era.is_current() {
+            return;
+        }
         let error = if error.broker().is_some() {
             error
         } else {
@@ -164,7 +171,7 @@ impl Wire {
             armed: None,
             heard: false,
         };
-        let shared = Arc::new(Shared { peer, state: Mutex::new(state) });
+        let shared = Arc::new(Shared { era: Era::current(), peer, state: Mutex::new(state) });
         let reader = FrameReader::new(limits.frame);
         let driver =
             Driver { shared: Arc::clone(&shared), transport, reader, heard: false, timer: None };
@@ -178,6 +185,7 @@ impl Wire {
 
     /// Queues the requests, in order and next to each other, and writes as `flush` says.
     pub(super) fn send_all(&self, requests: Vec<Outgoing>, flush: Flush) -> Result<Vec<Pending>> {
+        self.shared.era.check()?;
         let now = Instant::now();
         let mut state = self.shared.lock();
         let mut pending = Vec::with_capacity(requests.len());
@@ -190,6 +198,7 @@ impl Wire {
 
     /// Queues one request and writes as `flush` says. Never waits; from any thread.
     pub(super) fn send(&self, request: Outgoing, flush: Flush) -> Result<Pending> {
+        self.shared.era.check()?;
         let mut state = self.shared.lock();
         let pending = state.books.queue(request, Instant::now())?;
         self.after_queue(state, flush);

@@ -19,6 +19,13 @@ pub fn write_vectored(socket: &impl AsFd, slices: &[IoSlice<'_>]) -> io::Result<
     sys::net::write_vectored(socket.as_fd(), slices)
 }
 
+/// Ends a connection in both directions, or a listening, for every process that holds the socket.
+///
+/// Closing alone does so only for the last holder, and a forked child holds what it inherited.
+pub fn shutdown(socket: &impl AsFd) -> io::Result<()> {
+    sys::net::shutdown(socket.as_fd())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,7 +20,9 @@ pub(crate) struct Core {
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) runtime: Runtime,
     pub(crate) config: ProducerConfig,
+    /// Where application threads wait. A publisher's is its cluster's, whose wake-up ends its waits.
     pub(crate) signal: Arc<Signal>,
+    owns_signal: bool,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) topics: Topics,
     senders: Mutex<BTreeMap<i32, Arc<Mail>>>,
@@ -39,8 +41,14 @@ pub(crate) enum Life {
 }
 
 impl Core {
-    pub(crate) fn new(cluster: &Arc<Cluster>, config: ProducerConfig) -> Arc<Self> {
-        let signal = Arc::new(Signal::new());
+    /// `signal`: where its callers wait, if not on one of its own.
+    pub(crate) fn new(
+        cluster: &Arc<Cluster>,
+        config: ProducerConfig,
+        signal: Option<Arc<Signal>>,
+    ) -> Arc<Self> {
+        let owns_signal = signal.is_none();
+        let signal = signal.unwrap_or_else(|| Arc::new(Signal::new()));
         Arc::new(Self {
             era: Era::current(),
             cluster: Arc::clone(cluster),
@@ -48,6 +56,7 @@ impl Core {
             ledger: Ledger::new(&config, Arc::clone(&signal)),
             config,
             signal,
+            owns_signal,
             topics: Topics::new(),
             senders: Mutex::default(),
             life: AtomicU8::new(Life::Open as u8),
@@ -152,7 +161,11 @@ impl Core {
             let _growth = self.topics.grow();
         }
         self.purge(Purge { queued: true, in_flight: true }, error);
-        self.signal.fail(error.clone());
+        if self.owns_signal {
+            self.signal.fail(error.clone());
+        } else {
+            self.signal.nudge(); // whoever waits there for this producer finds the ledger closed
+        }
         self.stop_tasks();
     }
 

@@ -44,7 +44,7 @@ use self::core::{Core, Life};
 use crate::cluster::{Child, Cluster};
 use crate::config::{Config, ProducerConfig};
 use crate::error::{Code, Error, Result};
-use crate::runtime;
+use crate::runtime::{self, Signal};
 
 /// Sends records to the topics of one cluster.
 ///
@@ -63,14 +63,18 @@ impl Producer {
     /// closed cluster.
     pub fn new(cluster: &Arc<Cluster>, overrides: Option<&Config>) -> Result<Arc<Self>> {
         let config = ProducerConfig::with_overrides(cluster.config(), overrides)?;
-        Ok(Self::with(cluster, config))
+        Ok(Self::with(cluster, config, None))
     }
 
-    fn with(cluster: &Arc<Cluster>, config: ProducerConfig) -> Arc<Self> {
+    fn with(
+        cluster: &Arc<Cluster>,
+        config: ProducerConfig,
+        signal: Option<Arc<Signal>>,
+    ) -> Arc<Self> {
         for warning in &config.warnings {
             cluster.logger().warn("producer", format_args!("{warning}"));
         }
-        let core = Core::new(cluster, config);
+        let core = Core::new(cluster, config, signal);
         core.start();
         let producer = Arc::new(Self { core });
         let child: Weak<dyn Child> = Arc::<Self>::downgrade(&producer);
@@ -110,11 +114,6 @@ impl Producer {
     /// Allowed in a signal handler.
     pub fn wakeup(&self) {
         self.core.signal.wakeup();
-    }
-
-    /// Forgets a wake-up that is remembered: another wait of the same handle was ended by it.
-    pub fn forget_wakeup(&self) {
-        let _ = self.core.signal.take_wakeup();
     }
 
     /// A descriptor for event loops, readable while a poll would not wait, and once after a

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Producer;
-use super::accumulator::{Queue, Reserved, Withdrawn, largest_encoding};
+use super::accumulator::{LARGEST_OVERHEAD, Queue, Reserved, Withdrawn, largest_record};
 use super::core::Core;
 use super::record::Record;
 use super::send::{Now, Patience, Seals, unreachable_partition};
@@ -25,7 +25,7 @@ impl Producer {
         let mut config = ProducerConfig::with_overrides(cluster.config(), None)?;
         config.delivery_report = DeliveryReport::None;
         config.delivery_keep = false;
-        Ok(Self::with(cluster, config))
+        Ok(Self::with(cluster, config, Some(Arc::clone(cluster.signal()))))
     }
 
     /// Publishes records to one partition, in order, as one batch, and waits for the outcome: the
@@ -88,10 +88,10 @@ fn fill(queue: &Queue, records: &[Record<'_>], size: usize) -> Result<BatchBuild
 impl Core {
     /// Checks a list and gives an upper bound of what it takes in a batch.
     fn validate_list(&self, first: &Record<'_>, records: &[Record<'_>]) -> Result<usize> {
-        let mut size = 0_usize;
+        let mut size = LARGEST_OVERHEAD;
         for record in records {
             self.validate(record)?;
-            size = size.saturating_add(largest_encoding(record));
+            size = size.saturating_add(largest_record(record));
             if !Arc::ptr_eq(record.topic, first.topic) {
                 return Err(disagreement(first, "name different topics"));
             }

@@ -110,6 +110,7 @@ impl Producer {
     pub fn sending(&self, timeout_ms: i32) -> Result<Sending<'_>> {
         let core = &self.core;
         core.era.check()?;
+        core.ledger.check_open()?;
         let patience = Patience::new(timeout_ms, core.config.max_block)?;
         Ok(Sending { core, now: Now::default(), patience })
     }

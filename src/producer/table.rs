@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 /// The first segment holds so many entries, each further one twice as many as the one before.
 const FIRST: usize = 16;
-const SEGMENTS: usize = 32;
+const SEGMENTS: usize = 24;
 
 type Segment<T> = OnceLock<Box<[OnceLock<T>]>>;
 
@@ -26,7 +26,7 @@ impl<T> Table<T> {
         self.segments.get(segment)?.get()?.get(at)?.get()
     }
 
-    /// The entry at `index`, made if need be. None beyond 2³⁶ entries: nobody has them.
+    /// The entry at `index`, made if need be. None beyond 2²⁸ entries: nobody has them.
     pub(crate) fn get_or_init(&self, index: usize, make: impl FnOnce() -> T) -> Option<&T> {
         let (segment, at) = place(index);
         let entries = self.segments.get(segment)?.get_or_init(|| {

@@ -67,3 +67,25 @@ impl Ord for Timer {
         (self.at, self.number).cmp(&(other.at, other.number))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::producer::accumulator::test_queue;
+
+    #[test]
+    fn timers_come_in_the_order_of_their_times_and_not_before() {
+        let (start, mut timers) = (Instant::now(), Timers::default());
+        let at = |ms| start + Duration::from_millis(ms);
+        for (ms, partition) in [(30, 3), (10, 1), (20, 2), (10, 4)] {
+            timers.add(at(ms), test_queue(partition));
+        }
+        assert_eq!(timers.next(), Some(at(10)));
+        let mut due = |ms| timers.due(at(ms)).map(|(_, queue)| queue.partition());
+        assert_eq!(due(9), None);
+        assert_eq!([due(20), due(20), due(20), due(20)], [Some(1), Some(4), Some(2), None]);
+        assert_eq!(due(30), Some(3));
+    }
+}

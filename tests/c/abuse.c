@@ -26,7 +26,7 @@ static struct {
 static int sentinel; /* what out-parameters hold before a call: never freed, never kept */
 static int calls;
 static samsa_position position, time_position;
-static samsa_record record;
+static samsa_record record, untold; /* untold: names no topic */
 static samsa_packed packed;
 static samsa_columns columns;
 static samsa_message_view view;

@@ -1,7 +1,14 @@
 /* Application callbacks run inside poll-like calls of their handle, and what they may not do is told. */
+#define _POSIX_C_SOURCE 200809L
+#include <pthread.h>
+#include <time.h>
+
 #include "check.h"
 
 static samsa_embedded *embedded;
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
 struct seen {
   int deliveries, changes, released, in_callback, allowed;
@@ -10,7 +17,25 @@ struct seen {
 
 static void on_release(void *user)
 {
+  /* On any thread: what held the callback last may have been a task that ends after free. */
+  pthread_mutex_lock(&lock);
   ((struct seen *)user)->released++;
+  pthread_cond_signal(&changed);
+  pthread_mutex_unlock(&lock);
+}
+
+static void wait_for_releases(struct seen *seen, int count)
+{
+  struct timespec limit;
+
+  clock_gettime(CLOCK_REALTIME, &limit);
+  limit.tv_sec += 20;
+  pthread_mutex_lock(&lock);
+  while (seen->released < count) {
+    CHECK(pthread_cond_timedwait(&changed, &lock, &limit) == 0);
+  }
+  CHECK(seen->released == count);
+  pthread_mutex_unlock(&lock);
 }
 
 static void on_delivery(samsa_producer *producer, const samsa_deliveries *deliveries, void *user)
@@ -104,7 +129,7 @@ int main(void)
   samsa_producer_free(producer);
   samsa_topic_free(seen.topic);
   samsa_cluster_free(cluster);
-  CHECK(seen.released == 2);
+  wait_for_releases(&seen, 2);
   samsa_embedded_free(embedded);
   puts("callbacks: ok");
   return 0;

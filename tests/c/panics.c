@@ -23,7 +23,7 @@ static struct world open_world(void)
 
   w.cluster = open_cluster(samsa_embedded_address(embedded));
   w.topic = open_topic(w.cluster, "panics");
-  OK(samsa_topic_publish(w.topic, NULL, 0, "x", 1, 10000, NULL, NULL, &err));
+  /* No publish here: it has a sender of its own, which could meet what is armed for another. */
   OK(samsa_producer_new(w.cluster, NULL, &w.producer, &err));
   OK(samsa_consumer_new(w.cluster, NULL, &w.consumer, &err));
   memset(&position, 0, sizeof position);

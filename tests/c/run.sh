@@ -81,7 +81,7 @@ echo "headers: C11 and C++17 without a warning, sizes and offsets: ok"
 
 # LeakSanitizer reports what only the vanished threads of a forked child held.
 leaks=detect_leaks=0
-for program in abuse endings callbacks waiting; do
+for program in abuse structs endings callbacks waiting producing; do
     link "$program" plain
     run "$program"
 done
@@ -90,7 +90,7 @@ for program in fork sigpipe; do
     link "$program" plain
     ASAN_OPTIONS=$leaks run "$program"
 done
-build panics embedded,panic-injection
-link panics panics
+build injected embedded,panic-injection
+link panics injected
 # A handle that a panic broke may leak what its tasks held.
 ASAN_OPTIONS=$leaks run panics 2>"$work/panic-messages" || { cat "$work/panic-messages" >&2; exit 1; }

@@ -1,7 +1,8 @@
 //! Where reading starts and goes on: assign, seek, policies, times, watermarks.
 
 use samsa::Code;
-use samsa::consumer::{EARLIEST, LATEST, topic_offsets};
+use samsa::config::Config;
+use samsa::consumer::{Consumer, EARLIEST, LATEST, topic_offsets};
 use samsa::embedded::{Fault, FaultKind};
 
 use crate::rig::{LIST_OFFSETS, Rig, assert_code, deadline, place, poll_error, read, read_one};
@@ -216,4 +217,35 @@ fn topic_offsets_give_every_partition() {
     assert_eq!(ask(EARLIEST), [Some(0), Some(0), Some(0)]);
     assert_eq!(ask(LATEST), [Some(0), Some(4), Some(0)]);
     assert_eq!(ask(1_002), [None, Some(2), None]);
+}
+
+#[test]
+fn a_whole_topic_is_read_with_the_partitions_that_are_added_later() {
+    let rig = Rig::new(2);
+    (0..2).for_each(|partition| rig.write(partition, 3));
+    let topic = rig.cluster.topic("t").unwrap();
+    let consumer = Consumer::subscribe(&rig.cluster, &topic, None, true, Some(deadline())).unwrap();
+    let offsets = read(&consumer, 6);
+    assert_eq!((&offsets[&0][..], &offsets[&1][..]), (&[0, 1, 2][..], &[0, 1, 2][..]));
+    rig.kafka.grow_topic("t", 3).unwrap();
+    rig.write(2, 2);
+    rig.cluster.refresh_now("the topic grew");
+    assert_eq!(read(&consumer, 2)[&2], [0, 1], "from its beginning");
+}
+
+#[test]
+fn a_whole_topic_from_its_end_gives_what_is_written_after_the_call() {
+    let rig = Rig::new(1);
+    rig.write(0, 5);
+    let mut latest = Config::new();
+    latest.set("auto.offset.reset", "latest").unwrap();
+    let topic = rig.cluster.topic("t").unwrap();
+    let subscribe = |overrides: &Config| {
+        Consumer::subscribe(&rig.cluster, &topic, Some(overrides), true, Some(deadline()))
+    };
+    let consumer = subscribe(&latest).unwrap();
+    rig.write(0, 2);
+    assert_eq!(read_one(&consumer, 2), [5, 6]);
+    latest.set("auto.offset.reset", "none").unwrap();
+    assert_code(subscribe(&latest), Code::NO_OFFSET);
 }

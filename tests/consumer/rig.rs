@@ -14,25 +14,25 @@ use samsa::protocol::record::{
 use samsa::{Code, Error, Result};
 
 /// API keys as faults take them.
-pub const FETCH: i16 = 1;
-pub const LIST_OFFSETS: i16 = 2;
+pub(crate) const FETCH: i16 = 1;
+pub(crate) const LIST_OFFSETS: i16 = 2;
 
 /// No test waits longer than this for something that must come.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Brokers and a client.
-pub struct Rig {
-    pub kafka: embedded::Cluster,
-    pub cluster: Arc<Cluster>,
+pub(crate) struct Rig {
+    pub(crate) kafka: embedded::Cluster,
+    pub(crate) cluster: Arc<Cluster>,
 }
 
 impl Rig {
     /// One broker with topic "t".
-    pub fn new(partitions: i32) -> Self {
+    pub(crate) fn new(partitions: i32) -> Self {
         Self::with(Options::default(), partitions)
     }
 
-    pub fn with(options: Options, partitions: i32) -> Self {
+    pub(crate) fn with(options: Options, partitions: i32) -> Self {
         let kafka = embedded::Cluster::start_with(options).unwrap();
         kafka.create_topic("t", partitions).unwrap();
         let mut config = Config::new();
@@ -45,7 +45,7 @@ impl Rig {
     }
 
     /// A consumer with these properties and nothing assigned.
-    pub fn consumer(&self, properties: &[(&str, &str)]) -> Arc<Consumer> {
+    pub(crate) fn consumer(&self, properties: &[(&str, &str)]) -> Arc<Consumer> {
         let mut overrides = Config::new();
         for (name, value) in properties {
             overrides.set(name, value).unwrap();
@@ -54,7 +54,7 @@ impl Rig {
     }
 
     /// A consumer of these partitions of "t", by the policy (earliest).
-    pub fn reader(&self, partitions: &[i32]) -> Arc<Consumer> {
+    pub(crate) fn reader(&self, partitions: &[i32]) -> Arc<Consumer> {
         let consumer = self.consumer(&[]);
         let places: Vec<_> = partitions.iter().map(|&p| place(p)).collect();
         consumer.assign(&places).unwrap();
@@ -62,26 +62,31 @@ impl Rig {
     }
 
     /// Appends `count` records to a partition of "t", in one batch; record n has the value "n".
-    pub fn write(&self, partition: i32, count: i64) {
+    pub(crate) fn write(&self, partition: i32, count: i64) {
         let end = self.kafka.log_end_offset("t", partition).unwrap();
         let bytes = batch(end, count, Compression::None);
         self.kafka.append_raw("t", partition, &bytes).unwrap();
     }
 
     /// Injects a fault into Fetch requests.
-    pub fn fetch_fault(&self, kind: FaultKind) -> embedded::FaultId {
+    pub(crate) fn fetch_fault(&self, kind: FaultKind) -> embedded::FaultId {
         self.kafka.inject(Fault::new(kind).api(FETCH).topic("t"))
     }
 }
 
 /// A batch whose record n has offset n, the value "n" and the time 1000 + n.
-pub fn batch(offset: i64, count: i64, codec: Compression) -> Vec<u8> {
+pub(crate) fn batch(offset: i64, count: i64, codec: Compression) -> Vec<u8> {
     let values: Vec<_> = (offset..offset + count).map(|n| n.to_string()).collect();
     let values: Vec<_> = values.iter().map(String::as_bytes).collect();
     batch_of(offset, &values, Format::V2, codec)
 }
 
-pub fn batch_of(offset: i64, values: &[&[u8]], format: Format, codec: Compression) -> Vec<u8> {
+pub(crate) fn batch_of(
+    offset: i64,
+    values: &[&[u8]],
+    format: Format,
+    codec: Compression,
+) -> Vec<u8> {
     let mut builder = BatchBuilder::new(format, codec, None, 1024).unwrap();
     for (n, value) in (offset..).zip(values) {
         let record =
@@ -100,21 +105,21 @@ pub fn batch_of(offset: i64, values: &[&[u8]], format: Format, codec: Compressio
 }
 
 /// A partition of "t".
-pub fn place(partition: i32) -> Position {
+pub(crate) fn place(partition: i32) -> Position {
     Position::new(Name::new("t").unwrap(), partition)
 }
 
-pub fn deadline() -> Instant {
+pub(crate) fn deadline() -> Instant {
     Instant::now() + PATIENCE
 }
 
 /// The next batch; panics when none comes or an error does.
-pub fn poll(consumer: &Consumer) -> Batch {
+pub(crate) fn poll(consumer: &Consumer) -> Batch {
     consumer.poll(PATIENCE.as_millis() as i32).expect("a batch within the patience of the tests")
 }
 
 /// The next error of the consumer; batches before it are dropped.
-pub fn poll_error(consumer: &Consumer) -> Error {
+pub(crate) fn poll_error(consumer: &Consumer) -> Error {
     let limit = deadline();
     while Instant::now() < limit {
         match consumer.poll(1_000) {
@@ -126,7 +131,7 @@ pub fn poll_error(consumer: &Consumer) -> Error {
 }
 
 /// Polls until `count` messages came: their offsets by partition.
-pub fn read(consumer: &Consumer, count: usize) -> BTreeMap<i32, Vec<i64>> {
+pub(crate) fn read(consumer: &Consumer, count: usize) -> BTreeMap<i32, Vec<i64>> {
     let mut offsets = BTreeMap::<i32, Vec<i64>>::new();
     let mut left = count;
     while left > 0 {
@@ -141,11 +146,11 @@ pub fn read(consumer: &Consumer, count: usize) -> BTreeMap<i32, Vec<i64>> {
 }
 
 /// The same of partition 0 alone.
-pub fn read_one(consumer: &Consumer, count: usize) -> Vec<i64> {
+pub(crate) fn read_one(consumer: &Consumer, count: usize) -> Vec<i64> {
     read(consumer, count).remove(&0).unwrap_or_default()
 }
 
 /// That a call gave this code.
-pub fn assert_code<T: std::fmt::Debug>(result: Result<T>, code: Code) {
+pub(crate) fn assert_code<T: std::fmt::Debug>(result: Result<T>, code: Code) {
     assert_eq!(result.expect_err("an error").code(), code);
 }

@@ -1,6 +1,7 @@
 //! Brokers start, stop and leave nothing behind.
 
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use samsa::embedded::Cluster;
@@ -120,4 +121,84 @@ fn an_ask_for_what_is_not_there_is_an_error() {
     assert_eq!(code(cluster.delete_topic("u")), samsa::Code::UNKNOWN_TOPIC_OR_PARTITION);
     let past = std::time::Instant::now();
     assert_eq!(code(cluster.wait_requests(ApiKey::Produce, 1, past)), samsa::Code::TIMED_OUT);
+}
+
+#[test]
+fn connections_made_while_others_are_cut_do_not_hold_up_the_cut() {
+    let cluster = one_topic();
+    let address = cluster.broker_address(0).unwrap();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(Ordering::Relaxed) {
+                drop(TcpStream::connect_timeout(&address, PATIENCE));
+            }
+        });
+        let cuts: Vec<_> = (0..2_000).map(|_| cluster.close_connections(Some(0))).collect();
+        over.store(true, Ordering::Relaxed);
+        assert!(cuts.into_iter().all(|cut| cut.is_ok()));
+    });
+}
+
+#[test]
+fn a_broker_that_is_started_and_stopped_at_once_ends_up_as_one_of_them() {
+    let cluster = Cluster::start(1).unwrap();
+    let address = cluster.broker_address(0).unwrap();
+    for round in 0..300 {
+        std::thread::scope(|scope| {
+            scope.spawn(|| drop(cluster.start_broker(0)));
+            scope.spawn(|| cluster.stop_broker(0).unwrap());
+        });
+        cluster.stop_broker(0).unwrap();
+        let refused = TcpStream::connect_timeout(&address, PATIENCE).is_err();
+        assert!(refused, "round {round}: a stopped broker listens");
+        cluster.start_broker(0).unwrap_or_else(|error| panic!("round {round}: {error}"));
+    }
+    Peer::connect(address).metadata(&[]);
+}
+
+/// A child that only holds what it inherited, until this is dropped.
+struct Child(libc::pid_t);
+
+impl Child {
+    #[allow(unsafe_code, reason = "fork")]
+    fn fork() -> Self {
+        // SAFETY: the child makes system calls only, and ends by itself when the test hangs.
+        unsafe {
+            let child = libc::fork();
+            assert!(child >= 0, "fork failed");
+            if child == 0 {
+                libc::alarm(60);
+                loop {
+                    libc::pause();
+                }
+            }
+            Self(child)
+        }
+    }
+}
+
+impl Drop for Child {
+    #[allow(unsafe_code, reason = "the end of the child")]
+    fn drop(&mut self) {
+        // SAFETY: our own child, waited for once.
+        unsafe {
+            libc::kill(self.0, libc::SIGKILL);
+            libc::waitpid(self.0, std::ptr::null_mut(), 0);
+        }
+    }
+}
+
+#[test]
+fn a_stop_is_seen_outside_although_a_forked_child_holds_the_sockets() {
+    let cluster = one_topic();
+    let address = cluster.broker_address(0).unwrap();
+    let mut peer = Peer::connect(address);
+    peer.metadata(&["t"]);
+    let _child = Child::fork();
+    cluster.stop_broker(0).unwrap();
+    assert!(peer.is_closed_without_a_byte());
+    assert!(TcpStream::connect_timeout(&address, PATIENCE).is_err(), "nobody listens");
+    cluster.start_broker(0).unwrap();
+    Peer::connect(address).metadata(&["t"]);
 }

@@ -3,6 +3,7 @@
 #![cfg(feature = "embedded")]
 
 mod faults;
+mod hostile;
 mod lifecycle;
 mod peer;
 mod releases;

@@ -12,6 +12,7 @@ use crate::config::{ConsumerConfig, IsolationLevel};
 use crate::consumer::aborted::Aborted;
 use crate::consumer::budget::{Lease, Unread};
 use crate::consumer::decode::{Outline, Reader, Source, outline};
+use crate::consumer::name::Name;
 use crate::consumer::partition::{Item, Marks, Partition};
 use crate::consumer::state::State;
 use crate::error::{Code, Error};
@@ -38,8 +39,8 @@ pub(super) struct Aftermath {
     pub(super) endpoints: Vec<BrokerInfo>,
     /// Metadata is old.
     pub(super) refresh: bool,
-    /// A partition needs a look-up.
-    pub(super) lookup: bool,
+    /// Positions that do not exist: topic, partition, offset. They need a look-up.
+    pub(super) gone: Vec<(Name, i32, i64)>,
 }
 
 /// The partitions that were asked for and not answered yet.
@@ -129,8 +130,8 @@ fn take_share(
             return;
         }
         Verdict::Reset => {
+            aftermath.gone.push((asked.name.clone(), asked.number, asked.offset));
             state.out_of_range(asked.slot.index);
-            aftermath.lookup = true;
             return;
         }
         Verdict::Move | Verdict::Wait | Verdict::Tell => {

@@ -11,6 +11,7 @@ use crate::consumer::budget::{Seat, Unread};
 use crate::consumer::core::Core;
 use crate::consumer::partition::Retry;
 use crate::error::{Code, Error, Persistence, Result};
+use crate::log::Level;
 use crate::net::{Connection, Purpose};
 use crate::protocol::modern::messages::fetch::{FetchRequest, FetchResponse};
 use crate::runtime::{Task, inject_panic};
@@ -205,7 +206,15 @@ impl Fetcher {
         if aftermath.refresh {
             core.cluster.refresh("a broker no longer leads what was fetched from it");
         }
-        if aftermath.lookup {
+        for (topic, partition, offset) in &aftermath.gone {
+            core.cluster.logger().info(
+                "fetcher",
+                format_args!(
+                    "offset {offset} of topic {topic}, partition {partition} is out of range on \
+                     broker {}: auto.offset.reset decides",
+                    self.broker
+                ),
+            );
             core.kick.notify_one();
         }
     }
@@ -220,13 +229,17 @@ impl Fetcher {
             // The peer had closed an idle connection: repeat at once, on a new one (13.11).
             return;
         }
+        // The first failure of a row is worth a line, the others are its echo.
+        let level = if self.retry.is_clear() { Level::Warn } else { Level::Debug };
         core.config.back_off(&mut self.retry, Instant::now());
         core.cluster.refresh("fetching from a broker failed");
         // Passing troubles stay inside; others reach the application once.
         let passing = error.is_retriable() || self.told == Some(error.code());
-        core.cluster
-            .logger()
-            .debug("fetcher", format_args!("fetching from broker {} failed: {error}", self.broker));
+        core.cluster.logger().log(
+            level,
+            "fetcher",
+            format_args!("fetching from broker {} failed: {error}", self.broker),
+        );
         if !passing {
             self.told = Some(error.code());
             core.lock().report_general(error.clone());

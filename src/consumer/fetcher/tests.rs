@@ -148,14 +148,15 @@ fn rule_6_11_a_late_out_of_range_does_not_reset_a_new_position() {
     let asked = ask(&state, now());
     state.restart(0, Start::Offset(500), -1);
     let aftermath = take(&mut state, asked, answer(vec![share(0, 1, vec![])]), 12);
-    assert!(!aftermath.lookup);
+    assert!(aftermath.gone.is_empty());
     assert_eq!(state.partitions[0].position, 500);
 }
 
 #[test]
 fn rule_6_19_out_of_range_from_the_leader_follows_the_policy() {
     let mut state = state(1);
-    assert!(fetch(&mut state, vec![share(0, 1, vec![])]).lookup);
+    let aftermath = fetch(&mut state, vec![share(0, 1, vec![])]);
+    assert_eq!(aftermath.gone.len(), 1);
     assert!(matches!(state.partitions[0].phase, Phase::Lookup { .. }));
     let mut state = state_with(1, Reset::None);
     fetch(&mut state, vec![share(0, 1, vec![])]);

@@ -65,7 +65,10 @@ pub(crate) struct Fetch {
 /// What one look at the partitions gave.
 struct Look {
     response: FetchResponse,
+    /// Bytes of records in the answer.
     bytes: usize,
+    /// Bytes of records that there are, of those asked for.
+    ready: usize,
     /// Whether the answer must not wait: a partition has an error, or other news.
     urgent: bool,
 }
@@ -98,7 +101,7 @@ impl Fetch {
         let look = self.look(shared, (!due).then_some(waiter));
         let enough = usize::try_from(self.request.min_bytes).unwrap_or(0);
         let at_once = due || look.urgent || self.request.max_wait_ms <= 0;
-        if !at_once && look.bytes < enough {
+        if !at_once && look.ready < enough {
             return None;
         }
         let (version, correlation) = (self.version, self.correlation);
@@ -106,7 +109,8 @@ impl Fetch {
     }
 
     fn look(&self, shared: &Shared, waiter: Option<&Arc<Notify>>) -> Look {
-        let mut look = Look { response: FetchResponse::default(), bytes: 0, urgent: true };
+        let response = FetchResponse::default();
+        let mut look = Look { response, bytes: 0, ready: 0, urgent: true };
         if let Some(code) = self.request_error() {
             look.response.error_code = code;
             return look;
@@ -118,10 +122,9 @@ impl Fetch {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for asked in &topic.partitions {
                 let data = match &found {
-                    Ok(topic) => self.partition(topic, asked, look.bytes, waiter),
+                    Ok(topic) => self.partition(topic, asked, &mut look, waiter),
                     Err(code) => refused(*code),
                 };
-                look.bytes += data.records.as_ref().map_or(0, Bytes::len);
                 look.urgent |= data.error_code != 0 || data.diverging_epoch.epoch >= 0;
                 partitions.push(PartitionData { partition_index: asked.partition, ..data });
             }
@@ -159,7 +162,7 @@ impl Fetch {
         &self,
         topic: &Topic,
         asked: &FetchPartition,
-        so_far: usize,
+        look: &mut Look,
         waiter: Option<&Arc<Notify>>,
     ) -> PartitionData {
         if let Some((code, _)) = self.verdict.code(&topic.name, asked.partition) {
@@ -182,7 +185,7 @@ impl Fetch {
         if let Some(waiter) = waiter {
             state.register(waiter);
         }
-        self.read(&mut state, asked, so_far)
+        self.read(&mut state, asked, look)
     }
 
     fn refusal(&self, state: &State, asked: &FetchPartition) -> Option<PartitionData> {
@@ -211,7 +214,7 @@ impl Fetch {
         Some(refusal)
     }
 
-    fn read(&self, state: &mut State, asked: &FetchPartition, so_far: usize) -> PartitionData {
+    fn read(&self, state: &mut State, asked: &FetchPartition, look: &mut Look) -> PartitionData {
         let end = state.log.end_offset();
         let mut data = PartitionData {
             high_watermark: end,
@@ -244,11 +247,13 @@ impl Fetch {
         } else {
             RESPONSE_MAX
         };
-        let room = whole_answer.saturating_sub(so_far).min(size(asked.partition_max_bytes));
-        let at_least_one = self.version >= FIRST_WHOLE && so_far == 0;
+        let room = whole_answer.saturating_sub(look.bytes).min(size(asked.partition_max_bytes));
+        let at_least_one = self.version >= FIRST_WHOLE && look.bytes == 0;
         let found = state.log.read(asked.fetch_offset, room, at_least_one);
+        look.ready += found.ready;
         // Since KIP-74 a batch that does not fit is left out; before, its beginning is sent.
         if found.whole || self.version < FIRST_WHOLE {
+            look.bytes += found.bytes.len();
             data.records = Some(found.bytes);
         }
         data

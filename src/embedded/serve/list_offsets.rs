@@ -1,5 +1,7 @@
 //! ListOffsets: earliest, latest, by time, and the largest timestamp.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 
 use super::{Call, Serve, Served, wire};
@@ -35,17 +37,38 @@ impl Serve for ListOffsetsRequest {
     }
 
     fn serve(self, call: &Call<'_>) -> Served<ListOffsetsResponse> {
-        let topics = self.topics.into_iter().map(|topic| {
+        let repeated = repeated(&self.topics);
+        let topics = self.topics.iter().map(|topic| {
             let answer = |asked: &ListOffsetsPartition| {
-                let outcome = look_up(call, &topic.name, asked);
+                let outcome = if repeated.contains(&(&*topic.name, asked.partition_index)) {
+                    Err(Code::INVALID_REQUEST)
+                } else {
+                    look_up(call, &topic.name, asked)
+                };
                 respond(call.version, asked, outcome)
             };
             let partitions = topic.partitions.iter().map(answer).collect();
-            ListOffsetsTopicResponse { name: topic.name, partitions }
+            ListOffsetsTopicResponse { name: topic.name.clone(), partitions }
         });
         let topics = topics.collect();
         Served::Answer(ListOffsetsResponse { topics, ..ListOffsetsResponse::default() })
     }
+}
+
+/// Partitions that are named more than once, which brokers refuse: each look-up by time decompresses
+/// a batch.
+fn repeated(topics: &[ListOffsetsTopic]) -> HashSet<(&str, i32)> {
+    let mut seen = HashSet::new();
+    let mut repeated = HashSet::new();
+    for topic in topics {
+        for partition in &topic.partitions {
+            let named = (&*topic.name, partition.partition_index);
+            if !seen.insert(named) {
+                repeated.insert(named);
+            }
+        }
+    }
+    repeated
 }
 
 /// What was found: the offset, its record's timestamp, and the era of the leader.

@@ -1,5 +1,6 @@
 //! Metadata: who is there, and who leads what.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{Call, Serve, Served, is_topic, wire};
@@ -34,7 +35,10 @@ impl Serve for MetadataRequest {
             let topics: Vec<_> = shared.topics().all().cloned().collect();
             topics.iter().map(|t| described(t, call, &living)).collect()
         } else {
-            let asked = self.topics.unwrap_or_default();
+            let mut asked = self.topics.unwrap_or_default();
+            // Each once, as brokers do: a short request must not have an answer without bound.
+            let mut seen = HashSet::new();
+            asked.retain(|t| seen.insert((t.topic_id, t.name.clone())));
             asked.into_iter().map(|t| answer(t, call, create, &living)).collect()
         };
         Served::Answer(MetadataResponse {

@@ -36,6 +36,12 @@ pub(in crate::os) fn write_vectored(
     }
 }
 
+pub(in crate::os) fn shutdown(socket: BorrowedFd<'_>) -> io::Result<()> {
+    // SAFETY: a plain system call on an open descriptor.
+    let result = unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_RDWR) };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 #[cfg(target_vendor = "apple")]
 fn without_sigpipe(socket: BorrowedFd<'_>) -> io::Result<()> {
     let on: libc::c_int = 1;

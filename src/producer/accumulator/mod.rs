@@ -13,12 +13,17 @@ mod tokens;
 #[cfg(test)]
 mod queue_tests;
 
+#[cfg(test)]
+pub(crate) use queue_tests::{test_flight, test_queue};
+
 pub(crate) use batch::Body;
 #[cfg(test)]
 pub(crate) use budget::Budget;
 pub(crate) use budget::Reserved;
 pub(crate) use ledger::Ledger;
-pub(crate) use queue::{Appended, Arrival, Leader, Queue, largest_encoding};
+pub(crate) use queue::{
+    Appended, Arrival, LARGEST_OVERHEAD, Leader, Queue, largest_encoding, largest_record,
+};
 pub(crate) use queue_fate::{Purge, Withdrawn};
 pub(crate) use queue_send::{Answer, Flight, Take, Wanted};
 pub(crate) use seal::Seal;

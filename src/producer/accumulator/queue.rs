@@ -95,10 +95,20 @@ pub(crate) struct Arrival<'a> {
     pub(crate) sticky: bool,
 }
 
+/// What a batch takes besides its records, in any format.
+pub(crate) const LARGEST_OVERHEAD: usize = BATCH_OVERHEAD + SLACK;
+/// What a record takes besides key, value and headers, in any format.
+const LARGEST_RECORD_OVERHEAD: usize = 40;
+
 /// An upper bound of what a record takes in a batch of its own, in any format.
 pub(crate) fn largest_encoding(record: &Record<'_>) -> usize {
+    LARGEST_OVERHEAD.saturating_add(largest_record(record))
+}
+
+/// An upper bound of what a record takes in a batch, in any format.
+pub(crate) fn largest_record(record: &Record<'_>) -> usize {
     let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
-    let mut size = BATCH_OVERHEAD + SLACK;
+    let mut size = LARGEST_RECORD_OVERHEAD;
     size = size.saturating_add(length(record.key)).saturating_add(length(record.value));
     for index in 0..record.headers.count() {
         let header = record.headers.get(index);

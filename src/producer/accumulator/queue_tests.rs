@@ -24,6 +24,22 @@ struct Bench {
 }
 
 fn bench(properties: &[(&str, &str)]) -> Bench {
+    bench_of(Topic::lone("orders", 0), 3, properties)
+}
+
+/// A queue of partition `partition`, for tests of what holds queues.
+pub(crate) fn test_queue(partition: i32) -> Arc<Queue> {
+    bench_of(Topic::lone("orders", 0), partition, &[]).queue
+}
+
+/// A batch on its way, of one record.
+pub(crate) fn test_flight(topic: &Arc<Topic>, partition: i32) -> Flight {
+    let bench = bench_of(Arc::clone(topic), partition, &[]);
+    bench.send(b"value");
+    bench.take().unwrap()
+}
+
+fn bench_of(topic: Arc<Topic>, partition: i32, properties: &[(&str, &str)]) -> Bench {
     let mut config = Config::new();
     for (name, value) in [("linger.ms", "0"), ("retry.backoff.ms", "100")].iter().chain(properties)
     {
@@ -31,9 +47,8 @@ fn bench(properties: &[(&str, &str)]) -> Bench {
     }
     let config = ProducerConfig::from(&config).unwrap();
     let ledger = Ledger::new(&config, Arc::new(Signal::new()));
-    let topic = Topic::lone("orders", 0);
-    let settings = config.for_topic("orders");
-    let queue = Queue::new(Arc::clone(&topic), 3, settings, Arc::clone(&ledger));
+    let settings = config.for_topic(topic.name());
+    let queue = Queue::new(Arc::clone(&topic), partition, settings, Arc::clone(&ledger));
     let mail = Mail::new(1);
     queue.lead(Some(Leader { mail: Arc::clone(&mail), epoch: 5 }));
     Bench { topic, queue, ledger, mail }

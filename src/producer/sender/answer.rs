@@ -124,3 +124,95 @@ fn name_of(
     };
     found.map(|topic| Arc::clone(topic.name()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::Topic;
+    use crate::producer::accumulator::test_flight;
+    use crate::producer::sender::Action;
+    use crate::protocol::modern::messages::produce::{LeaderIdAndEpoch, TopicProduceResponse};
+
+    fn flights() -> Vec<Flight> {
+        let (one, two) = (Topic::lone("one", 0), Topic::lone("two", 1));
+        vec![test_flight(&one, 0), test_flight(&two, 0), test_flight(&one, 7)]
+    }
+
+    fn partition(index: i32, error_code: i16, base_offset: i64) -> PartitionProduceResponse {
+        PartitionProduceResponse { index, error_code, base_offset, ..Default::default() }
+    }
+
+    fn topic(
+        name: &str,
+        partition_responses: Vec<PartitionProduceResponse>,
+    ) -> TopicProduceResponse {
+        TopicProduceResponse { name: name.to_owned(), partition_responses, ..Default::default() }
+    }
+
+    fn response(responses: Vec<TopicProduceResponse>) -> ProduceResponse {
+        ProduceResponse { responses, ..Default::default() }
+    }
+
+    /// Per flight: its base offset, or its action.
+    fn told(answers: Vec<(Flight, Answer)>) -> Vec<Result<i64, Action>> {
+        let one = |(_, answer)| match answer {
+            Answer::Written { base_offset, .. } => Ok(base_offset),
+            Answer::Refused { action, .. } => Err(action),
+            Answer::Unacknowledged => panic!("there is an answer"),
+        };
+        answers.into_iter().map(one).collect()
+    }
+
+    #[test]
+    fn each_batch_gets_its_own_answer_whatever_their_order() {
+        let response = response(vec![
+            topic("two", vec![partition(0, 0, 22)]),
+            topic("one", vec![partition(7, 0, 17), partition(0, 29, -1)]),
+        ]);
+        let refused = Err(Action::Fail(Persistence::NotPersisted));
+        let answers = answers(response, flights(), None, Acks::All);
+        assert_eq!(told(answers), [refused, Ok(22), Ok(17)]);
+    }
+
+    #[test]
+    fn a_partition_that_is_left_out_may_be_written_and_strangers_are_ignored() {
+        let response = response(vec![
+            topic("three", vec![partition(0, 0, 1)]),
+            topic("one", vec![partition(0, 0, 5), partition(-1, 0, 6)]),
+        ]);
+        let maybe = Err(Action::Retry { refresh: true, maybe_written: true });
+        let answers = answers(response, flights(), None, Acks::All);
+        assert_eq!(told(answers), [Ok(5), maybe.clone(), maybe]);
+    }
+
+    #[test]
+    fn topics_are_told_by_id_where_ids_were_sent() {
+        let ids = BTreeMap::from([(0, Uuid([1; 16])), (1, Uuid([2; 16]))]);
+        let by_id = |id: u8, partitions| TopicProduceResponse {
+            topic_id: Uuid([id; 16]),
+            partition_responses: partitions,
+            ..Default::default()
+        };
+        let response = response(vec![
+            by_id(2, vec![partition(0, 0, 2)]),
+            by_id(1, vec![partition(0, 0, 1), partition(7, 0, 7)]),
+        ]);
+        let answers = answers(response, flights(), Some(&ids), Acks::All);
+        assert_eq!(told(answers), [Ok(1), Ok(2), Ok(7)]);
+    }
+
+    #[test]
+    fn rule_1_12_hints_name_topic_and_partition_and_only_known_leaders() {
+        let mut moved = partition(7, 6, -1);
+        moved.current_leader =
+            LeaderIdAndEpoch { leader_id: 4, leader_epoch: 9, ..Default::default() };
+        let response = response(vec![topic("one", vec![partition(0, 6, -1), moved])]);
+        let (hints, endpoints) = hints(&response, &flights(), None);
+        let [hint] = &hints[..] else { panic!("{hints:?}") };
+        assert_eq!(
+            (&*hint.topic, hint.partition, hint.leader, hint.leader_epoch),
+            ("one", 7, 4, 9)
+        );
+        assert!(endpoints.is_empty());
+    }
+}

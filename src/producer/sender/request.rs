@@ -86,3 +86,51 @@ impl Cargo {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cluster::Topic;
+    use crate::producer::accumulator::test_flight;
+
+    fn cargo() -> Cargo {
+        let (one, two) = (Topic::lone("one", 0), Topic::lone("two", 1));
+        let mut cargo = Cargo::default();
+        [(&two, 0), (&one, 3), (&two, 5)]
+            .into_iter()
+            .for_each(|(topic, partition)| cargo.add(test_flight(topic, partition)));
+        cargo
+    }
+
+    #[test]
+    fn partitions_are_grouped_by_topic_and_batches_are_shared() {
+        let cargo = cargo();
+        let request = cargo.request(Acks::All, Duration::from_secs(30), None);
+        assert_eq!((request.acks, request.timeout_ms), (-1, 30_000));
+        let names: Vec<_> = request.topic_data.iter().map(|topic| topic.name.as_str()).collect();
+        assert_eq!(names, ["one", "two"]);
+        let two = &request.topic_data[1].partition_data;
+        assert_eq!([two[0].index, two[1].index], [0, 5]);
+        let flights = cargo.into_flights();
+        let sent = two[0].records.as_ref().unwrap();
+        assert_eq!(sent.as_ptr(), flights[0].body.bytes().as_ptr(), "not copied");
+    }
+
+    #[test]
+    fn rule_2_6_without_an_id_for_each_topic_none_is_used() {
+        assert!(cargo().topic_ids().is_none());
+        let ids = BTreeMap::from([(0, Uuid([1; 16])), (1, Uuid([2; 16]))]);
+        let request = cargo().request(Acks::Leader, Duration::from_secs(1), Some(&ids));
+        assert_eq!(request.topic_data[1].topic_id, Uuid([2; 16]));
+        assert!(request.topic_data.iter().all(|topic| topic.name.is_empty()));
+    }
+
+    #[test]
+    fn rule_4_15_the_first_batch_has_no_limit_and_the_others_have_what_is_left() {
+        let mut cargo = Cargo::default();
+        assert_eq!(cargo.room(10), None, "it goes alone, whatever its size");
+        cargo.add(test_flight(&Topic::lone("one", 0), 0));
+        assert_eq!(cargo.room(10), Some(0));
+        assert!(cargo.room(1_000).is_some_and(|room| room < 1_000));
+    }
+}

@@ -1,0 +1,155 @@
+//! Flush, purge, close, drop: no record is forgotten in silence.
+
+use std::time::{Duration, Instant};
+
+use samsa::Code;
+use samsa::embedded::FaultKind;
+use samsa::producer::{PurgeWhat, Record};
+
+use crate::bench::{MAYBE, NOT, THERE, WAIT, bench, on_produce, seen, soon};
+
+const ALL: PurgeWhat = PurgeWhat { queued: true, in_flight: true };
+
+#[test]
+fn rule_4_11_flush_covers_what_was_accepted_before_it_and_does_not_linger() {
+    let bench = bench(&[("linger.ms", "15000"), ("delivery.timeout.ms", "60000")]);
+    let before = Instant::now();
+    (0..10).for_each(|mark| bench.send(mark));
+    assert_eq!(bench.flush(), 0);
+    assert!(before.elapsed() < Duration::from_secs(10));
+    assert_eq!(bench.stored().len(), 10);
+    assert_eq!(bench.outcomes(10).len(), 10, "deliveries wait for their poll");
+}
+
+#[test]
+fn flush_counts_failures_since_the_last_one_and_gives_them_to_its_callback() {
+    let bench = bench(&[("linger.ms", "1000"), ("retries", "0")]);
+    bench.send(1);
+    assert_eq!(bench.flush(), 0);
+    bench.kafka.inject(on_produce(FaultKind::ErrorCode(19)));
+    bench.send(2);
+    bench.send(3);
+    let mut told = Vec::new();
+    let (failed, result) = bench
+        .producer
+        .flush(WAIT, Some(&mut |deliveries| told.extend(deliveries.iter().map(|one| seen(&one)))));
+    result.unwrap();
+    assert_eq!(failed, 2);
+    let refused = |mark| (mark, Code::NOT_ENOUGH_REPLICAS, NOT, -1);
+    assert_eq!(told, [(1, Code::NONE, THERE, 0), refused(2), refused(3)]);
+    assert_eq!(bench.flush(), 0, "counted once");
+}
+
+#[test]
+fn a_flush_out_of_time_says_how_much_is_left_and_a_wakeup_ends_it() {
+    let bench = bench(&[]);
+    bench.send(1);
+    assert_eq!(bench.flush(), 0);
+    bench.kafka.inject(on_produce(FaultKind::Silence));
+    bench.send(2);
+    let error = bench.producer.flush(50, None).1.unwrap_err();
+    assert_eq!(error.code(), Code::TIMED_OUT);
+    assert!(error.message().contains("1 records"), "{error}");
+    bench.producer.wakeup();
+    assert_eq!(bench.producer.flush(WAIT, None).1.unwrap_err().code(), Code::WOKEN);
+}
+
+#[test]
+fn purge_ends_what_is_queued_and_what_is_in_flight_apart() {
+    let bench = bench(&[("batch.size", "100")]);
+    bench.send(1);
+    assert_eq!(bench.outcomes(1).len(), 1);
+    let fault = bench.kafka.inject(on_produce(FaultKind::Silence));
+    bench.send(2);
+    bench.kafka.wait_injected(fault, 1, soon().unwrap()).unwrap();
+    bench.send(3);
+    let queued = PurgeWhat { queued: true, in_flight: false };
+    assert_eq!(bench.producer.purge(queued).unwrap(), 1);
+    assert_eq!(bench.outcomes(1), [(3, Code::PURGED, NOT, -1)]);
+    assert_eq!(bench.producer.purge(ALL).unwrap(), 1);
+    assert_eq!(bench.outcomes(1), [(2, Code::PURGED, MAYBE, -1)]);
+}
+
+#[test]
+fn close_sends_what_is_queued_and_later_calls_say_closed_when_all_is_read() {
+    let bench = bench(&[("linger.ms", "15000"), ("delivery.timeout.ms", "60000")]);
+    (0..5).for_each(|mark| bench.send(mark));
+    bench.producer.close(WAIT, None).unwrap();
+    assert_eq!(bench.stored().len(), 5);
+    assert_eq!(bench.outcomes(5).len(), 5, "deliveries can be read after it");
+    assert_eq!(bench.producer.poll(-1).unwrap_err().code(), Code::CLOSED, "and never waits");
+    let record = Record::new(&bench.topic, b"x");
+    assert_eq!(bench.producer.send(&record, -1).unwrap_err().code(), Code::CLOSED);
+    assert_eq!(bench.producer.flush(-1, None).1.unwrap_err().code(), Code::CLOSED);
+    bench.producer.close(0, None).unwrap();
+}
+
+#[test]
+fn rule_13_9_close_out_of_time_gives_every_record_an_outcome() {
+    let bench = bench(&[]);
+    bench.send(1);
+    assert_eq!(bench.outcomes(1).len(), 1);
+    let fault = bench.kafka.inject(on_produce(FaultKind::Silence));
+    bench.send(2);
+    bench.kafka.wait_injected(fault, 1, soon().unwrap()).unwrap();
+    bench.send(3);
+    let mut told = Vec::new();
+    let error = bench
+        .producer
+        .close(50, Some(&mut |deliveries| told.extend(deliveries.iter().map(|one| seen(&one)))))
+        .unwrap_err();
+    assert_eq!(error.code(), Code::TIMED_OUT);
+    assert!(error.message().contains("2 records"), "{error}");
+    assert_eq!(told, [(2, Code::CLOSED, MAYBE, -1), (3, Code::CLOSED, NOT, -1)]);
+    bench.producer.close(0, None).unwrap();
+}
+
+#[test]
+fn close_ends_waits_of_other_threads() {
+    let bench = bench(&[("buffer.memory", "20000")]);
+    bench.send(1);
+    assert_eq!(bench.outcomes(1).len(), 1);
+    bench.kafka.inject(on_produce(FaultKind::Silence));
+    let record = Record::new(&bench.topic, &[0; 8_000]).to_partition(0);
+    while bench.producer.send(&record, 0).is_ok() {}
+    std::thread::scope(|threads| {
+        let sender = threads.spawn(|| {
+            let record = Record::new(&bench.topic, &[0; 8_000]).to_partition(0);
+            loop {
+                if let Err(error) = bench.producer.send(&record, WAIT) {
+                    return error.code();
+                }
+            }
+        });
+        let poller = threads.spawn(|| {
+            loop {
+                if let Err(error) = bench.producer.poll(WAIT) {
+                    return error.code();
+                }
+            }
+        });
+        assert_eq!(bench.producer.close(100, None).unwrap_err().code(), Code::TIMED_OUT);
+        assert_eq!((sender.join().unwrap(), poller.join().unwrap()), (Code::CLOSED, Code::CLOSED));
+    });
+}
+
+#[test]
+fn closing_the_cluster_closes_its_producers_first() {
+    let bench = bench(&[("linger.ms", "15000"), ("delivery.timeout.ms", "60000")]);
+    bench.send(1);
+    bench.cluster.close(soon()).unwrap();
+    assert_eq!(bench.stored(), ["1"]);
+    assert_eq!(bench.outcomes(1).len(), 1);
+    assert_eq!(bench.producer.poll(0).unwrap_err().code(), Code::CLOSED);
+}
+
+#[test]
+fn a_producer_that_is_dropped_leaves_no_task_behind_and_hangs_nobody() {
+    let bench = bench(&[]);
+    bench.send(1);
+    bench.kafka.inject(on_produce(FaultKind::Silence));
+    bench.send(2);
+    drop(bench.producer);
+    drop(bench.topic);
+    drop(bench.cluster);
+}

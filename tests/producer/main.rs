@@ -1,0 +1,13 @@
+//! The producer against the embedded broker: what becomes of records, whatever the broker does.
+
+#![cfg(feature = "embedded")]
+
+mod bench;
+mod ends;
+mod faults;
+mod memory;
+#[cfg(feature = "panic-injection")]
+mod panics;
+mod publish;
+mod releases;
+mod send;
