@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use samsa::Result;
 use samsa::cluster::Cluster;
 use samsa::config::Config;
-use samsa::consumer::{Consumer, EARLIEST, Position};
+use samsa::consumer::{Consumer, EARLIEST, Name, Position};
 use samsa::producer::{Producer, Record};
 use samsa::protocol::record::Header;
-use samsa::{Error, Result};
 
 use crate::peers::Message;
 
@@ -38,7 +38,7 @@ pub fn write(address: &str, topic: &str, codec: &str, messages: &[Message]) -> R
     while outcomes < messages.len() {
         let deliveries = producer.poll(PATIENCE_MS)?;
         for index in 0..deliveries.len() {
-            deliveries.error(index).map_or(Ok(()), |error| Err(Error::clone(error)))?;
+            deliveries.error(index).map_or(Ok(()), Err)?;
         }
         outcomes += deliveries.len();
     }
@@ -49,7 +49,7 @@ pub fn write(address: &str, topic: &str, codec: &str, messages: &[Message]) -> R
 pub fn read(address: &str, topic: &str, count: usize) -> Result<Vec<Message>> {
     let cluster = open(address, &[])?;
     let consumer = Consumer::new(&cluster, None)?;
-    consumer.assign(&[Position::new(topic.into(), 0).at(EARLIEST)])?;
+    consumer.assign(&[Position::new(Name::new(topic)?, 0).at(EARLIEST)])?;
     let mut messages = Vec::new();
     while messages.len() < count {
         let batch = consumer.poll(PATIENCE_MS)?;

@@ -67,7 +67,7 @@ pub fn a_message_above_the_limits_is_an_error(ground: &Ground) {
     let output = produce(&ground.address, &topic, &[], &lines);
     assert_eq!(output.status.code(), Some(1));
     let said = text(&output.stderr);
-    assert!(said.contains("max.request.size") && said.contains(&topic), "{said}");
+    assert!(said.contains("max.request.size"), "{said}");
     // The client lets it pass, the broker (1 MB by default) does not.
     let output = produce(&ground.address, &topic, &["max.request.size=4000000"], &lines);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output.stdout));

@@ -86,13 +86,6 @@ impl Broker {
         self.process = None;
     }
 
-    /// Asks the broker to end.
-    pub fn stop(&mut self) {
-        if let Some(mut process) = self.process.take() {
-            process.stop(Duration::from_secs(30));
-        }
-    }
-
     /// Waits until the broker lists `count` brokers.
     pub fn wait_until_it_lists(&mut self, count: usize) {
         let serves = wait_until(PATIENCE, || {

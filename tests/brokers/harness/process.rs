@@ -35,16 +35,6 @@ impl Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
-
-    /// Asks the process to end, and kills it when it has not within the time.
-    pub fn stop(&mut self, patience: Duration) {
-        let pid = self.child.id().to_string();
-        if !self.has_ended() {
-            let _ = Command::new("kill").args(["-TERM", &pid]).status();
-            wait_until(patience, || self.has_ended());
-        }
-        self.kill();
-    }
 }
 
 impl Drop for Process {

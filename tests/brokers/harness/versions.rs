@@ -20,8 +20,6 @@ pub struct Release {
 /// What a test may need of a broker, with the first release that has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Need {
-    /// Any broker will do.
-    Nothing,
     /// At least this release.
     Since(u32, u32),
     /// Only releases before this one.
@@ -29,19 +27,9 @@ pub enum Need {
 }
 
 impl Need {
-    /// Record headers and record batches (KIP-82, KIP-98).
-    pub const HEADERS: Self = Self::Since(0, 11);
-    /// The zstd codec (KIP-110).
-    pub const ZSTD: Self = Self::Since(2, 1);
-    /// Record timestamps (KIP-32).
-    pub const TIMESTAMPS: Self = Self::Since(0, 10);
-    /// The CreateTopics and DeleteTopics requests (KIP-4).
-    pub const TOPIC_REQUESTS: Self = Self::Since(0, 10);
-
     /// Whether `release` has it.
     pub fn is_met_by(self, release: &Release) -> bool {
         match self {
-            Self::Nothing => true,
             Self::Since(major, minor) => release.number >= (major, minor),
             Self::Before(major, minor) => release.number < (major, minor),
         }

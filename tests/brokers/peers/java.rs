@@ -20,6 +20,10 @@ pub fn write(ground: &Ground, topic: &str, codec: &str, messages: &[Message]) {
     command.args([broker, &ground.address, "--topic", topic, "--compression-codec", codec]);
     let property = if release.since(4, 0) { "--reader-property" } else { "--property" };
     command.args([property, "parse.key=true"]);
+    if !release.since(1, 0) {
+        // Its default is acks=0: what it sends while the topic is being created can be lost unseen.
+        command.args(["--request-required-acks", "1"]);
+    }
     let lines: String = messages.iter().map(line).collect();
     let output = run(&mut command, lines.as_bytes());
     assert!(output.status.success(), "console producer: {}", text(&output.stderr));
