@@ -63,8 +63,11 @@ impl Seals {
 }
 
 impl Drop for Seals {
+    #[inline]
     fn drop(&mut self) {
-        self.run();
+        if !self.0.is_empty() {
+            self.run();
+        }
     }
 }
 
@@ -271,7 +274,10 @@ impl Core {
         let (core, wanted) = (Arc::clone(self), Arc::clone(topic));
         let broken = Arc::clone(self);
         let look_up = async move {
-            let result = core.cluster.topic_metadata(&wanted, deadline).await;
+            let result = tokio::select! {
+                result = core.cluster.topic_metadata(&wanted, deadline) => result,
+                () = core.ledger.keeper.ended() => Err(Error::bare(Code::CLOSED)),
+            };
             sender.send(result.map(drop));
             core.signal.nudge();
         };
