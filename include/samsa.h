@@ -1945,6 +1945,18 @@ samsa_code samsa_consumer_watermarks(samsa_consumer *consumer,
                                      samsa_error **err);
 
 /**
+ * How far the position of an assigned partition is behind its end, in offsets, as the last fetch said;
+ * -1 while one of them is not known. Does not wait.
+ *
+ * Who frees: nobody. NULL: all are required. Thread: any. On error: `*lag` is -1;
+ * SAMSA_ERR_NOT_ASSIGNED.
+ */
+samsa_code samsa_consumer_lag(samsa_consumer *consumer,
+                              const samsa_position *partition,
+                              int64_t *lag,
+                              samsa_error **err);
+
+/**
  * For each position with a time: the first offset whose message is not older. The list comes in the
  * order asked; without SAMSA_POSITION_OFFSET where no message is that late; with a code where one
  * partition failed. The partitions need not be assigned. `timeout_ms`: -1 = no limit.
