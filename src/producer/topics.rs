@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::accumulator::{Leader, Ledger, Queue};
-use super::partitioner::{Sticky, keyed};
+use super::partitioner::{CustomPartitioner, Sticky, keyed};
 use super::record::Record;
 use super::table::Table;
 use crate::cluster::{PartitionMetadata, Topic};
@@ -24,6 +24,8 @@ pub(crate) struct Topics {
 pub(crate) struct TopicQueues {
     pub(crate) topic: Arc<Topic>,
     config: TopicProducerConfig,
+    /// The application's partitioner, asked first.
+    custom: Option<Arc<CustomPartitioner>>,
     queues: Table<Arc<Queue>>,
     /// How many partitions the topic has; 0 before its metadata.
     count: AtomicU32,
@@ -52,12 +54,14 @@ impl Topics {
         &self,
         topic: &Arc<Topic>,
         config: &ProducerConfig,
+        custom: Option<&Arc<CustomPartitioner>>,
     ) -> Option<&Arc<TopicQueues>> {
         let _growth = self.grow();
         self.table.get_or_init(topic.index(), || {
             Arc::new(TopicQueues {
                 topic: Arc::clone(topic),
                 config: config.for_topic(topic.name()),
+                custom: custom.cloned(),
                 queues: Table::new(),
                 count: AtomicU32::new(0),
                 sticky: Sticky::new(seed(topic)),
@@ -107,6 +111,11 @@ impl TopicQueues {
                 Ok(number) if number < partitions => Ok((partition, false)),
                 _ => Err(self.no_such_partition(partition, partitions)),
             };
+        }
+        if let Some(custom) = &self.custom {
+            if let Some(chosen) = custom.choose(record, partitions)? {
+                return Ok((chosen, false));
+            }
         }
         match (self.config.partitioner, record.key) {
             (Partitioner::Default, Some(key)) => Ok((keyed(key, partitions), false)),
