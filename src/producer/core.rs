@@ -94,7 +94,17 @@ impl Core {
     /// Applies what the cluster knows now of a topic.
     pub(crate) fn update(self: &Arc<Self>, topic: &TopicQueues) {
         let unknown = topic.partitions() == 0;
-        topic.update(&self.topics, &self.ledger, |partition| self.leader(partition));
+        let lead = |partition: &_| self.leader(partition);
+        let waiting = topic.update(&self.topics, &self.ledger, lead);
+        if !waiting.is_empty() {
+            self.cluster.logger().warn(
+                "producer",
+                format_args!(
+                    "topic {}: partitions {waiting:?} have no leader; their records wait for one",
+                    topic.topic.name()
+                ),
+            );
+        }
         if unknown && topic.partitions() > 0 {
             // Whoever was sent away because the topic was not known may come back.
             self.ledger.budget.grant_wish();

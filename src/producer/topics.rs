@@ -146,23 +146,25 @@ impl TopicQueues {
     /// Takes over what the cluster knows of the topic now. `lead` finds the sender of a leader.
     ///
     /// Threads that come with older news find newer ones applied and change nothing: the version is
-    /// read before the metadata, so that at worst the same news are applied twice.
+    /// read before the metadata, so that at worst the same news are applied twice. Gives the partitions
+    /// whose records have to wait from now on, because they lost their leader.
     pub(crate) fn update(
         &self,
         topics: &Topics,
         ledger: &Arc<Ledger>,
         lead: impl Fn(&PartitionMetadata) -> Option<Leader>,
-    ) {
+    ) -> Vec<i32> {
         let mut applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
         let version = self.topic.version();
         if *applied == Some(version) {
-            return;
+            return Vec::new();
         }
-        let Some(metadata) = self.topic.metadata() else { return };
+        let Some(metadata) = self.topic.metadata() else { return Vec::new() };
         // A topic that lost partitions was made anew: the queues beyond its end have no leader any
         // more, and what they hold ends with its delivery time.
         let gone = metadata.partitions.len()..self.partitions() as usize;
-        gone.filter_map(|at| self.queues.get(at)).for_each(|queue| queue.lead(None));
+        let gone = gone.filter_map(|at| self.queues.get(at)).filter(|queue| queue.lead(None));
+        let mut waiting: Vec<i32> = gone.map(|queue| queue.partition()).collect();
         let mut available = Vec::with_capacity(metadata.partitions.len());
         {
             let _growth = topics.grow();
@@ -176,7 +178,9 @@ impl TopicQueues {
                     Queue::new(topic, partition, self.config, ledger)
                 };
                 if let Some(queue) = self.queues.get_or_init(partition as usize, make) {
-                    queue.lead(leader);
+                    if queue.lead(leader) {
+                        waiting.push(partition);
+                    }
                 }
             }
         }
@@ -185,5 +189,6 @@ impl TopicQueues {
         // Last: who sees the count finds the queues.
         self.count.store(count, Ordering::Release);
         *applied = Some(version);
+        waiting
     }
 }
