@@ -232,7 +232,7 @@ impl Core {
             return Err(Error::new(Code::FOREIGN_TOPIC, text).with_topic(&**topic.name()));
         }
         topic.allow_creation();
-        let queues = self.topics.add(topic, &self.config);
+        let queues = self.topics.add(topic, &self.config, self.partitioner.as_ref());
         let queues = queues.ok_or_else(|| Error::new(Code::INVALID_STATE, "too many topics"))?;
         self.update(queues);
         if queues.partitions() == 0 {
