@@ -8,6 +8,7 @@ use crate::config::Address;
 use crate::embedded;
 use crate::error::Code;
 use crate::net::script::{Act, Peer};
+use crate::protocol::modern::header::RequestHeader;
 use crate::protocol::modern::messages::metadata::{
     MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
     MetadataResponseTopic,
@@ -75,7 +76,11 @@ async fn metadata_peer(
     Peer::start(move |header, reader| match header.api_key {
         ApiKey::ApiVersions if versions.is_empty() => Act::Close,
         ApiKey::ApiVersions => Act::table(header, versions),
+        ApiKey::Fetch => Act::Close,
         _ => {
+            // A broker without versions answers in the oldest, whatever it is asked.
+            let version = if versions.is_empty() { 0 } else { header.version };
+            let header = &RequestHeader { version, ..header.clone() };
             let request = MetadataRequest::decode(header.version, reader).expect("a request");
             let names: Vec<String> =
                 request.topics.unwrap_or_default().into_iter().filter_map(|t| t.name).collect();
