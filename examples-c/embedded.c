@@ -11,19 +11,34 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/select.h>
 #include <unistd.h>
 
 #include <samsa.h>
 #include <samsa_testing.h>
 
 static void on_signal(int number) {
-    (void)number; /* its only effect is that read() below returns */
+    (void)number; /* its only effect is that pselect() below returns */
 }
 
 static int fail(const char *what, samsa_error *err) {
     fprintf(stderr, "embedded: %s: %s\n", what, samsa_error_message(err));
     samsa_error_free(err);
     return EXIT_FAILURE;
+}
+
+/* Reads standard input to its end, or until a signal that only `awake` lets through. */
+static void wait_for_end(const sigset_t *awake) {
+    for (;;) {
+        fd_set input;
+        FD_ZERO(&input);
+        FD_SET(STDIN_FILENO, &input);
+        char ignored[256]; /* what is typed means nothing */
+        if (pselect(STDIN_FILENO + 1, &input, NULL, NULL, NULL, awake) < 0 ||
+            read(STDIN_FILENO, ignored, sizeof ignored) <= 0) {
+            return;
+        }
+    }
 }
 
 static int run(samsa_embedded *brokers, int count, char **options) {
@@ -42,11 +57,6 @@ static int run(samsa_embedded *brokers, int count, char **options) {
     }
     puts(samsa_embedded_address(brokers));
     fflush(stdout);
-
-    char ignored[256];
-    while (read(STDIN_FILENO, ignored, sizeof ignored) > 0) {
-        /* what is typed means nothing */
-    }
     return EXIT_SUCCESS;
 }
 
@@ -56,7 +66,12 @@ int main(int argc, char **argv) {
         brokers = atoi(argv[1]);
         next = 2;
     }
-    /* Without SA_RESTART, so that a signal ends the read. */
+    /* Blocked until the wait: a signal that comes before it is not lost, it ends the wait. */
+    sigset_t ends, awake;
+    sigemptyset(&ends);
+    sigaddset(&ends, SIGINT);
+    sigaddset(&ends, SIGTERM);
+    sigprocmask(SIG_BLOCK, &ends, &awake);
     struct sigaction action;
     memset(&action, 0, sizeof action);
     action.sa_handler = on_signal;
@@ -70,6 +85,9 @@ int main(int argc, char **argv) {
         return fail("start", err);
     }
     int status = run(embedded, argc - next, argv + next);
+    if (status == EXIT_SUCCESS) {
+        wait_for_end(&awake);
+    }
     samsa_embedded_free(embedded);
     return status;
 }

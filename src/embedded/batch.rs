@@ -6,6 +6,8 @@ use crate::error::{Code, Error, Result};
 
 /// Bytes of a v2 batch before its first record.
 pub(super) const HEAD: usize = 61;
+/// The least that one record of a v2 batch takes.
+pub(super) const LEAST_RECORD: usize = 7;
 /// Offset and size: what precedes every batch and every old message.
 pub(super) const PREFIX: usize = 12;
 /// Bytes of an old message (magic 0) with null key and value, its prefix included.

@@ -62,6 +62,7 @@ ROWS = {
     "samsa_config_free": PLAIN,
     "samsa_config_set_log_callback": Row(optional="call user release"),
     "samsa_config_set_delivery_callback": Row(optional="call user release"),
+    "samsa_config_set_partitioner_callback": Row(optional="call user release"),
     "samsa_config_set_cluster_callback": Row(optional="call user release"),
     "samsa_log_level": Row(absent="0"), "samsa_log_facility": PLAIN, "samsa_log_message": PLAIN,
     "samsa_log_time": Row(absent="-1"),

@@ -1,6 +1,7 @@
 /* Waits end: by a wake-up from a signal handler, remembered once; by the descriptor; by their time. */
 #define _POSIX_C_SOURCE 200809L
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <time.h>
 
@@ -117,6 +118,51 @@ static void the_descriptor_tells_when_a_poll_would_not_wait(void)
   samsa_topic_free(topic);
 }
 
+/* Waits without limit on other threads end with CLOSED when their handle is closed. */
+static void *wait_for_message(void *code)
+{
+  samsa_message *message;
+
+  *(samsa_code *)code = samsa_consumer_next(consumer, -1, &message, NULL);
+  return NULL;
+}
+
+static void *wait_for_delivery(void *code)
+{
+  samsa_deliveries *deliveries;
+
+  *(samsa_code *)code = samsa_producer_poll(producer, -1, &deliveries, NULL);
+  return NULL;
+}
+
+static void *wait_for_event(void *code)
+{
+  samsa_event *event = NULL;
+
+  do {
+    samsa_event_free(event);
+    *(samsa_code *)code = samsa_cluster_next_event(cluster, -1, &event, NULL);
+  } while (*(samsa_code *)code == SAMSA_OK);
+  return NULL;
+}
+
+static void close_ends_every_wait(void)
+{
+  static void *(*const waits[3])(void *) = { wait_for_message, wait_for_delivery, wait_for_event };
+  pthread_t threads[3];
+  samsa_code codes[3] = { 0, 0, 0 };
+  int i;
+
+  for (i = 0; i < 3; i++) {
+    CHECK(pthread_create(&threads[i], NULL, waits[i], &codes[i]) == 0);
+  }
+  OK(samsa_cluster_close(cluster, 10000, &err));
+  for (i = 0; i < 3; i++) {
+    CHECK(pthread_join(threads[i], NULL) == 0);
+    CHECK(codes[i] == SAMSA_ERR_CLOSED);
+  }
+}
+
 int main(void)
 {
   samsa_position position;
@@ -135,7 +181,7 @@ int main(void)
   a_wakeup_is_remembered_once();
   a_wait_takes_its_time_and_no_more();
   the_descriptor_tells_when_a_poll_would_not_wait();
-  OK(samsa_cluster_close(cluster, 10000, &err));
+  close_ends_every_wait();
   samsa_consumer_free(consumer);
   samsa_producer_free(producer);
   samsa_cluster_free(cluster);

@@ -2,7 +2,6 @@
 
 use samsa::Code;
 use samsa::embedded::Cluster;
-use samsa::protocol::modern::ApiKey;
 use samsa::protocol::modern::header::encode_request;
 use samsa::protocol::modern::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 use samsa::protocol::modern::messages::fetch::FetchRequest;
@@ -10,6 +9,8 @@ use samsa::protocol::modern::messages::list_offsets::{
     ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic,
 };
 use samsa::protocol::modern::messages::metadata::{MetadataRequest, MetadataRequestTopic};
+use samsa::protocol::modern::messages::produce::ProduceRequest;
+use samsa::protocol::modern::{ApiKey, Message};
 
 use samsa::protocol::record::{Compression, Format};
 
@@ -122,4 +123,45 @@ fn hundreds_of_waiting_fetches_are_answered_and_cut() {
     cluster.stop();
     assert_eq!(cluster.connections(None), 0);
     assert!(peers.iter_mut().all(Peer::is_closed_without_a_byte));
+}
+
+/// Valid frames, of which one byte after another is changed.
+#[test]
+fn no_changed_byte_makes_a_broker_panic() {
+    let cluster = one_topic();
+    let mut frames = Vec::new();
+    let old = batch_in(Format::V1, Compression::Gzip, &["a", "b"]).bytes;
+    for version in ProduceRequest::VERSIONS {
+        let records = if version < 3 { old.clone() } else { batch(&["a", "b"]) };
+        frames.push(encode_request(version, 1, "peer", &produce_request("t", 0, records, 1)));
+    }
+    for version in FetchRequest::VERSIONS {
+        frames.push(encode_request(version, 1, "peer", &fetch_request("t", 0)));
+    }
+    let metadata = MetadataRequest { topics: Some(vec![asked("t")]), ..Default::default() };
+    for version in MetadataRequest::VERSIONS {
+        frames.push(encode_request(version, 1, "peer", &metadata));
+    }
+    let partitions = vec![ListOffsetsPartition { timestamp: 0, ..Default::default() }];
+    let topics = vec![ListOffsetsTopic { name: "t".to_owned(), partitions }];
+    let offsets = ListOffsetsRequest { replica_id: -1, topics, ..Default::default() };
+    let topics = vec![CreatableTopic { name: "u".to_owned(), ..Default::default() }];
+    let create = CreateTopicsRequest { topics, ..Default::default() };
+    for version in 1..=7 {
+        frames.push(encode_request(version, 1, "peer", &offsets));
+        frames.push(encode_request(version, 1, "peer", &create));
+    }
+    for frame in frames {
+        let frame = frame.unwrap().concat();
+        for at in 4..frame.len() {
+            let mut changed = frame.clone();
+            changed[at] ^= [0x01, 0x80, 0xff][at % 3];
+            let mut peer = Peer::of(&cluster, 0);
+            peer.write(&changed);
+            peer.finish();
+            peer.last_bytes();
+        }
+    }
+    let nothing = cluster.wait_requests(ApiKey::Vote, 1, std::time::Instant::now());
+    assert_eq!(nothing.unwrap_err().code(), Code::TIMED_OUT, "no task panicked");
 }

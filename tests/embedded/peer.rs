@@ -1,7 +1,7 @@
 //! A plain socket that speaks one request at a time.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -50,6 +50,12 @@ impl Peer {
 
     pub(crate) fn write(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).unwrap();
+    }
+
+    /// Says that nothing more comes; answers may still.
+    pub(crate) fn finish(&mut self) {
+        // The broker may have closed already.
+        let _ended = self.stream.shutdown(Shutdown::Write);
     }
 
     pub(crate) fn send<R: Request>(&mut self, version: i16, request: &R) -> i32 {

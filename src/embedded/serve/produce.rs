@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 
 use super::{Call, Serve, Served, is_topic, resolve, wire};
-use crate::embedded::batch::Head;
+use crate::embedded::batch::{HEAD, Head, LEAST_RECORD};
 use crate::embedded::log::Placing;
 use crate::embedded::partition::State;
 use crate::embedded::sequence::{Judgement, Seat};
@@ -16,7 +16,7 @@ use crate::protocol::modern::messages::produce::{
     LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
     ProduceResponse, TopicProduceData, TopicProduceResponse,
 };
-use crate::protocol::record::{Assignment, assign_offsets};
+use crate::protocol::record::{Assignment, Format, assign_offsets};
 
 /// The first version that carries record batches (magic 2), and exactly one a partition.
 const FIRST_V2: i16 = 3;
@@ -28,6 +28,7 @@ const FIRST_ZSTD: i16 = 7;
 const FIRST_LEADER: i16 = 10;
 const FIRST_TOPIC_ID: i16 = 13;
 const ZSTD: u8 = 4;
+const LOG_APPEND_TIME: i16 = 0x08;
 const TRANSACTIONAL: i16 = 0x10;
 const CONTROL: i16 = 0x20;
 /// No request holds so many records: the offsets that a log needs to take another one.
@@ -189,6 +190,12 @@ fn check(records: &Bytes, version: i16, max_bytes: usize) -> Result<Option<Head>
     if head.magic != 2 {
         return Ok(None);
     }
+    check_batch(&head, records)?;
+    Ok(Some(head))
+}
+
+/// Checks the one batch of a request (invariant 3.15).
+fn check_batch(head: &Head, records: &[u8]) -> Result<(), Refusal> {
     if head.length != records.len() {
         let why = format!("{} bytes follow the one batch", records.len() - head.length);
         return refuse(Code::INVALID_RECORD, why);
@@ -201,6 +208,15 @@ fn check(records: &Bytes, version: i16, max_bytes: usize) -> Result<Option<Head>
         let why = format!("a batch of {count} records with a last offset delta of {delta}");
         return refuse(Code::INVALID_RECORD, why);
     }
+    let room = head.length - HEAD;
+    if head.codec() == 0 && usize::try_from(head.count).is_ok_and(|c| c > room / LEAST_RECORD) {
+        let why = format!("a batch of {} records in {room} bytes", head.count);
+        return refuse(Code::INVALID_RECORD, why);
+    }
+    if head.attributes & LOG_APPEND_TIME != 0 {
+        let why = "a producer cannot say that its time is the broker's".to_owned();
+        return refuse(Code::INVALID_TIMESTAMP, why);
+    }
     if head.attributes & CONTROL != 0 {
         return refuse(Code::INVALID_RECORD, "a client sent a control batch".to_owned());
     }
@@ -210,7 +226,7 @@ fn check(records: &Bytes, version: i16, max_bytes: usize) -> Result<Option<Head>
     if head.producer_id >= 0 && (head.producer_epoch < 0 || head.base_sequence < 0) {
         return refuse(Code::INVALID_RECORD, "a producer id without its sequence".to_owned());
     }
-    Ok(Some(head))
+    Ok(())
 }
 
 fn refuse<T>(code: Code, why: String) -> Result<T, Refusal> {
@@ -276,7 +292,11 @@ fn append_old(
         check_records: false,
         max_decompressed: MAX_DECOMPRESSED,
     };
-    for batch in assign_offsets(records, &assignment)? {
+    let stored = assign_offsets(records, &assignment)?;
+    if stored.iter().any(|batch| batch.format == Format::V2) {
+        return refuse(Code::INVALID_RECORD, "a batch v2 behind old messages".to_owned());
+    }
+    for batch in stored {
         state.log.append_stored(&batch);
     }
     Ok((base_offset, append_time.unwrap_or(-1)))

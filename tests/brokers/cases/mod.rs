@@ -1,0 +1,69 @@
+//! The cases: what must hold on real brokers.
+
+pub mod embedded;
+mod harness;
+mod leader;
+mod peers;
+mod programs;
+
+use crate::ground::Ground;
+use crate::harness::Need;
+
+/// One thing that must hold on every release that has what it needs.
+pub struct Case {
+    /// A sentence, in snake case.
+    pub name: &'static str,
+    /// What a release must have for the case to run there.
+    pub needs: &'static [Need],
+    /// 0: the release's shared broker serves; else a cluster of so many brokers of its own.
+    pub own_cluster: u32,
+    /// The case; it panics when it does not hold.
+    pub run: fn(&Ground),
+}
+
+/// Every case, in the order in which they run on each release.
+pub const ALL: &[Case] = &[
+    shared("produce_and_consume_round_trip", &[], programs::produce_and_consume_round_trip),
+    shared("every_codec_round_trips", &[], programs::every_codec_round_trips),
+    shared(
+        "the_cluster_program_lists_brokers_and_topics",
+        &[],
+        programs::the_cluster_program_lists_brokers_and_topics,
+    ),
+    shared(
+        "a_message_above_the_limits_is_an_error",
+        &[],
+        programs::a_message_above_the_limits_is_an_error,
+    ),
+    shared(
+        "zstd_below_2_1_names_the_brokers_version",
+        &[Need::Before(2, 1)],
+        programs::zstd_below_2_1_names_the_brokers_version,
+    ),
+    shared("what_we_write_comes_back_as_it_was", &[], peers::ourselves),
+    shared("kcat_and_we_read_each_other", &[], peers::kcat),
+    shared("the_console_tools_and_we_read_each_other", &[], peers::console_tools),
+    shared("pykafka_and_we_read_each_other", &[Need::Before(4, 0)], peers::pykafka),
+    shared("confluent_kafka_and_we_read_each_other", &[Need::Since(0, 10)], peers::confluent),
+    shared(
+        "headers_below_0_11_name_the_brokers_version",
+        &[Need::Before(0, 11)],
+        peers::headers_below_0_11_name_the_brokers_version,
+    ),
+    Case {
+        name: "a_killed_broker_serves_again_on_the_same_port",
+        needs: &[],
+        own_cluster: 1,
+        run: harness::a_killed_broker_serves_again_on_the_same_port,
+    },
+    Case {
+        name: "killing_the_leader_loses_and_reorders_nothing",
+        needs: &[Need::Since(4, 3)],
+        own_cluster: 3,
+        run: leader::killing_the_leader_loses_and_reorders_nothing,
+    },
+];
+
+const fn shared(name: &'static str, needs: &'static [Need], run: fn(&Ground)) -> Case {
+    Case { name, needs, own_cluster: 0, run }
+}

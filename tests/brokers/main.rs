@@ -1,0 +1,64 @@
+//! Real brokers judge the library: Kafka 0.8.2 to 4.3 on the JVM, and peers that no one here wrote.
+//!
+//! Each case says what it needs and runs on every release that has it, as `<release>::<case>`.
+//! `cargo test --test brokers -- 4.3.1` runs one release, `-- --list` shows all.
+//! `SAMSA_RELEASES=0.8.2.2,4.3.1` limits the releases that are offered.
+
+mod cases;
+mod ground;
+mod harness;
+mod ours;
+mod peers;
+mod programs;
+
+use std::sync::Arc;
+
+use cases::Case;
+use ground::Grounds;
+use harness::{RELEASES, Release};
+use libtest_mimic::{Arguments, Trial};
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    // Two at once: one waits for a JVM while the other works; more would only queue for the cores.
+    arguments.test_threads.get_or_insert(2);
+    let grounds = Arc::new(Grounds::default());
+    let embedded = cases::embedded::ALL.iter().map(|&(name, run)| {
+        Trial::test(format!("embedded::{name}"), move || {
+            run();
+            Ok(())
+        })
+    });
+    let real = releases().flat_map(|release| trials(release, &grounds));
+    let trials: Vec<Trial> = embedded.chain(real).collect();
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    grounds.close();
+    conclusion.exit();
+}
+
+fn releases() -> impl Iterator<Item = &'static Release> {
+    let chosen = std::env::var("SAMSA_RELEASES").ok();
+    RELEASES.iter().filter(move |release| {
+        chosen.as_ref().is_none_or(|list| list.split(',').any(|v| v == release.version))
+    })
+}
+
+fn trials(release: &'static Release, grounds: &Arc<Grounds>) -> Vec<Trial> {
+    cases::ALL
+        .iter()
+        .filter(|case| case.needs.iter().all(|need| need.is_met_by(release)))
+        .map(|case| trial(release, case, Arc::clone(grounds)))
+        .collect()
+}
+
+fn trial(release: &'static Release, case: &'static Case, grounds: Arc<Grounds>) -> Trial {
+    Trial::test(format!("{}::{}", release.version, case.name), move || {
+        if case.own_cluster == 0 {
+            let ground = grounds.of(release);
+            (case.run)(&ground);
+        } else {
+            (case.run)(&ground::Ground::start(release, case.own_cluster));
+        }
+        Ok(())
+    })
+}
