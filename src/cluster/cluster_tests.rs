@@ -193,6 +193,9 @@ async fn a_fresh_0_8_knows_no_broker_until_a_first_topic_is_asked_for() {
     let wait = tokio::task::spawn_blocking(move || contact.wait_ready(within(10_000)));
     wait.await.unwrap().expect("an answer without brokers is a contact all the same");
     assert!(cluster.metadata().brokers.is_empty());
+    let exact = NewTopic { partitions: Some(3), ..NewTopic::new("exact") };
+    let refused = cluster.create_topic_async(&exact, within(10_000).unwrap()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::UNSUPPORTED_FEATURE, "the seed is asked: {refused}");
     let topic = cluster.topic("first").unwrap();
     let metadata = cluster.topic_metadata(&topic, within(10_000).unwrap()).await.unwrap();
     assert_eq!(metadata.partitions.len(), 1);
