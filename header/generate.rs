@@ -28,6 +28,7 @@ const SAMSA: &[(&str, &str)] = &[
     ("topic.rs", "Topic"),
     ("publish.rs", "Publish: synchronous, one partition, in order"),
     ("record.rs", "Records"),
+    ("partitioner.rs", "Partitioner of the application"),
     ("producer.rs", "Producer: asynchronous, with deliveries"),
     ("deliveries.rs", "Deliveries: one outcome for each record"),
     ("subscribe.rs", "Subscribe: every message of a topic"),

@@ -831,6 +831,23 @@ typedef struct samsa_record {
 } samsa_record;
 
 /**
+ * Chooses the partition of a record that names none: a number below `partitions`, or -1 to leave the
+ * choice to the property partitioner. Another number refuses the record.
+ *
+ * Runs on the sending thread, on several at once if several send; it must return and may call
+ * nothing of the library. The name is pointer and length, not NUL-terminated; key and value are NULL
+ * where there is none. All is borrowed until it returns.
+ */
+typedef int64_t (*samsa_partitioner_callback)(const char *topic,
+                                              size_t topic_length,
+                                              const void *key,
+                                              size_t key_length,
+                                              const void *value,
+                                              size_t value_length,
+                                              int64_t partitions,
+                                              void *user);
+
+/**
  * Takes deliveries, on the thread that called poll, flush or close of the producer. They are lent: valid
  * until the callback returns.
  */
@@ -1538,6 +1555,22 @@ samsa_code samsa_topic_publish_list(samsa_topic *topic,
                                     int64_t *first_offset,
                                     samsa_error **err);
 
+/* ---- Partitioner of the application -------------------------------------------------------- */
+
+/**
+ * Has a callback choose partitions, for producers that are made with this configuration, and for
+ * samsa_topic_publish of a cluster that is opened with it. call NULL takes the callback back.
+ *
+ * Who frees: release(user), if not NULL, is called once after the last use; when this call fails, it
+ * is not called. NULL: config is required. Thread: any. Borrowed: nothing. On error: nothing is
+ * changed.
+ */
+samsa_code samsa_config_set_partitioner_callback(samsa_config *config,
+                                                 samsa_partitioner_callback call,
+                                                 void *user,
+                                                 samsa_release_callback release,
+                                                 samsa_error **err);
+
 /* ---- Producer: asynchronous, with deliveries ----------------------------------------------- */
 
 /**
@@ -1910,6 +1943,18 @@ samsa_code samsa_consumer_watermarks(samsa_consumer *consumer,
                                      int64_t *low,
                                      int64_t *high,
                                      samsa_error **err);
+
+/**
+ * How far the position of an assigned partition is behind its end, in offsets, as the last fetch said;
+ * -1 while one of them is not known. Does not wait.
+ *
+ * Who frees: nobody. NULL: all are required. Thread: any. On error: `*lag` is -1;
+ * SAMSA_ERR_NOT_ASSIGNED.
+ */
+samsa_code samsa_consumer_lag(samsa_consumer *consumer,
+                              const samsa_position *partition,
+                              int64_t *lag,
+                              samsa_error **err);
 
 /**
  * For each position with a time: the first offset whose message is not older. The list comes in the

@@ -63,8 +63,11 @@ impl Seals {
 }
 
 impl Drop for Seals {
+    #[inline]
     fn drop(&mut self) {
-        self.run();
+        if !self.0.is_empty() {
+            self.run();
+        }
     }
 }
 
@@ -229,7 +232,7 @@ impl Core {
             return Err(Error::new(Code::FOREIGN_TOPIC, text).with_topic(&**topic.name()));
         }
         topic.allow_creation();
-        let queues = self.topics.add(topic, &self.config);
+        let queues = self.topics.add(topic, &self.config, self.partitioner.as_ref());
         let queues = queues.ok_or_else(|| Error::new(Code::INVALID_STATE, "too many topics"))?;
         self.update(queues);
         if queues.partitions() == 0 {
@@ -271,7 +274,10 @@ impl Core {
         let (core, wanted) = (Arc::clone(self), Arc::clone(topic));
         let broken = Arc::clone(self);
         let look_up = async move {
-            let result = core.cluster.topic_metadata(&wanted, deadline).await;
+            let result = tokio::select! {
+                result = core.cluster.topic_metadata(&wanted, deadline) => result,
+                () = core.ledger.keeper.ended() => Err(Error::bare(Code::CLOSED)),
+            };
             sender.send(result.map(drop));
             core.signal.nudge();
         };

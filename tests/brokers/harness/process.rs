@@ -98,6 +98,8 @@ fn keep(line: &str) {
     let keeper = KEEPER.get_or_init(|| {
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/brokers/harness/keeper.sh");
         // In a session of its own: Ctrl-C in a terminal reaches the run, not the keeper.
+        // Never waited for: it outlives the run by design.
+        #[allow(clippy::zombie_processes, reason = "the keeper ends after the run")]
         let child = Command::new("setsid")
             .arg(script)
             .stdin(Stdio::piped())

@@ -28,7 +28,7 @@ impl Message {
 /// Keys and values of every kind: null, empty, text, all bytes, and one larger than a small batch.
 pub fn of_every_kind() -> Vec<Message> {
     let all_bytes: Vec<u8> = (0..=255).collect();
-    let large: Vec<u8> = (0..40_000_u32).map(|i| (i * i >> 7) as u8).collect();
+    let large: Vec<u8> = (0..40_000_u32).map(|i| ((i * i) >> 7) as u8).collect();
     vec![
         Message::new(None, Some(b"no key")),
         Message::new(Some(b""), Some(b"empty key")),
