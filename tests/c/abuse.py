@@ -121,6 +121,7 @@ ROWS = {
     "samsa_consumer_resume": Row(args=POSITION_ARGS, bad=NO_ARRAY),
     "samsa_consumer_position": Row(args=POSITION_ARGS, bad=NO_ARRAY),
     "samsa_consumer_watermarks": Row(optional="low high", args=POSITION_ARGS),
+    "samsa_consumer_lag": Row(args=POSITION_ARGS),
     "samsa_consumer_offsets_for_times": Row(args=POSITION_ARGS, bad=NO_ARRAY),
     "samsa_consumer_wakeup": PLAIN, "samsa_consumer_free": PLAIN, "samsa_consumer_fd": READ,
     "samsa_consumer_close": Row(closed="SAMSA_OK"),
