@@ -9,14 +9,16 @@
  *     samsa_cluster *cluster;
  *     samsa_topic *topic;
  *     samsa_error *err;
- *     samsa_config_set(config, (name) bootstrap.servers, (value) localhost:9092, &err);
+ *     int64_t offset;
+ *     samsa_config_set(config, `bootstrap.servers`, `localhost:9092`, &err);
  *     samsa_cluster_open(config, 10000, &cluster, &err);
- *     samsa_cluster_topic(cluster, (name) greetings, &topic, &err);
- *     samsa_topic_publish(topic, NULL, 0, (value) hello, 5, 10000, NULL, &offset, &err);
+ *     samsa_cluster_topic(cluster, `greetings`, &topic, &err);
+ *     samsa_topic_publish(topic, NULL, 0, `hello`, 5, 10000, NULL, &offset, &err);
  *     samsa_cluster_close(cluster, 10000, &err);
  *     samsa_topic_free(topic); samsa_cluster_free(cluster); samsa_config_free(config);
  *
- * with err looked at after each call. examples-c/ has whole programs. Link with
+ * with err looked at after each call. (Strings stand in backquotes here: some generators of bindings
+ * stumble over double quotes in comments.) examples-c/ has whole programs. Link with
  * $(pkg-config --cflags --libs samsa).
  *
  *
@@ -459,14 +461,8 @@ enum {
 enum {
   /** `status` of an error or a delivery: the record was never written. */
   SAMSA_NOT_PERSISTED = 0,
-};
-
-enum {
   /** `status` of an error or a delivery: the record may have been written; its outcome is unknown. */
   SAMSA_POSSIBLY_PERSISTED = 1,
-};
-
-enum {
   /** `status` of an error or a delivery: the record was written; the broker said so. */
   SAMSA_PERSISTED = 2,
 };
@@ -545,9 +541,6 @@ enum {
 enum {
   /** As an offset: the end of the partition. */
   SAMSA_LATEST = -1,
-};
-
-enum {
   /** As an offset: the first message that the partition still has. */
   SAMSA_EARLIEST = -2,
 };
@@ -829,6 +822,23 @@ typedef struct samsa_record {
   /** SAMSA_RECORD_... bits; others must be 0. */
   uint32_t flags;
 } samsa_record;
+
+/**
+ * Chooses the partition of a record that names none: a number below `partitions`, or -1 to leave the
+ * choice to the property partitioner. Another number refuses the record.
+ *
+ * Runs on the sending thread, on several at once if several send; it must return and may call
+ * nothing of the library. The name is pointer and length, not NUL-terminated; key and value are NULL
+ * where there is none. All is borrowed until it returns.
+ */
+typedef int64_t (*samsa_partitioner_callback)(const char *topic,
+                                              size_t topic_length,
+                                              const void *key,
+                                              size_t key_length,
+                                              const void *value,
+                                              size_t value_length,
+                                              int64_t partitions,
+                                              void *user);
 
 /**
  * Takes deliveries, on the thread that called poll, flush or close of the producer. They are lent: valid
@@ -1321,8 +1331,6 @@ samsa_code samsa_cluster_next_event(samsa_cluster *cluster,
  */
 const char *samsa_cluster_id(const samsa_cluster *cluster);
 
-/* ---- Library ------------------------------------------------------------------------------- */
-
 /**
  * Gives a handle for the topic of this name and notes that its metadata is to be kept. Does not wait
  * and does not ask whether the topic exists.
@@ -1537,6 +1545,22 @@ samsa_code samsa_topic_publish_list(samsa_topic *topic,
                                     int64_t *partition,
                                     int64_t *first_offset,
                                     samsa_error **err);
+
+/* ---- Partitioner of the application -------------------------------------------------------- */
+
+/**
+ * Has a callback choose partitions, for producers that are made with this configuration, and for
+ * samsa_topic_publish of a cluster that is opened with it. call NULL takes the callback back.
+ *
+ * Who frees: release(user), if not NULL, is called once after the last use; when this call fails, it
+ * is not called. NULL: config is required. Thread: any. Borrowed: nothing. On error: nothing is
+ * changed.
+ */
+samsa_code samsa_config_set_partitioner_callback(samsa_config *config,
+                                                 samsa_partitioner_callback call,
+                                                 void *user,
+                                                 samsa_release_callback release,
+                                                 samsa_error **err);
 
 /* ---- Producer: asynchronous, with deliveries ----------------------------------------------- */
 
@@ -1910,6 +1934,18 @@ samsa_code samsa_consumer_watermarks(samsa_consumer *consumer,
                                      int64_t *low,
                                      int64_t *high,
                                      samsa_error **err);
+
+/**
+ * How far the position of an assigned partition is behind its end, in offsets, as the last fetch said;
+ * -1 while one of them is not known. Does not wait.
+ *
+ * Who frees: nobody. NULL: all are required. Thread: any. On error: `*lag` is -1;
+ * SAMSA_ERR_NOT_ASSIGNED.
+ */
+samsa_code samsa_consumer_lag(samsa_consumer *consumer,
+                              const samsa_position *partition,
+                              int64_t *lag,
+                              samsa_error **err);
 
 /**
  * For each position with a time: the first offset whose message is not older. The list comes in the

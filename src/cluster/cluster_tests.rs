@@ -8,6 +8,7 @@ use crate::config::Address;
 use crate::embedded;
 use crate::error::Code;
 use crate::net::script::{Act, Peer};
+use crate::protocol::modern::header::RequestHeader;
 use crate::protocol::modern::messages::metadata::{
     MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
     MetadataResponseTopic,
@@ -75,7 +76,11 @@ async fn metadata_peer(
     Peer::start(move |header, reader| match header.api_key {
         ApiKey::ApiVersions if versions.is_empty() => Act::Close,
         ApiKey::ApiVersions => Act::table(header, versions),
+        ApiKey::Fetch => Act::Close,
         _ => {
+            // A broker without versions answers in the oldest, whatever it is asked.
+            let version = if versions.is_empty() { 0 } else { header.version };
+            let header = &RequestHeader { version, ..header.clone() };
             let request = MetadataRequest::decode(header.version, reader).expect("a request");
             let names: Vec<String> =
                 request.topics.unwrap_or_default().into_iter().filter_map(|t| t.name).collect();
@@ -188,6 +193,9 @@ async fn a_fresh_0_8_knows_no_broker_until_a_first_topic_is_asked_for() {
     let wait = tokio::task::spawn_blocking(move || contact.wait_ready(within(10_000)));
     wait.await.unwrap().expect("an answer without brokers is a contact all the same");
     assert!(cluster.metadata().brokers.is_empty());
+    let exact = NewTopic { partitions: Some(3), ..NewTopic::new("exact") };
+    let refused = cluster.create_topic_async(&exact, within(10_000).unwrap()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::UNSUPPORTED_FEATURE, "the seed is asked: {refused}");
     let topic = cluster.topic("first").unwrap();
     let metadata = cluster.topic_metadata(&topic, within(10_000).unwrap()).await.unwrap();
     assert_eq!(metadata.partitions.len(), 1);

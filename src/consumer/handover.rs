@@ -133,6 +133,15 @@ impl State {
     fn head(&mut self, batch_is_empty: bool) -> Option<Head> {
         let slot = self.next_ready()?;
         let partition = self.current(slot)?;
+        match partition.queue.front()? {
+            // What `next` meets each time stays where it is.
+            Item::Decoded { .. } => return Some(Head::Decoded(slot)),
+            Item::End(_) | Item::Failed(_) if !batch_is_empty => {
+                self.list_again(slot.index, true);
+                return None;
+            }
+            _ => {}
+        }
         match partition.queue.pop_front()? {
             Item::Data(mut reader) => {
                 reader.skip_to(partition.position);
@@ -142,11 +151,6 @@ impl State {
             item @ Item::Decoded { .. } => {
                 partition.queue.push_front(item);
                 Some(Head::Decoded(slot))
-            }
-            item if !batch_is_empty => {
-                partition.queue.push_front(item);
-                self.list_again(slot.index, true);
-                None
             }
             Item::Failed(error) => Some(Head::Failed(slot, error)),
             Item::End(offset) => {

@@ -59,8 +59,8 @@ fn round(core: &Arc<Core>, metadata: &Metadata) -> Option<Instant> {
     for (broker, seat) in fresh {
         core.keep(fetcher::start(core, broker, seat));
     }
-    if !due.is_empty() {
-        core.keep(lookup::start(core, due));
+    for slots in due.into_values() {
+        core.keep(lookup::start(core, slots));
     }
     if news {
         core.signal.notify();

@@ -1,7 +1,7 @@
 //! The consumer's state under its one lock: partitions, what is ready to be read, what is to be
 //! told. No method waits, does I/O or reads a clock.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -278,15 +278,22 @@ impl State {
         !self.events.is_empty()
     }
 
-    /// Partitions whose look-up is due: marks them as asked. With it, when the next one is due.
-    pub(super) fn due_lookups(&mut self, now: Instant) -> (Vec<Slot>, Option<Instant>) {
-        let (mut due, mut next) = (Vec::new(), None::<Instant>);
+    /// Partitions whose look-up is due, by leader: marks them as asked. With it, when the next one
+    /// is due. A look-up ends when its last partition was answered, so that partitions of a broker in
+    /// trouble must not share one with others; without a leader there is nobody to ask.
+    pub(super) fn due_lookups(
+        &mut self,
+        now: Instant,
+    ) -> (BTreeMap<i32, Vec<Slot>>, Option<Instant>) {
+        let (mut due, mut next) = (BTreeMap::<i32, Vec<Slot>>::new(), None::<Instant>);
         for (index, partition) in self.partitions.iter_mut().enumerate() {
             let Phase::Lookup { asked: asked @ false, .. } = &mut partition.phase else { continue };
             match partition.retry.due(now) {
+                None if partition.leader < 0 => {}
                 None => {
                     *asked = true;
-                    due.push(Slot { index, era: partition.era });
+                    let slot = Slot { index, era: partition.era };
+                    due.entry(partition.leader).or_default().push(slot);
                 }
                 Some(later) => next = Some(next.map_or(later, |n| n.min(later))),
             }

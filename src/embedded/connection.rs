@@ -85,7 +85,10 @@ impl Connection {
             Fate::Send => self.queue(answer),
             Fate::Delay(ms) => {
                 self.write_out().await?;
-                tokio::time::sleep(Duration::from_millis(ms.into())).await;
+                let due = Instant::now() + Duration::from_millis(ms.into());
+                while Instant::now() < due {
+                    self.idle(due).await?;
+                }
                 self.queue(answer);
             }
             Fate::Close => return self.close(Vec::new()).await,
@@ -127,17 +130,24 @@ impl Connection {
                 return answer.map_err(io::Error::other);
             }
             self.write_out().await?;
-            tokio::select! {
-                () = self.waiter.notified() => {}
-                () = tokio::time::sleep_until(due) => {}
-                // What comes meanwhile is only read ahead; it tells that the peer has left.
-                read = self.stream.read_buf(self.frames.room()), if self.frames.may_read_ahead() => {
-                    if read? == 0 {
-                        return Err(io::ErrorKind::UnexpectedEof.into());
-                    }
+            self.idle(due).await?;
+        }
+    }
+
+    /// Waits until a partition that was asked for changes, or it is due; perhaps not so long. An
+    /// error when the peer has left.
+    async fn idle(&mut self, due: Instant) -> io::Result<()> {
+        tokio::select! {
+            () = self.waiter.notified() => {}
+            () = tokio::time::sleep_until(due) => {}
+            // What comes meanwhile is only read ahead; it tells that the peer has left.
+            read = self.stream.read_buf(self.frames.room()), if self.frames.may_read_ahead() => {
+                if read? == 0 {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
                 }
             }
         }
+        Ok(())
     }
 
     async fn write_out(&mut self) -> io::Result<()> {

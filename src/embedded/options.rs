@@ -98,7 +98,8 @@ impl TopicSpec {
             }
             "retention.bytes" => {
                 let bytes: i64 = value.parse().map_err(|_| bad())?;
-                self.retention_bytes = u64::try_from(bytes).ok();
+                // Negative is without limit, whatever the cluster's default.
+                self.retention_bytes = Some(u64::try_from(bytes).unwrap_or(u64::MAX));
             }
             _ => {}
         }
@@ -182,6 +183,8 @@ mod tests {
         let mut spec = TopicSpec::new("t", 1);
         spec.set("max.message.bytes", "77").unwrap();
         spec.set("cleanup.policy", "compact").unwrap();
+        spec.set("retention.bytes", "-1").unwrap();
+        assert_eq!(spec.retention_bytes, Some(u64::MAX), "not the cluster's default");
         assert_eq!(spec.message_max_bytes, Some(77));
         let refused = spec.set("message.timestamp.type", "Sometime").unwrap_err();
         assert_eq!(refused.code(), Code::INVALID_CONFIG);

@@ -308,6 +308,29 @@ pub unsafe extern "C" fn samsa_consumer_watermarks(
     }
 }
 
+/// How far the position of an assigned partition is behind its end, in offsets, as the last fetch said;
+/// -1 while one of them is not known. Does not wait.
+///
+/// Who frees: nobody. NULL: all are required. Thread: any. On error: `*lag` is -1;
+/// SAMSA_ERR_NOT_ASSIGNED.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_consumer_lag(
+    consumer: *mut samsa_consumer,
+    partition: *const samsa_position,
+    lag: *mut i64,
+    err: *mut *mut samsa_error,
+) -> samsa_code {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe {
+        let lag = Out::new(lag, -1);
+        guard(err, consumer, |held| {
+            let lag = lag.required("lag")?;
+            lag.set(held.consumer.lag(&one(partition)?)?.unwrap_or(-1));
+            Ok(())
+        })
+    }
+}
+
 /// For each position with a time: the first offset whose message is not older. The list comes in the
 /// order asked; without SAMSA_POSITION_OFFSET where no message is that late; with a code where one
 /// partition failed. The partitions need not be assigned. `timeout_ms`: -1 = no limit.

@@ -88,6 +88,7 @@ pub mod logging;
 pub mod message;
 #[cfg(feature = "panic-injection")]
 pub mod panic_injection;
+pub mod partitioner;
 pub mod position;
 pub mod producer;
 pub mod publish;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::accumulator::{Leader, Ledger, Purge, Seal};
 use super::mail::Mail;
+use super::partitioner::CustomPartitioner;
 use super::topics::{TopicQueues, Topics};
 use super::{keeper, sender};
 use crate::cluster::{Cluster, PartitionMetadata};
@@ -21,6 +22,8 @@ pub(crate) struct Core {
     pub(crate) runtime: Runtime,
     pub(crate) config: ProducerConfig,
     /// Where application threads wait. A publisher's is its cluster's, whose wake-up ends its waits.
+    /// The application's partitioner, if it has one.
+    pub(crate) partitioner: Option<Arc<CustomPartitioner>>,
     pub(crate) signal: Arc<Signal>,
     owns_signal: bool,
     pub(crate) ledger: Arc<Ledger>,
@@ -45,6 +48,7 @@ impl Core {
     pub(crate) fn new(
         cluster: &Arc<Cluster>,
         config: ProducerConfig,
+        partitioner: Option<Arc<CustomPartitioner>>,
         signal: Option<Arc<Signal>>,
     ) -> Arc<Self> {
         let owns_signal = signal.is_none();
@@ -55,6 +59,7 @@ impl Core {
             runtime: cluster.runtime(),
             ledger: Ledger::new(&config, Arc::clone(&signal)),
             config,
+            partitioner,
             signal,
             owns_signal,
             topics: Topics::new(),
@@ -89,7 +94,17 @@ impl Core {
     /// Applies what the cluster knows now of a topic.
     pub(crate) fn update(self: &Arc<Self>, topic: &TopicQueues) {
         let unknown = topic.partitions() == 0;
-        topic.update(&self.topics, &self.ledger, |partition| self.leader(partition));
+        let lead = |partition: &_| self.leader(partition);
+        let waiting = topic.update(&self.topics, &self.ledger, lead);
+        if !waiting.is_empty() {
+            self.cluster.logger().warn(
+                "producer",
+                format_args!(
+                    "topic {}: partitions {waiting:?} have no leader; their records wait for one",
+                    topic.topic.name()
+                ),
+            );
+        }
         if unknown && topic.partitions() > 0 {
             // Whoever was sent away because the topic was not known may come back.
             self.ledger.budget.grant_wish();

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use super::accumulator::Queue;
 use crate::error::{Code, Error, Result};
@@ -22,6 +22,8 @@ pub(crate) struct Mail {
     broker: i32,
     inbox: Mutex<Inbox>,
     bell: Notify,
+    /// Has no permits, and is closed when the task is to end: whoever acquires waits for that.
+    end: Semaphore,
     /// What is known of the broker since its first connection.
     profile: Mutex<Option<Arc<Profile>>>,
     /// The broker, and why it could not be reached: for the error of records that expire meanwhile.
@@ -108,6 +110,7 @@ impl Mail {
             broker,
             inbox: Mutex::default(),
             bell: Notify::new(),
+            end: Semaphore::new(0),
             profile: Mutex::new(None),
             contact: Mutex::default(),
             in_flight: AtomicUsize::new(0),
@@ -173,7 +176,13 @@ impl Mail {
             inbox.ready.clear();
             inbox.timers.clear();
         }
+        self.end.close();
         self.ring();
+    }
+
+    /// Waits until the task is to end: what it awaits must not keep the producer alive.
+    pub(crate) async fn ended(&self) {
+        let _ = self.end.acquire().await;
     }
 
     /// Takes everything out of the box. The task is awake from now on.
@@ -261,6 +270,13 @@ impl Mail {
 #[derive(Debug)]
 pub(crate) struct InFlight {
     mail: Arc<Mail>,
+}
+
+impl InFlight {
+    /// Waits until nobody is interested in the answer any more.
+    pub(crate) async fn ended(&self) {
+        self.mail.ended().await;
+    }
 }
 
 impl Drop for InFlight {

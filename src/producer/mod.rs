@@ -41,6 +41,7 @@ pub use record::Record;
 pub use send::Sending;
 
 use self::core::{Core, Life};
+pub use self::partitioner::CustomPartitioner;
 use crate::cluster::{Child, Cluster};
 use crate::config::{Config, ProducerConfig};
 use crate::error::{Code, Error, Result};
@@ -63,18 +64,21 @@ impl Producer {
     /// closed cluster.
     pub fn new(cluster: &Arc<Cluster>, overrides: Option<&Config>) -> Result<Arc<Self>> {
         let config = ProducerConfig::with_overrides(cluster.config(), overrides)?;
-        Ok(Self::with(cluster, config, None))
+        let own = overrides.and_then(Config::attached::<CustomPartitioner>);
+        let partitioner = own.or_else(|| cluster.config().attached());
+        Ok(Self::with(cluster, config, partitioner, None))
     }
 
     fn with(
         cluster: &Arc<Cluster>,
         config: ProducerConfig,
+        partitioner: Option<Arc<CustomPartitioner>>,
         signal: Option<Arc<Signal>>,
     ) -> Arc<Self> {
         for warning in &config.warnings {
             cluster.logger().warn("producer", format_args!("{warning}"));
         }
-        let core = Core::new(cluster, config, signal);
+        let core = Core::new(cluster, config, partitioner, signal);
         core.start();
         let producer = Arc::new(Self { core });
         let child: Weak<dyn Child> = Arc::<Self>::downgrade(&producer);

@@ -25,7 +25,8 @@ impl Producer {
         let mut config = ProducerConfig::with_overrides(cluster.config(), None)?;
         config.delivery_report = DeliveryReport::None;
         config.delivery_keep = false;
-        Ok(Self::with(cluster, config, Some(Arc::clone(cluster.signal()))))
+        let partitioner = cluster.config().attached();
+        Ok(Self::with(cluster, config, partitioner, Some(Arc::clone(cluster.signal()))))
     }
 
     /// Publishes records to one partition, in order, as one batch, and waits for the outcome: the

@@ -63,8 +63,11 @@ impl Seals {
 }
 
 impl Drop for Seals {
+    #[inline]
     fn drop(&mut self) {
-        self.run();
+        if !self.0.is_empty() {
+            self.run();
+        }
     }
 }
 
@@ -159,7 +162,11 @@ impl Core {
         self.validate(record)?;
         let topic = self.queues_of(record.topic, patience)?;
         let timestamp = now.or(record.timestamp);
-        let (mut partition, sticky) = topic.choose(record, topic.partitions())?;
+        let chosen = topic.choose(record, topic.partitions());
+        // A partition that is not known may have been added just now.
+        let (mut partition, sticky) = chosen.inspect_err(|_| {
+            self.cluster.refresh("a record names a partition that is not known");
+        })?;
         let arrival = Arrival { record: *record, timestamp, sticky };
         let (mut room, mut seals) = (None, Seals::default());
         loop {
@@ -229,7 +236,7 @@ impl Core {
             return Err(Error::new(Code::FOREIGN_TOPIC, text).with_topic(&**topic.name()));
         }
         topic.allow_creation();
-        let queues = self.topics.add(topic, &self.config);
+        let queues = self.topics.add(topic, &self.config, self.partitioner.as_ref());
         let queues = queues.ok_or_else(|| Error::new(Code::INVALID_STATE, "too many topics"))?;
         self.update(queues);
         if queues.partitions() == 0 {
@@ -271,7 +278,10 @@ impl Core {
         let (core, wanted) = (Arc::clone(self), Arc::clone(topic));
         let broken = Arc::clone(self);
         let look_up = async move {
-            let result = core.cluster.topic_metadata(&wanted, deadline).await;
+            let result = tokio::select! {
+                result = core.cluster.topic_metadata(&wanted, deadline) => result,
+                () = core.ledger.keeper.ended() => Err(Error::bare(Code::CLOSED)),
+            };
             sender.send(result.map(drop));
             core.signal.nudge();
         };

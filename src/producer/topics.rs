@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::accumulator::{Leader, Ledger, Queue};
-use super::partitioner::{Sticky, keyed};
+use super::partitioner::{CustomPartitioner, Sticky, keyed};
 use super::record::Record;
 use super::table::Table;
 use crate::cluster::{PartitionMetadata, Topic};
@@ -24,6 +24,8 @@ pub(crate) struct Topics {
 pub(crate) struct TopicQueues {
     pub(crate) topic: Arc<Topic>,
     config: TopicProducerConfig,
+    /// The application's partitioner, asked first.
+    custom: Option<Arc<CustomPartitioner>>,
     queues: Table<Arc<Queue>>,
     /// How many partitions the topic has; 0 before its metadata.
     count: AtomicU32,
@@ -52,12 +54,14 @@ impl Topics {
         &self,
         topic: &Arc<Topic>,
         config: &ProducerConfig,
+        custom: Option<&Arc<CustomPartitioner>>,
     ) -> Option<&Arc<TopicQueues>> {
         let _growth = self.grow();
         self.table.get_or_init(topic.index(), || {
             Arc::new(TopicQueues {
                 topic: Arc::clone(topic),
                 config: config.for_topic(topic.name()),
+                custom: custom.cloned(),
                 queues: Table::new(),
                 count: AtomicU32::new(0),
                 sticky: Sticky::new(seed(topic)),
@@ -108,6 +112,11 @@ impl TopicQueues {
                 _ => Err(self.no_such_partition(partition, partitions)),
             };
         }
+        if let Some(custom) = &self.custom {
+            if let Some(chosen) = custom.choose(record, partitions)? {
+                return Ok((chosen, false));
+            }
+        }
         match (self.config.partitioner, record.key) {
             (Partitioner::Default, Some(key)) => Ok((keyed(key, partitions), false)),
             (Partitioner::Default, None) => Ok((self.sticky.current(partitions), true)),
@@ -137,23 +146,25 @@ impl TopicQueues {
     /// Takes over what the cluster knows of the topic now. `lead` finds the sender of a leader.
     ///
     /// Threads that come with older news find newer ones applied and change nothing: the version is
-    /// read before the metadata, so that at worst the same news are applied twice.
+    /// read before the metadata, so that at worst the same news are applied twice. Gives the partitions
+    /// whose records have to wait from now on, because they lost their leader.
     pub(crate) fn update(
         &self,
         topics: &Topics,
         ledger: &Arc<Ledger>,
         lead: impl Fn(&PartitionMetadata) -> Option<Leader>,
-    ) {
+    ) -> Vec<i32> {
         let mut applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
         let version = self.topic.version();
         if *applied == Some(version) {
-            return;
+            return Vec::new();
         }
-        let Some(metadata) = self.topic.metadata() else { return };
+        let Some(metadata) = self.topic.metadata() else { return Vec::new() };
         // A topic that lost partitions was made anew: the queues beyond its end have no leader any
         // more, and what they hold ends with its delivery time.
         let gone = metadata.partitions.len()..self.partitions() as usize;
-        gone.filter_map(|at| self.queues.get(at)).for_each(|queue| queue.lead(None));
+        let gone = gone.filter_map(|at| self.queues.get(at)).filter(|queue| queue.lead(None));
+        let mut waiting: Vec<i32> = gone.map(|queue| queue.partition()).collect();
         let mut available = Vec::with_capacity(metadata.partitions.len());
         {
             let _growth = topics.grow();
@@ -167,7 +178,9 @@ impl TopicQueues {
                     Queue::new(topic, partition, self.config, ledger)
                 };
                 if let Some(queue) = self.queues.get_or_init(partition as usize, make) {
-                    queue.lead(leader);
+                    if queue.lead(leader) {
+                        waiting.push(partition);
+                    }
                 }
             }
         }
@@ -176,5 +189,6 @@ impl TopicQueues {
         // Last: who sees the count finds the queues.
         self.count.store(count, Ordering::Release);
         *applied = Some(version);
+        waiting
     }
 }

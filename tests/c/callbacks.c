@@ -76,6 +76,43 @@ static void on_change(samsa_cluster *cluster, const samsa_event *event, void *us
   seen->changes++;
 }
 
+/* Chooses by the key's first byte; leaves records without a key alone. */
+static int64_t choose(const char *topic, size_t topic_length, const void *key, size_t key_length,
+                      const void *value, size_t value_length, int64_t partitions, void *user)
+{
+  CHECK(topic_length == 9 && memcmp(topic, "callbacks", 9) == 0 && partitions == 3);
+  CHECK((value == NULL) == (value_length == 0));
+  (*(int *)user)++;
+  return key_length == 0 ? -1 : *(const char *)key - '0';
+}
+
+static void a_partitioner_chooses(const char *address)
+{
+  samsa_config *config = samsa_config_new();
+  samsa_cluster *cluster;
+  samsa_topic *topic;
+  int64_t partition;
+  int asked = 0;
+
+  OK(samsa_config_set(config, "bootstrap.servers", address, &err));
+  OK(samsa_config_set_partitioner_callback(config, choose, &asked, NULL, &err));
+  OK(samsa_cluster_open(config, 10000, &cluster, &err));
+  samsa_config_free(config);
+  topic = open_topic(cluster, "callbacks");
+  OK(samsa_topic_publish(topic, "2", 1, NULL, 0, 10000, &partition, NULL, &err));
+  CHECK(partition == 2 && asked == 1);
+  OK(samsa_topic_publish(topic, "1", 1, "v", 1, 10000, &partition, NULL, &err));
+  CHECK(partition == 1);
+  OK(samsa_topic_publish(topic, NULL, 0, "v", 1, 10000, &partition, NULL, &err));
+  CHECK(partition >= 0 && asked >= 3);
+  GIVES(SAMSA_ERR_INVALID_ARGUMENT,
+        samsa_topic_publish(topic, "7", 1, "v", 1, 10000, &partition, NULL, &err));
+  CHECK(partition == -1);
+  samsa_topic_free(topic);
+  OK(samsa_cluster_close(cluster, 10000, &err));
+  samsa_cluster_free(cluster);
+}
+
 static void on_log(const samsa_log *log, void *user)
 {
   CHECK(samsa_log_level(log) >= SAMSA_LOG_ERROR && samsa_log_level(log) <= SAMSA_LOG_DEBUG);
@@ -97,7 +134,7 @@ int main(void)
 
   memset(&seen, 0, sizeof seen);
   OK(samsa_embedded_start(1, &embedded, &err));
-  OK(samsa_embedded_create_topic(embedded, "callbacks", 1, &err));
+  OK(samsa_embedded_create_topic(embedded, "callbacks", 3, &err));
   OK(samsa_config_set(config, "bootstrap.servers", samsa_embedded_address(embedded), &err));
   OK(samsa_config_set(config, "samsa.log.level", "debug", &err));
   OK(samsa_config_set_log_callback(config, on_log, &seen, NULL, &err));
@@ -130,6 +167,7 @@ int main(void)
   samsa_topic_free(seen.topic);
   samsa_cluster_free(cluster);
   wait_for_releases(&seen, 2);
+  a_partitioner_chooses(samsa_embedded_address(embedded));
   samsa_embedded_free(embedded);
   puts("callbacks: ok");
   return 0;

@@ -11,6 +11,7 @@ static samsa_embedded *embedded;
 static samsa_consumer *consumer;
 static samsa_producer *producer;
 static samsa_cluster *cluster;
+static samsa_position position;
 
 static void on_alarm(int signal_number)
 {
@@ -87,6 +88,7 @@ static void the_descriptor_tells_when_a_poll_would_not_wait(void)
   samsa_topic *topic = open_topic(cluster, "waiting");
   samsa_message *message;
   intptr_t fd, again;
+  int64_t lag = 77;
   int i;
 
   OK(samsa_consumer_fd(consumer, &fd, &err));
@@ -109,6 +111,8 @@ static void the_descriptor_tells_when_a_poll_would_not_wait(void)
   samsa_message_free(message);
   GIVES(SAMSA_NOTHING, samsa_consumer_next(consumer, 0, &message, &err));
   CHECK(!readable(fd, 0));
+  OK(samsa_consumer_lag(consumer, &position, &lag, &err));
+  CHECK(lag == 0);
   samsa_consumer_wakeup(consumer);
   CHECK(readable(fd, 10000));
   GIVES(SAMSA_WOKEN, samsa_consumer_next(consumer, 0, &message, &err));
@@ -165,8 +169,6 @@ static void close_ends_every_wait(void)
 
 int main(void)
 {
-  samsa_position position;
-
   OK(samsa_embedded_start(1, &embedded, &err));
   OK(samsa_embedded_create_topic(embedded, "waiting", 1, &err));
   cluster = open_cluster(samsa_embedded_address(embedded));

@@ -249,3 +249,15 @@ fn a_whole_topic_from_its_end_gives_what_is_written_after_the_call() {
     latest.set("auto.offset.reset", "none").unwrap();
     assert_code(subscribe(&latest), Code::NO_OFFSET);
 }
+
+#[test]
+fn rule_7_5_a_partition_without_a_leader_does_not_hold_up_the_others() {
+    let rig = Rig::new(2);
+    rig.write(0, 3);
+    rig.write(1, 3);
+    rig.kafka.move_leader("t", 1, -1).unwrap();
+    let consumer = rig.reader(&[0, 1]);
+    assert_eq!(read(&consumer, 3)[&0], [0, 1, 2]);
+    rig.kafka.move_leader("t", 1, 0).unwrap();
+    assert_eq!(read(&consumer, 3)[&1], [0, 1, 2]);
+}

@@ -4,9 +4,10 @@ use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use samsa::embedded::Cluster;
+use samsa::embedded::{Cluster, Fault, FaultKind};
 use samsa::protocol::modern::ApiKey;
 use samsa::protocol::modern::messages::fetch::FetchRequest;
+use samsa::protocol::modern::messages::metadata::MetadataRequest;
 
 use crate::peer::{PATIENCE, Peer, batch, fetch_request, one_topic, soon};
 
@@ -98,11 +99,16 @@ fn many_clusters_come_and_go() {
 }
 
 #[test]
-fn a_peer_that_leaves_while_its_fetch_waits_is_noticed() {
+fn a_peer_that_leaves_while_its_fetch_waits_or_its_answer_is_held_back_is_noticed() {
     let cluster = one_topic();
     let mut peer = Peer::of(&cluster, 0);
     peer.send(11, &FetchRequest { max_wait_ms: 300_000, ..fetch_request("t", 0) });
     cluster.wait_requests(ApiKey::Fetch, 1, soon()).unwrap();
+    drop(peer);
+    let fault = cluster.inject(Fault::new(FaultKind::Delay(300_000)).api(ApiKey::Metadata));
+    let mut peer = Peer::of(&cluster, 0);
+    peer.send(9, &MetadataRequest::default());
+    cluster.wait_injected(fault, 1, soon()).unwrap();
     drop(peer);
     let deadline = soon();
     while cluster.connections(None) > 0 {

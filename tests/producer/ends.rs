@@ -1,5 +1,6 @@
 //! Flush, purge, close, drop: no record is forgotten in silence.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use samsa::Code;
@@ -149,7 +150,13 @@ fn a_producer_that_is_dropped_leaves_no_task_behind_and_hangs_nobody() {
     bench.send(1);
     bench.kafka.inject(on_produce(FaultKind::Silence));
     bench.send(2);
+    let cluster = Arc::downgrade(&bench.cluster);
     drop(bench.producer);
     drop(bench.topic);
     drop(bench.cluster);
+    let deadline = soon().unwrap();
+    while cluster.strong_count() > 0 {
+        assert!(Instant::now() < deadline, "a task of the producer keeps the cluster alive");
+        std::thread::yield_now();
+    }
 }

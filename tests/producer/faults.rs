@@ -224,3 +224,69 @@ fn retries_0_fails_at_the_first_refusal() {
     bench.send(1);
     assert_eq!(bench.outcomes(1), [(1, Code::NOT_ENOUGH_REPLICAS, NOT, -1)]);
 }
+
+/// What the torture below does to requests, over and over.
+const TROUBLES: [FaultKind; 9] = [
+    FaultKind::ErrorCode(19),
+    FaultKind::DisconnectBefore,
+    FaultKind::ErrorCode(6),
+    FaultKind::DisconnectAfter,
+    FaultKind::Delay(3),
+    FaultKind::ErrorCode(7),
+    FaultKind::CloseMidFrame,
+    FaultKind::ErrorCode(2),
+    FaultKind::Garbage,
+];
+
+#[test]
+fn nothing_acknowledged_is_lost_or_out_of_order_whatever_goes_wrong() {
+    const THREADS: u64 = 4;
+    const EACH: u64 = 1_500;
+    let options = Options { brokers: 3, ..Options::default() };
+    let bench = bench_on(options, 4, &[("batch.size", "250"), ("acks", "all")]);
+    let troubles = TROUBLES.iter().cycle().take(60).enumerate();
+    let faults: Vec<_> = troubles
+        .map(|(turn, kind)| {
+            let skip = u32::try_from(turn).unwrap() * 3;
+            bench.kafka.inject(on_produce(*kind).skip(skip))
+        })
+        .collect();
+    std::thread::scope(|threads| {
+        for thread in 0..THREADS {
+            let bench = &bench;
+            threads.spawn(move || {
+                for count in 0..EACH {
+                    let value = format!("{thread}:{count:05}");
+                    let partition = i32::try_from(count % 4).unwrap();
+                    let record = Record::new(&bench.topic, value.as_bytes())
+                        .with_opaque(thread * EACH + count + 1)
+                        .to_partition(partition);
+                    bench.producer.send(&record, WAIT).unwrap();
+                    if count % 200 == 0 {
+                        let broker = i32::try_from((thread + count / 200) % 3).unwrap();
+                        bench.kafka.move_leader("orders", partition, broker).unwrap();
+                    }
+                }
+            });
+        }
+    });
+    let outcomes = bench.outcomes(usize::try_from(THREADS * EACH).unwrap());
+    let met = faults.iter().filter(|fault| bench.kafka.injected(**fault) > 0).count();
+    assert!(met >= 20, "only {met} troubles were met");
+    let stored: Vec<_> = (0..4).map(|partition| bench.stored_in(partition)).collect();
+    for (mark, code, status, offset) in outcomes {
+        let (thread, count) = ((mark - 1) / EACH, (mark - 1) % EACH);
+        assert_eq!((code, status), (Code::NONE, THERE), "{thread}:{count}");
+        let at = &stored[usize::try_from(count % 4).unwrap()][usize::try_from(offset).unwrap()];
+        assert_eq!(*at, format!("{thread}:{count:05}"), "it is where its outcome says");
+    }
+    for partition in &stored {
+        for thread in 0..THREADS {
+            let own = partition.iter().filter(|value| value.starts_with(&format!("{thread}:")));
+            let mut seen = std::collections::BTreeSet::new();
+            // A retry may write a batch twice; without its repetitions the order is that of sending.
+            let first: Vec<_> = own.filter(|value| seen.insert((*value).clone())).collect();
+            assert!(first.is_sorted(), "thread {thread}");
+        }
+    }
+}

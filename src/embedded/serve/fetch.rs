@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use super::{is_topic, resolve, wire};
 use crate::embedded::fault::Verdict;
+use crate::embedded::log::Entry;
 use crate::embedded::partition::State;
 use crate::embedded::state::Shared;
 use crate::embedded::topics::Topic;
@@ -228,18 +229,9 @@ impl Fetch {
             data.diverging_epoch = diverging;
             return data;
         }
-        if let Some(first) = state.log.entry_at(asked.fetch_offset) {
-            let magic = match self.version {
-                FIRST_V2.. => 2,
-                FIRST_V1.. => 1,
-                _ => 0,
-            };
-            if first.magic > magic {
-                return refused(Code::UNSUPPORTED_FOR_MESSAGE_FORMAT);
-            }
-            if first.codec == ZSTD && self.version < FIRST_ZSTD {
-                return refused(Code::UNSUPPORTED_COMPRESSION_TYPE);
-            }
+        if let Some(code) = state.log.entry_at(asked.fetch_offset).and_then(|e| self.unreadable(e))
+        {
+            return refused(code);
         }
         let size = |bytes: i32| usize::try_from(bytes).unwrap_or(0);
         let whole_answer = if self.version >= FIRST_WHOLE {
@@ -257,6 +249,20 @@ impl Fetch {
             data.records = Some(found.bytes);
         }
         data
+    }
+
+    /// Why a batch cannot be given to who asks in this version: nothing is converted here.
+    fn unreadable(&self, batch: &Entry) -> Option<Code> {
+        let magic = match self.version {
+            FIRST_V2.. => 2,
+            FIRST_V1.. => 1,
+            _ => 0,
+        };
+        if batch.magic > magic {
+            return Some(Code::UNSUPPORTED_FOR_MESSAGE_FORMAT);
+        }
+        let unknown = batch.codec == ZSTD && self.version < FIRST_ZSTD;
+        unknown.then_some(Code::UNSUPPORTED_COMPRESSION_TYPE)
     }
 
     /// Where the log parted from what the client fetched last (KIP-595 carried KIP-320's answer

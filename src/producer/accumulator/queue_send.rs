@@ -74,12 +74,13 @@ impl Queue {
     }
 
     /// Moves the queue to a leader, or to none. Called by the keeper and by whoever makes the queue,
-    /// one at a time per topic. Appends meanwhile wait for nobody but this lock (invariant 4.14).
-    pub(crate) fn lead(self: &Arc<Self>, leader: Option<Leader>) {
+    /// one at a time per topic. Appends meanwhile wait for nobody but this lock (invariant 4.14). True
+    /// if records wait here that have lost their leader.
+    pub(crate) fn lead(self: &Arc<Self>, leader: Option<Leader>) -> bool {
         let mut state = self.lock();
         let moved = match (&state.leader, &leader) {
             (Some(old), Some(new)) => !Arc::ptr_eq(&old.mail, &new.mail),
-            (None, None) => return,
+            (None, None) => return false,
             _ => true,
         };
         if let (Some(leader), Some(head)) = (&leader, state.sealed.front()) {
@@ -99,6 +100,7 @@ impl Queue {
             state.timed = None;
         }
         self.announce(&mut state);
+        state.leader.is_none() && (state.open.is_some() || !state.sealed.is_empty())
     }
 
     /// A timer of `mail` for this queue fired, set for `at`.

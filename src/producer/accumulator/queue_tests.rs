@@ -213,6 +213,21 @@ fn rule_4_2_a_late_answer_for_a_finished_batch_changes_nothing() {
 }
 
 #[test]
+fn rule_4_1_memory_of_an_ended_batch_is_free_only_when_its_request_is_over() {
+    let bench = bench(&[("samsa.delivery.report", "none")]);
+    bench.send(&[0; 1_000]);
+    let flight = bench.take().unwrap();
+    let bytes = flight.body.bytes().clone();
+    bench.queue.purge(Purge { queued: true, in_flight: true }, &Error::bare(Code::PURGED));
+    assert!(bench.ledger.budget.used() >= 1_000, "the socket may still read it");
+    bench.send(&[1; 1_000]);
+    assert!(bytes[100..1_000].iter().all(|byte| *byte == 0), "and nobody writes into it");
+    let used = bench.ledger.budget.used();
+    drop(flight);
+    assert!(bench.ledger.budget.used() <= used - 1_000);
+}
+
+#[test]
 fn rule_4_3_the_delivery_clock_starts_at_append_and_runs_through_retries() {
     let bench = bench(&[("delivery.timeout.ms", "31000")]);
     let start = Instant::now();

@@ -182,7 +182,7 @@ mod tests {
         ]);
         let maybe = Err(Action::Retry { refresh: true, maybe_written: true });
         let answers = answers(response, flights(), None, Acks::All);
-        assert_eq!(told(answers), [Ok(5), maybe.clone(), maybe]);
+        assert_eq!(told(answers), [Ok(5), maybe, maybe]);
     }
 
     #[test]
@@ -204,8 +204,7 @@ mod tests {
     #[test]
     fn rule_1_12_hints_name_topic_and_partition_and_only_known_leaders() {
         let mut moved = partition(7, 6, -1);
-        moved.current_leader =
-            LeaderIdAndEpoch { leader_id: 4, leader_epoch: 9, ..Default::default() };
+        moved.current_leader = LeaderIdAndEpoch { leader_id: 4, leader_epoch: 9 };
         let response = response(vec![topic("one", vec![partition(0, 6, -1), moved])]);
         let (hints, endpoints) = hints(&response, &flights(), None);
         let [hint] = &hints[..] else { panic!("{hints:?}") };

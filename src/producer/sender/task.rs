@@ -137,7 +137,10 @@ impl Sender {
         })?;
         self.mail.set_broker(Arc::clone(&broker));
         let deadline = now + self.core.config.request_timeout;
-        let connection = broker.connection(Purpose::Produce, deadline).await?;
+        let connection = tokio::select! {
+            connection = broker.connection(Purpose::Produce, deadline) => connection?,
+            () = self.mail.ended() => return Err(Error::bare(Code::CLOSED)),
+        };
         let profile = Profile::of(connection.versions())?;
         Ok(Live { connection, profile })
     }
@@ -238,7 +241,11 @@ struct Call {
 
 impl Call {
     async fn answered(self, answer: impl Future<Output = Result<ProduceResponse>>) {
-        let response = answer.await;
+        let response = tokio::select! {
+            response = answer => response,
+            // Every batch has its outcome then: nobody waits for this answer.
+            () = self.in_flight.ended() => return,
+        };
         inject_panic("produce-call");
         match response {
             Ok(response) => self.done(response),
@@ -247,7 +254,10 @@ impl Call {
     }
 
     async fn unacknowledged(self, connection: Connection, version: i16, request: ProduceRequest) {
-        let written = connection.send_only_at(version, &request).await;
+        let written = tokio::select! {
+            written = connection.send_only_at(version, &request) => written,
+            () = self.in_flight.ended() => return,
+        };
         inject_panic("produce-call");
         match written {
             Err(error) => self.failed(&error),
