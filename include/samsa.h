@@ -1497,7 +1497,7 @@ samsa_code samsa_topic_partitions(samsa_topic *topic,
 
 /**
  * Frees a topic handle. NULL is fine; consumers, messages and records that were made with the handle
- * stay valid. A handle that the library lent (in a position or a run) is left alone.
+ * stay valid.
  */
 void samsa_topic_free(samsa_topic *topic);
 

@@ -55,7 +55,7 @@
 //!   the `Err` is returned.
 //! - Another handle in an argument or a struct: `handle::look::<samsa_topic>(ptr)?.inner()?`.
 //! - Application callbacks are called as `callback::inside(handle, || call(…))`.
-//! - A handle that a view or a list lends to C (`position.topic`) is a [`handle::Lent`].
+//! - A handle that is lent to C (the event that a callback gets) is a [`handle::Lent`].
 //! - The fixed signatures: `void samsa_X_free(X *)`, `void samsa_X_wakeup(X *)`,
 //!   `samsa_code samsa_X_fd(X *, intptr_t *fd, samsa_error **)` (−1 first),
 //!   `samsa_code samsa_X_close(X *, int32_t timeout_ms, samsa_error **)`.

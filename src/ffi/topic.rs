@@ -83,7 +83,7 @@ pub unsafe extern "C" fn samsa_topic_partitions(
 }
 
 /// Frees a topic handle. NULL is fine; consumers, messages and records that were made with the handle
-/// stay valid. A handle that the library lent (in a position or a run) is left alone.
+/// stay valid.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_topic_free(topic: *mut samsa_topic) {
     // SAFETY: the caller keeps the header's rules.
