@@ -115,7 +115,7 @@ pub unsafe extern "C" fn samsa_cluster_open(
     unsafe {
         let cluster = Out::new(cluster, ptr::null_mut());
         call(err, || {
-            let config = handle::look(config)?.inner()?.copy();
+            let config = handle::look(config)?.inner()?.copy()?;
             let cluster = cluster.required("cluster")?;
             let deadline = deadline(timeout_ms)?;
             let opened = Cluster::open(&config)?;

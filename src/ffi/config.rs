@@ -2,7 +2,7 @@
 
 use std::ffi::{c_char, c_void};
 use std::ptr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use super::args::{self, Out};
 use super::callback::{Registered, Release};
@@ -11,7 +11,8 @@ use super::guard::{free, guard, plain};
 use super::handle::{self, Opaque, look};
 use super::samsa_code;
 use crate::config::Config;
-use crate::error::Result;
+use crate::error::{Code, Error, Result};
+use crate::os::fork::Era;
 
 /// A configuration: properties by Java's names, and callbacks. What takes one copies it: it may be
 /// changed, used again and freed at any time.
@@ -30,24 +31,44 @@ pub type samsa_release_callback = Option<unsafe extern "C" fn(user: *mut c_void)
 const _: fn(samsa_release_callback) -> Release = |release| release;
 
 /// What a configuration handle holds.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ConfigHandle {
     config: Mutex<Config>,
+    era: Era,
 }
 
 impl ConfigHandle {
-    fn lock(&self) -> MutexGuard<'_, Config> {
-        self.config.lock().unwrap_or_else(PoisonError::into_inner)
+    fn new() -> Self {
+        Self { config: Mutex::default(), era: Era::current() }
     }
 
-    /// Changes it.
-    pub fn edit<R>(&self, change: impl FnOnce(&mut Config) -> R) -> R {
-        change(&mut self.lock())
+    /// A configuration may be used in a forked child, where a thread that is not there may hold its lock
+    /// for ever: then it is FORKED, and nobody waits.
+    fn lock(&self) -> Result<MutexGuard<'_, Config>> {
+        if self.era.is_current() {
+            return Ok(self.config.lock().unwrap_or_else(PoisonError::into_inner));
+        }
+        match self.config.try_lock() {
+            Ok(config) => Ok(config),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(Error::bare(Code::FORKED)),
+        }
+    }
+
+    /// Changes it. What the change replaces ends after the lock is released: with it the application's
+    /// release function may run, which may use this very configuration.
+    pub fn edit<R>(&self, change: impl FnOnce(&mut Config) -> R) -> Result<R> {
+        let mut config = self.lock()?;
+        let before = config.clone();
+        let result = change(&mut config);
+        drop(config);
+        drop(before);
+        Ok(result)
     }
 
     /// What it holds now.
-    pub fn copy(&self) -> Config {
-        self.lock().clone()
+    pub fn copy(&self) -> Result<Config> {
+        Ok(self.lock()?.clone())
     }
 }
 
@@ -66,7 +87,7 @@ pub unsafe fn optional_config(config: *const samsa_config) -> Result<Option<Conf
         return Ok(None);
     }
     // SAFETY: by the contract of this function.
-    unsafe { Ok(Some(look(config)?.inner()?.copy())) }
+    unsafe { Ok(Some(look(config)?.inner()?.copy()?)) }
 }
 
 /// Puts a callback, with the application's pointer, into the configuration. `F` is the library's own
@@ -85,8 +106,7 @@ pub unsafe fn set_callback<F: Send + Sync + 'static>(
     unsafe {
         guard(err, config, |config| {
             // The application's pointer is ours only from here on: a refused call releases nothing.
-            config.lock().attach(Registered::new(call, user, release));
-            Ok(())
+            config.edit(|config| config.attach(Registered::new(call, user, release)))
         })
     }
 }
@@ -96,7 +116,7 @@ pub unsafe fn set_callback<F: Send + Sync + 'static>(
 /// Who frees: the caller, by samsa_config_free. Thread: any. NULL only if there is no memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn samsa_config_new() -> *mut samsa_config {
-    plain(ptr::null_mut(), || handle::give::<samsa_config>(ConfigHandle::default()))
+    plain(ptr::null_mut(), || handle::give::<samsa_config>(ConfigHandle::new()))
 }
 
 /// Sets a property; the value is checked at once. docs/configuration.md lists the properties.
@@ -116,7 +136,7 @@ pub unsafe extern "C" fn samsa_config_set(
         guard(err, config, |config| {
             let name = args::text("name", name)?;
             let value = args::text("value", value)?;
-            config.lock().set(name, value)
+            config.lock()?.set(name, value)
         })
     }
 }
@@ -137,7 +157,7 @@ pub unsafe extern "C" fn samsa_config_get(
         let value = Out::new(value, ptr::null_mut());
         guard(err, config, |config| {
             let value = value.required("value")?;
-            let found = config.lock().get(args::text("name", name)?)?;
+            let found = config.lock()?.get(args::text("name", name)?)?;
             value.set(c_string(&found).into_raw());
             Ok(())
         })
@@ -159,10 +179,9 @@ pub unsafe extern "C" fn samsa_config_load(
         guard(err, config, |config| {
             let path = args::text("path", path)?;
             // Read without the lock: another thread's get does not wait for the disk.
-            let mut loaded = config.copy();
+            let mut loaded = config.copy()?;
             loaded.load(path)?;
-            *config.lock() = loaded;
-            Ok(())
+            config.edit(|config| *config = loaded)
         })
     }
 }

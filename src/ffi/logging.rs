@@ -86,10 +86,10 @@ pub unsafe extern "C" fn samsa_config_set_log_callback(
     // SAFETY: the caller keeps the header's rules.
     unsafe {
         guard(err, config, |config| {
-            let sink =
-                call.map(|call| Arc::new(Callback(Registered::new(call, user, release))) as _);
-            config.edit(|config| config.set_log_sink(sink));
-            Ok(())
+            config.edit(|config| {
+                let sink = |call| Arc::new(Callback(Registered::new(call, user, release))) as _;
+                config.set_log_sink(call.map(sink));
+            })
         })
     }
 }

@@ -46,10 +46,11 @@ pub unsafe extern "C" fn samsa_config_set_partitioner_callback(
     // SAFETY: the caller keeps the header's rules.
     unsafe {
         guard(err, config, |config| {
-            let set = Registered::new(call, user, release);
-            let choose = move |record: &Record<'_>, partitions| ask(&set, record, partitions);
-            config.edit(|config| config.attach(CustomPartitioner::new(choose).into()));
-            Ok(())
+            config.edit(|config| {
+                let set = Registered::new(call, user, release);
+                let choose = move |record: &Record<'_>, partitions| ask(&set, record, partitions);
+                config.attach(CustomPartitioner::new(choose).into());
+            })
         })
     }
 }

@@ -86,6 +86,25 @@ static int64_t choose(const char *topic, size_t topic_length, const void *key, s
   return key_length == 0 ? -1 : *(const char *)key - '0';
 }
 
+/* A release function may use the configuration whose callback is replaced: no lock is held. */
+static void release_and_set(void *config)
+{
+  OK(samsa_config_set(config, "client.id", "released", &err));
+}
+
+static void a_replaced_callback_is_released_without_a_lock(void)
+{
+  samsa_config *config = samsa_config_new();
+  char *id;
+
+  OK(samsa_config_set_delivery_callback(config, NULL, config, release_and_set, &err));
+  OK(samsa_config_set_delivery_callback(config, NULL, NULL, NULL, &err));
+  OK(samsa_config_get(config, "client.id", &id, &err));
+  CHECK(strcmp(id, "released") == 0);
+  samsa_string_free(id);
+  samsa_config_free(config);
+}
+
 static void a_partitioner_chooses(const char *address)
 {
   samsa_config *config = samsa_config_new();
@@ -167,6 +186,7 @@ int main(void)
   samsa_topic_free(seen.topic);
   samsa_cluster_free(cluster);
   wait_for_releases(&seen, 2);
+  a_replaced_callback_is_released_without_a_lock();
   a_partitioner_chooses(samsa_embedded_address(embedded));
   samsa_embedded_free(embedded);
   puts("callbacks: ok");

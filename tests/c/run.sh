@@ -52,7 +52,8 @@ build plain embedded
 nm -D --defined-only "$work/plain/libsamsa.so" | awk '{ print $3 }' >"$work/symbols"
 if [ -n "$asan" ]; then
     # Proof that the sanitizer is there: the library calls it, and a planted error is found.
-    nm -D --undefined-only "$work/plain/libsamsa.so" | grep -q ' __asan_report_' ||
+    nm -D --undefined-only "$work/plain/libsamsa.so" >"$work/undefined"
+    grep -q ' __asan_report_' "$work/undefined" ||
         { echo "the library was built without AddressSanitizer" >&2; exit 1; }
     link use_after_free plain
     if ASAN_OPTIONS=detect_leaks=0 timeout 60 "$work/use_after_free" >"$work/planted" 2>&1 ||
