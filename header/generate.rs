@@ -16,7 +16,7 @@ mod codes;
 
 /// What goes into a header, in order: file of `src/ffi`, heading over its functions.
 const SAMSA: &[(&str, &str)] = &[
-    ("mod.rs", "Library"),
+    ("mod.rs", "Types"),
     ("error.rs", "Errors"),
     ("code.rs", "Codes"),
     ("config.rs", "Configuration"),
@@ -149,7 +149,15 @@ fn render(root: &Path, files: &[(&str, &str)], constants: &mut Vec<(String, i64)
     }
     let mut raw = Vec::new();
     builder.generate().expect("cbindgen").write(&mut raw);
-    let raw = String::from_utf8(raw).expect("cbindgen writes UTF-8");
+    arrange(&String::from_utf8(raw).expect("cbindgen writes UTF-8"), &headings, constants)
+}
+
+/// Puts cbindgen's items under headings, and its `#define`s into enums.
+fn arrange(
+    raw: &str,
+    headings: &BTreeMap<String, &str>,
+    constants: &mut Vec<(String, i64)>,
+) -> String {
     let mut out = String::new();
     let mut items = raw.split("\n\n").map(|item| item.trim_matches('\n')).peekable();
     while let Some(item) = items.next() {
@@ -180,7 +188,8 @@ fn render(root: &Path, files: &[(&str, &str)], constants: &mut Vec<(String, i64)
 
 /// The name of the first exported function of a source file.
 fn first_export(source: &str) -> Option<String> {
-    let at = source.find("#[unsafe(no_mangle)]")?;
+    // At the start of a line: the page in mod.rs shows one in a comment.
+    let at = source.find("\n#[unsafe(no_mangle)]")?;
     let rest = &source[at..];
     let name = &rest[rest.find("fn ")? + 3..];
     Some(name[..name.find('(')?].to_owned())
@@ -240,9 +249,13 @@ impl<'a> Constant<'a> {
         Some(Self { comment: item[..at].trim_end(), name: words.next()?, value: words.next()? })
     }
 
-    /// Constants of one family share an enum: SAMSA_RECORD_…
+    /// Neighbours of one family share an enum: SAMSA_RECORD_…, …_PERSISTED, the two offsets.
     fn family(&self) -> &'a str {
-        self.name.splitn(3, '_').nth(1).unwrap_or_default()
+        match self.name {
+            "SAMSA_EARLIEST" => "LATEST",
+            name if name.ends_with("_PERSISTED") => "PERSISTED",
+            name => name.split('_').nth(1).unwrap_or_default(),
+        }
     }
 
     fn write(&self, out: &mut String, constants: &mut Vec<(String, i64)>) {

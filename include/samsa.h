@@ -9,14 +9,16 @@
  *     samsa_cluster *cluster;
  *     samsa_topic *topic;
  *     samsa_error *err;
- *     samsa_config_set(config, (name) bootstrap.servers, (value) localhost:9092, &err);
+ *     int64_t offset;
+ *     samsa_config_set(config, `bootstrap.servers`, `localhost:9092`, &err);
  *     samsa_cluster_open(config, 10000, &cluster, &err);
- *     samsa_cluster_topic(cluster, (name) greetings, &topic, &err);
- *     samsa_topic_publish(topic, NULL, 0, (value) hello, 5, 10000, NULL, &offset, &err);
+ *     samsa_cluster_topic(cluster, `greetings`, &topic, &err);
+ *     samsa_topic_publish(topic, NULL, 0, `hello`, 5, 10000, NULL, &offset, &err);
  *     samsa_cluster_close(cluster, 10000, &err);
  *     samsa_topic_free(topic); samsa_cluster_free(cluster); samsa_config_free(config);
  *
- * with err looked at after each call. examples-c/ has whole programs. Link with
+ * with err looked at after each call. (Strings stand in backquotes here: some generators of bindings
+ * stumble over double quotes in comments.) examples-c/ has whole programs. Link with
  * $(pkg-config --cflags --libs samsa).
  *
  *
@@ -459,14 +461,8 @@ enum {
 enum {
   /** `status` of an error or a delivery: the record was never written. */
   SAMSA_NOT_PERSISTED = 0,
-};
-
-enum {
   /** `status` of an error or a delivery: the record may have been written; its outcome is unknown. */
   SAMSA_POSSIBLY_PERSISTED = 1,
-};
-
-enum {
   /** `status` of an error or a delivery: the record was written; the broker said so. */
   SAMSA_PERSISTED = 2,
 };
@@ -545,9 +541,6 @@ enum {
 enum {
   /** As an offset: the end of the partition. */
   SAMSA_LATEST = -1,
-};
-
-enum {
   /** As an offset: the first message that the partition still has. */
   SAMSA_EARLIEST = -2,
 };
@@ -1337,8 +1330,6 @@ samsa_code samsa_cluster_next_event(samsa_cluster *cluster,
  * Borrowed: valid until the cluster is freed. Thread: any.
  */
 const char *samsa_cluster_id(const samsa_cluster *cluster);
-
-/* ---- Library ------------------------------------------------------------------------------- */
 
 /**
  * Gives a handle for the topic of this name and notes that its metadata is to be kept. Does not wait

@@ -31,10 +31,12 @@ for function in $functions; do
 done
 # shellcheck disable=SC2086 # a list of options
 ld -r $roots --gc-sections -o "$work/all.o" "$archive"
-objcopy --keep-global-symbols="$work/keep" "$work/all.o" "$work/samsa.o"
-strip -g "$work/samsa.o"
+# Rust's standard library brings LLVM bitcode along; an ar with LLVM's plugin would read that instead
+# of the code, fail, and write an archive without symbols.
+objcopy --keep-global-symbols="$work/keep" --remove-section=.llvmbc --remove-section=.llvmcmd \
+    "$work/all.o" "$work/samsa.o"
+strip --strip-unneeded "$work/samsa.o"
 rm -f "$output"
-# GNU ar with LLVM's plugin in place can write an archive without symbols: ranlib says them anew.
 ar rc "$output" "$work/samsa.o"
 ranlib "$output"
 nm "$output" 2>/dev/null | grep -q ' T samsa_' || {

@@ -1,13 +1,13 @@
 //! The rules of section 1 and 2 of the invariants, and topics and offsets, on the embedded broker.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use samsa::cluster::{Cluster, EARLIEST, Event, LATEST, NewTopic, OffsetAt, Topic};
+use samsa::cluster::{Child, Cluster, EARLIEST, Event, LATEST, NewTopic, OffsetAt, Topic};
 use samsa::config::{Config, IsolationLevel};
 use samsa::embedded::{self, Fault, FaultKind, Release};
 use samsa::protocol::modern::ApiKey;
-use samsa::{Code, Result};
+use samsa::{Code, Error, Result};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -382,4 +382,67 @@ fn rule_13_9_a_close_wakes_whoever_waits() {
     cluster.close(soon()).expect("close");
     let error = waiting.join().expect("no panic").expect_err("closed");
     assert_eq!(error.code(), Code::CLOSED);
+}
+
+#[test]
+fn a_cluster_finds_its_brokers_and_topics() {
+    let kafka = start(3);
+    kafka.create_topic("orders", 4).unwrap();
+    let cluster = open(&kafka);
+    assert_eq!(cluster.metadata().brokers.len(), 3);
+    let topic = cluster.topic("orders").unwrap();
+    assert!(Arc::ptr_eq(&topic, &cluster.topic("orders").unwrap()), "one object per name");
+    let metadata = cluster.wait_topic(&topic, soon()).unwrap();
+    assert_eq!(metadata.partitions.len(), 4);
+    assert!(metadata.partitions.iter().all(|p| cluster.broker(p.leader).is_some()));
+    let names: Vec<String> =
+        cluster.all_topics(soon()).unwrap().iter().map(|t| t.name.to_string()).collect();
+    assert_eq!(names, ["orders"]);
+    cluster.close(soon()).unwrap();
+    cluster.close(soon()).unwrap();
+    assert_eq!(cluster.topic("orders").unwrap_err().code(), Code::CLOSED);
+}
+
+#[test]
+fn topics_are_created_and_deleted() {
+    let kafka = start(1);
+    let cluster = open(&kafka);
+    let new = NewTopic { partitions: Some(3), replication_factor: Some(1), ..NewTopic::new("new") };
+    cluster.create_topic(&new, soon()).unwrap();
+    let topic = cluster.topic("new").unwrap();
+    assert_eq!(topic.metadata().unwrap().partitions.len(), 3, "known when the call returns");
+    let again = cluster.create_topic(&new, soon()).unwrap_err();
+    assert_eq!((again.code(), again.topic()), (Code::TOPIC_ALREADY_EXISTS, Some("new")));
+    cluster.delete_topic("new", soon()).unwrap();
+    let gone = cluster.delete_topic("new", soon()).unwrap_err();
+    assert_eq!(gone.code(), Code::UNKNOWN_TOPIC_OR_PARTITION);
+}
+
+#[test]
+fn metadata_is_refreshed_by_age() {
+    let kafka = start(1);
+    let _cluster = open_with(&kafka, &[("metadata.max.age.ms", "20")]);
+    kafka.wait_requests(ApiKey::Metadata, 6, soon()).unwrap();
+}
+
+#[test]
+fn a_fatal_error_reaches_producers_and_consumers() {
+    #[derive(Default)]
+    struct Heard(std::sync::Mutex<Option<Code>>);
+    impl Child for Heard {
+        fn close(&self, _: Option<Instant>) -> Result<()> {
+            Ok(())
+        }
+        fn fail(&self, error: Error) {
+            *self.0.lock().expect("no panic") = Some(error.code());
+        }
+    }
+    let kafka = start(1);
+    let cluster = open(&kafka);
+    let child = Arc::new(Heard::default());
+    let weak: Weak<dyn Child> = Arc::downgrade(&(Arc::clone(&child) as Arc<dyn Child>));
+    cluster.register(weak);
+    cluster.fail(Error::new(Code::PANIC, "a bug"));
+    assert_eq!(*child.0.lock().expect("no panic"), Some(Code::PANIC));
+    assert_eq!(cluster.wait_ready(None).unwrap_err().code(), Code::PANIC);
 }

@@ -194,7 +194,9 @@ impl Core {
     /// others answer NOT_CONTROLLER.
     pub(super) fn controller(&self) -> Result<Arc<Broker>> {
         let metadata = self.metadata();
-        let any = || learned(self).into_iter().next();
+        // A fresh 0.8 knows no broker, not even itself: then the seeds are all there is.
+        let seed = || lock(&self.brokers).seeds.iter().find(|seed| seed.is_connected()).cloned();
+        let any = || learned(self).into_iter().next().or_else(seed);
         self.broker(metadata.controller).or_else(any).ok_or_else(|| {
             let text = "no broker of the cluster is known yet";
             let error = Error::new(Code::BROKER_NOT_AVAILABLE, text);

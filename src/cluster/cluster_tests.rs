@@ -1,13 +1,13 @@
-//! The cluster against the embedded broker and against scripted peers.
+//! The cluster against scripted peers.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use super::*;
 use crate::config::Address;
-use crate::embedded;
 use crate::error::Code;
 use crate::net::script::{Act, Peer};
+use crate::protocol::modern::header::RequestHeader;
 use crate::protocol::modern::messages::metadata::{
     MetadataRequest, MetadataResponse, MetadataResponseBroker, MetadataResponsePartition,
     MetadataResponseTopic,
@@ -15,55 +15,13 @@ use crate::protocol::modern::messages::metadata::{
 use crate::protocol::modern::{ApiKey, Message};
 
 fn open(address: &str) -> Arc<Cluster> {
-    open_with(address, &[])
-}
-
-fn open_with(address: &str, properties: &[(&str, &str)]) -> Arc<Cluster> {
     let mut config = Config::new();
     config.set("bootstrap.servers", address).unwrap();
-    for (name, value) in properties {
-        config.set(name, value).unwrap();
-    }
     Cluster::open(&config).unwrap()
 }
 
 fn within(ms: u64) -> Option<Instant> {
     Some(Instant::now() + Duration::from_millis(ms))
-}
-
-#[test]
-fn a_cluster_finds_its_brokers_and_topics() {
-    let kafka = embedded::Cluster::start(3).unwrap();
-    kafka.create_topic("orders", 4).unwrap();
-    let cluster = open(&kafka.address());
-    cluster.wait_ready(within(10_000)).unwrap();
-    assert_eq!(cluster.metadata().brokers.len(), 3);
-    let topic = cluster.topic("orders").unwrap();
-    assert!(Arc::ptr_eq(&topic, &cluster.topic("orders").unwrap()), "one object per name");
-    let metadata = cluster.wait_topic(&topic, within(10_000)).unwrap();
-    assert_eq!(metadata.partitions.len(), 4);
-    assert!(metadata.partitions.iter().all(|p| cluster.broker(p.leader).is_some()));
-    let names: Vec<String> =
-        cluster.all_topics(within(10_000)).unwrap().iter().map(|t| t.name.to_string()).collect();
-    assert_eq!(names, ["orders"]);
-    cluster.close(within(10_000)).unwrap();
-    cluster.close(within(10_000)).unwrap();
-    assert_eq!(cluster.topic("orders").unwrap_err().code(), Code::CLOSED);
-}
-
-#[test]
-fn topics_are_created_and_deleted() {
-    let kafka = embedded::Cluster::start(1).unwrap();
-    let cluster = open(&kafka.address());
-    let new = NewTopic { partitions: Some(3), replication_factor: Some(1), ..NewTopic::new("new") };
-    cluster.create_topic(&new, within(10_000)).unwrap();
-    let topic = cluster.topic("new").unwrap();
-    assert_eq!(topic.metadata().unwrap().partitions.len(), 3, "known when the call returns");
-    let again = cluster.create_topic(&new, within(10_000)).unwrap_err();
-    assert_eq!((again.code(), again.topic()), (Code::TOPIC_ALREADY_EXISTS, Some("new")));
-    cluster.delete_topic("new", within(10_000)).unwrap();
-    let gone = cluster.delete_topic("new", within(10_000)).unwrap_err();
-    assert_eq!(gone.code(), Code::UNKNOWN_TOPIC_OR_PARTITION);
 }
 
 /// A peer whose answer to Metadata is made from the topics that are named and how often it was asked.
@@ -75,7 +33,11 @@ async fn metadata_peer(
     Peer::start(move |header, reader| match header.api_key {
         ApiKey::ApiVersions if versions.is_empty() => Act::Close,
         ApiKey::ApiVersions => Act::table(header, versions),
+        ApiKey::Fetch => Act::Close,
         _ => {
+            // A broker without versions answers in the oldest, whatever it is asked.
+            let version = if versions.is_empty() { 0 } else { header.version };
+            let header = &RequestHeader { version, ..header.clone() };
             let request = MetadataRequest::decode(header.version, reader).expect("a request");
             let names: Vec<String> =
                 request.topics.unwrap_or_default().into_iter().filter_map(|t| t.name).collect();
@@ -188,6 +150,9 @@ async fn a_fresh_0_8_knows_no_broker_until_a_first_topic_is_asked_for() {
     let wait = tokio::task::spawn_blocking(move || contact.wait_ready(within(10_000)));
     wait.await.unwrap().expect("an answer without brokers is a contact all the same");
     assert!(cluster.metadata().brokers.is_empty());
+    let exact = NewTopic { partitions: Some(3), ..NewTopic::new("exact") };
+    let refused = cluster.create_topic_async(&exact, within(10_000).unwrap()).await.unwrap_err();
+    assert_eq!(refused.code(), Code::UNSUPPORTED_FEATURE, "the seed is asked: {refused}");
     let topic = cluster.topic("first").unwrap();
     let metadata = cluster.topic_metadata(&topic, within(10_000).unwrap()).await.unwrap();
     assert_eq!(metadata.partitions.len(), 1);
@@ -203,36 +168,6 @@ async fn rule_1_7_a_modern_broker_that_names_no_broker_is_no_contact() {
     let error = wait.await.unwrap().unwrap_err();
     assert_eq!(error.broker(), Some(address.as_str()));
     assert!(error.message().contains("it is starting"), "{error}");
-}
-
-#[test]
-fn metadata_is_refreshed_by_age() {
-    let kafka = embedded::Cluster::start(1).unwrap();
-    let cluster = open_with(&kafka.address(), &[("metadata.max.age.ms", "20")]);
-    cluster.wait_ready(within(10_000)).unwrap();
-    kafka.wait_requests(ApiKey::Metadata, 6, within(10_000)).unwrap();
-}
-
-#[test]
-fn a_fatal_error_reaches_producers_and_consumers() {
-    #[derive(Default)]
-    struct Heard(std::sync::Mutex<Option<Code>>);
-    impl Child for Heard {
-        fn close(&self, _: Option<Instant>) -> Result<()> {
-            Ok(())
-        }
-        fn fail(&self, error: Error) {
-            *lock(&self.0) = Some(error.code());
-        }
-    }
-    let kafka = embedded::Cluster::start(1).unwrap();
-    let cluster = open(&kafka.address());
-    let child = Arc::new(Heard::default());
-    let weak: Weak<dyn Child> = Arc::downgrade(&(Arc::clone(&child) as Arc<dyn Child>));
-    cluster.register(weak);
-    cluster.fail(Error::new(Code::PANIC, "a bug"));
-    assert_eq!(*lock(&child.0), Some(Code::PANIC));
-    assert_eq!(cluster.wait_ready(None).unwrap_err().code(), Code::PANIC);
 }
 
 fn free_port() -> u16 {

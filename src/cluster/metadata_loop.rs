@@ -197,8 +197,6 @@ impl Loop {
             }
             told.push(change);
         }
-        let known_topic = snapshot.topics.values().find(|t| !t.partitions.is_empty());
-        self.core.network.set_known_topic(known_topic.map(|topic| Arc::clone(&topic.name)));
         self.core.snapshot.send_replace(snapshot);
         self.tell_events(&told);
     }

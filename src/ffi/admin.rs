@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::c_char;
+use std::mem::offset_of;
 
 use super::args;
 use super::cluster::samsa_cluster;
@@ -47,7 +48,17 @@ pub struct samsa_new_topic {
     pub reserved: u32,
 }
 
-const _: () = assert!(size_of::<usize>() != 8 || size_of::<samsa_new_topic>() == 48);
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    assert!(size_of::<samsa_property>() == 16);
+    assert!(size_of::<samsa_new_topic>() == 48);
+    assert!(offset_of!(samsa_new_topic, name) == 8);
+    assert!(offset_of!(samsa_new_topic, properties) == 16);
+    assert!(offset_of!(samsa_new_topic, properties_count) == 24);
+    assert!(offset_of!(samsa_new_topic, partitions) == 32);
+    assert!(offset_of!(samsa_new_topic, replication_factor) == 36);
+    assert!(offset_of!(samsa_new_topic, flags) == 40);
+};
 
 /// # Safety
 /// The pointers of `topic` are NULL or as the header says.

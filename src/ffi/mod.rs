@@ -48,6 +48,7 @@
 //! - [`guard::guard`]: with a handle. [`guard::poll_like`]: the same for calls that run application
 //!   callbacks (refused inside one of the same handle). [`guard::call`]: no handle (constructors).
 //!   [`guard::read`]: accessors without a code, `read(handle, absent_value, |inner| …)`.
+//!   [`guard::plain`]: neither handle nor code.
 //!   [`guard::signal`]: `_wakeup`, no allocation, no lock. [`guard::free`]: every `_free`.
 //! - A condition (`NOTHING`, `WOKEN`, `EVENT`, `WOULD_BLOCK`) is an `Err(Error::bare(…))` like any
 //!   other: guard makes no object of it. Several outs on failure (`accepted`) are simply set before
@@ -60,6 +61,8 @@
 //!   `samsa_code samsa_X_close(X *, int32_t timeout_ms, samsa_error **)`.
 //! - A callback setter is one line with `config::set_callback`; the callback travels inside `Config`
 //!   (`attached::<Registered<DeliveryCall>>()`), so that children inherit it.
+//! - A new file gets its line in `header/generate.rs` (place and heading in samsa.h), a new function a
+//!   row in `tests/c/abuse.py`; then `scripts/header.sh`. Tests fail until all three are done.
 //! - Comments of exported items go into the header: no double quotes, no Rust links, plain ASCII
 //!   where C programmers will grep. Constants are `pub const SAMSA_…: i32/u32/i64`: the header
 //!   turns them into enumerators of unnamed enums.

@@ -1,6 +1,7 @@
 //! What the cluster looked like at one moment: brokers, topics, partitions, as arrays of views.
 
 use std::ffi::{CString, c_char};
+use std::mem::offset_of;
 use std::ptr;
 use std::sync::Arc;
 
@@ -87,9 +88,29 @@ pub struct samsa_partition_view {
     pub reserved: [u32; 3],
 }
 
-const _: () = assert!(size_of::<usize>() != 8 || size_of::<samsa_broker_view>() == 48);
-const _: () = assert!(size_of::<usize>() != 8 || size_of::<samsa_topic_view>() == 48);
-const _: () = assert!(size_of::<usize>() != 8 || size_of::<samsa_partition_view>() == 72);
+#[cfg(target_pointer_width = "64")]
+const _: () = {
+    assert!(size_of::<samsa_broker_view>() == 48);
+    assert!(offset_of!(samsa_broker_view, rack) == 8);
+    assert!(offset_of!(samsa_broker_view, incarnation) == 16);
+    assert!(offset_of!(samsa_broker_view, id) == 24);
+    assert!(offset_of!(samsa_broker_view, port) == 28);
+    assert!(offset_of!(samsa_broker_view, flags) == 32);
+    assert!(size_of::<samsa_topic_view>() == 48);
+    assert!(offset_of!(samsa_topic_view, partitions) == 8);
+    assert!(offset_of!(samsa_topic_view, id) == 16);
+    assert!(offset_of!(samsa_topic_view, code) == 32);
+    assert!(offset_of!(samsa_topic_view, flags) == 36);
+    assert!(size_of::<samsa_partition_view>() == 72);
+    assert!(offset_of!(samsa_partition_view, replicas) == 8);
+    assert!(offset_of!(samsa_partition_view, in_sync) == 16);
+    assert!(offset_of!(samsa_partition_view, offline) == 24);
+    assert!(offset_of!(samsa_partition_view, replicas_count) == 32);
+    assert!(offset_of!(samsa_partition_view, leader) == 44);
+    assert!(offset_of!(samsa_partition_view, leader_epoch) == 48);
+    assert!(offset_of!(samsa_partition_view, code) == 52);
+    assert!(offset_of!(samsa_partition_view, flags) == 56);
+};
 
 /// The brokers of a cluster at one moment; never changes. Any thread may read it.
 pub struct samsa_brokers {

@@ -21,9 +21,6 @@ const UNASKED_REMEMBERED: usize = 64;
 pub(super) enum Expects {
     /// An answer with its correlation id.
     Answer,
-    /// Perhaps an answer: a later answer without this one ends the wait with `UNSUPPORTED_VERSION`.
-    /// Kafka 0.9 keeps silent on ApiVersions and answers what follows.
-    PerhapsAnswer,
     /// Nothing (acks=0): done when its last byte is written, with an empty frame.
     Nothing,
 }
@@ -50,7 +47,6 @@ struct Waiting {
     // Positions in the stream of the first byte and of the byte after the last.
     start: u64,
     end: u64,
-    expects: Expects,
     since: Instant,
     deadline: Instant,
     reply: oneshot::Sender<Result<Bytes>>,
@@ -125,14 +121,13 @@ impl Books {
             correlation: request.correlation,
             start,
             end: self.queued,
-            expects: request.expects,
             since: now,
             deadline: request.deadline,
             reply,
         };
         match request.expects {
             Expects::Nothing => self.silent.push_back(waiting),
-            Expects::Answer | Expects::PerhapsAnswer => self.answers.push_back(waiting),
+            Expects::Answer => self.answers.push_back(waiting),
         }
         Ok(pending)
     }
@@ -206,15 +201,6 @@ impl Books {
                 let _ = first.reply.send(Ok(frame));
             }
             return Ok(());
-        }
-        let passed_over = self.answers.front().is_some_and(|f| f.expects == Expects::PerhapsAnswer)
-            && self.answers.get(1).is_some_and(|second| second.correlation == correlation);
-        if passed_over {
-            if let Some(first) = self.answers.pop_front() {
-                let text = format!("the broker keeps silent on {}", first.api);
-                let _ = first.reply.send(Err(Error::new(Code::UNSUPPORTED_VERSION, text)));
-            }
-            return self.received(frame, now);
         }
         if let Some(at) = self.unasked.iter().position(|id| *id == correlation) {
             self.unasked.drain(..=at);

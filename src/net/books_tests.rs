@@ -123,17 +123,6 @@ fn an_answer_out_of_order_is_a_protocol_error_that_names_both_ids() {
 }
 
 #[test]
-fn silence_on_api_versions_is_seen_when_the_next_request_is_answered() {
-    let now = Instant::now();
-    let mut books = Books::new(now, None);
-    let mut first = books.queue(request(1, Expects::PerhapsAnswer, now), now).unwrap();
-    let mut second = books.queue(request(2, Expects::Answer, now), now).unwrap();
-    books.received(answer(2), now).unwrap();
-    assert_eq!(outcome(&mut first).unwrap_err().code(), Code::UNSUPPORTED_VERSION);
-    assert!(outcome(&mut second).is_ok());
-}
-
-#[test]
 fn rule_13_4_a_time_out_ends_the_connection_for_all() {
     let now = Instant::now();
     let mut books = Books::new(now, None);

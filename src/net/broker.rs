@@ -237,7 +237,6 @@ impl Broker {
         self: &Arc<Self>,
         purpose: Purpose,
     ) -> Result<Result<Connection, watch::Receiver<Option<Result<Connection>>>>> {
-        let now = Instant::now();
         let mut state = self.lock();
         if let Some(error) = &state.closed {
             return Err(error.clone());
@@ -252,7 +251,7 @@ impl Broker {
                 state.put(purpose, Slot::Opening(attempt.clone()));
                 return Ok(Err(attempt));
             }
-            Slot::Open { connection, since } => self.note_end(&mut state, &connection, since, now),
+            Slot::Open { connection, since } => self.note_end(&mut state, &connection, since),
             Slot::Empty => {}
         }
         let (result, attempt) = watch::channel(None);
@@ -263,9 +262,9 @@ impl Broker {
     }
 
     /// An open connection was found closed.
-    fn note_end(&self, state: &mut State, ended: &Connection, since: Instant, now: Instant) {
+    fn note_end(&self, state: &mut State, ended: &Connection, since: Instant) {
         let Some(poison) = ended.wire().poison().filter(|poison| !poison.quiet) else { return };
-        self.network.broke(&state.address, ended.wire().heard_anything(), now);
+        self.network.broke(&state.address);
         // A broker that accepts and then closes must not be called in a tight loop.
         let pause = self.network.settings().reconnect.delay(1, jitter());
         let not_before = since + pause;

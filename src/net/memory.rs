@@ -1,28 +1,24 @@
 //! What is remembered of addresses, and what a new connection therefore begins with. Pure.
 //!
-//! The first request to an unknown address must tell three kinds of peers apart in one round trip:
-//! Kafka 0.8 closes the connection on ApiVersions, 0.9 never answers it, everybody else does. So
-//! ApiVersions and Metadata v0 leave together: 0.9 answers only the second.
+//! Kafka 0.8 closes the connection on ApiVersions. 0.9 never answers it, and worse: the exception it
+//! throws leaves its network thread's loop, and requests of other clients that were read in the same
+//! round are lost with it (measured). So a peer that may be that old is not asked for its versions at
+//! all before it has shown that it reads them.
 //!
-//! Why Metadata v0: it is the one harmless request that every broker from 0.8.2 to 4.3 answers. Fetch
-//! and ListOffsets in their version 0 are gone since 4.0; FindCoordinator makes old brokers create
-//! `__consumer_offsets`; 0.8 knows no Heartbeat. Its price: an empty list means all topics, which is a
-//! large answer on a large cluster. Hence it is sent only where it can teach something:
+//! The question that tells is **Metadata version 1 with an empty list**. 0.8 and 0.9 ignore the version
+//! and answer in the layout of version 0; every later broker, up to 4.3, answers in that of version 1.
+//! So the old ones are known after one round trip, by an answer, never by a time-out. Why this request:
 //!
-//! - not to an address that answered ApiVersions before: a plain ApiVersions is enough, and an address
-//!   that disappoints is unknown again;
-//! - not when any broker of the cluster is 4.0 or newer: those cannot share a cluster with 0.9;
-//! - otherwise with the name of one topic that is known to exist, as soon as there is one.
-
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+//! - every release answers it; Fetch and ListOffsets that old are gone since 4.0, FindCoordinator makes
+//!   old brokers create `__consumer_offsets`, 0.8 knows no Heartbeat;
+//! - in version 1 an empty list means no topics: from a modern broker, however large its cluster, the
+//!   answer is short (in version 0 it would be every topic), and nothing is created.
+//!
+//! It costs a modern broker's first connection one round trip more than a plain ApiVersions. Hence it is
+//! sent only where it can teach something: not to an address that answered ApiVersions before, and not
+//! once any broker of the cluster is 4.0 or newer, since those cannot share a cluster with 0.9.
 
 use super::release::Old;
-
-/// How long an old broker's release is believed after its connection broke: it may have been upgraded.
-/// Asking again costs a 0.9 broker an exception in its network thread, which may take requests of other
-/// clients with it; so not at each reconnect.
-const RECHECK: Duration = Duration::from_secs(60);
 
 /// The version of ApiVersions to begin with. 4 would tell no more than 3 does, and cost brokers from
 /// 2.4 to 3.8 a second round trip.
@@ -34,51 +30,38 @@ pub(super) enum Memory {
     /// It answers ApiVersions, at this version or below.
     Modern(i16),
     /// It does not know ApiVersions.
-    Old(Old, Instant),
+    Old(Old),
 }
 
 /// What to begin a connection with.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opening {
-    /// ApiVersions and, in the same write, Metadata v0 for this topic or all topics.
-    Discover(Option<Arc<str>>),
-    /// ApiVersions of this version alone.
+    /// Metadata v1; if that shows a modern broker, ApiVersions of this version.
+    Discover(i16),
+    /// ApiVersions of this version.
     Ask(i16),
-    /// Metadata v0, then ApiVersions v0: after a close without a byte. A 0.8 broker answers the first
-    /// and closes on the second; a peer that resets connections on an ApiVersions version too new for
-    /// it answers both (invariant 2.10).
-    MetadataFirst,
     /// Nothing: it is known what this broker speaks.
     Nothing(Old),
 }
 
-/// What the cluster as a whole has taught.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Surroundings {
-    /// Some broker is 4.0 or newer.
-    pub(super) no_old_brokers: bool,
-    /// A topic that exists.
-    pub(super) topic: Option<Arc<str>>,
-}
-
-/// What to begin a connection to an address with.
-pub(super) fn opening(memory: Option<Memory>, around: &Surroundings) -> Opening {
+/// What to begin a connection to an address with. `no_old_brokers`: some broker of the cluster is 4.0
+/// or newer.
+pub(super) fn opening(memory: Option<Memory>, no_old_brokers: bool) -> Opening {
     match memory {
         Some(Memory::Modern(version)) => Opening::Ask(version),
-        Some(Memory::Old(old, _)) => Opening::Nothing(old),
-        None if around.no_old_brokers => Opening::Ask(API_VERSIONS),
-        None => Opening::Discover(around.topic.clone()),
+        Some(Memory::Old(old)) => Opening::Nothing(old),
+        None if no_old_brokers => Opening::Ask(API_VERSIONS),
+        None => Opening::Discover(API_VERSIONS),
     }
 }
 
-/// What stays remembered when an established connection broke. `answered`: the broker ever sent a
-/// frame on it.
-pub(super) fn after_break(memory: Option<Memory>, answered: bool, now: Instant) -> Option<Memory> {
-    memory.filter(|memory| match memory {
-        Memory::Modern(_) => true,
-        // Without a single answer the table was probably wrong.
-        Memory::Old(_, learned) => answered && now.saturating_duration_since(*learned) < RECHECK,
-    })
+/// What stays remembered when an established connection broke: an old broker may come back as a newer
+/// one (invariant 2.4); a modern one is asked for its versions on each connection anyway.
+pub(super) fn after_break(memory: Memory) -> Option<Memory> {
+    match memory {
+        Memory::Modern(_) => Some(memory),
+        Memory::Old(_) => None,
+    }
 }
 
 #[cfg(test)]
@@ -86,32 +69,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn metadata_v0_goes_only_to_addresses_that_may_be_old() {
-        let new_cluster = Surroundings { no_old_brokers: true, topic: None };
-        let with_topic = Surroundings { no_old_brokers: false, topic: Some(Arc::from("t")) };
-        let unknown = Surroundings::default();
-        let now = Instant::now();
+    fn metadata_v1_goes_only_to_addresses_that_may_be_old() {
         let cases = [
-            (None, &unknown, Opening::Discover(None)),
-            (None, &with_topic, Opening::Discover(Some(Arc::from("t")))),
-            (None, &new_cluster, Opening::Ask(3)),
-            (Some(Memory::Modern(3)), &unknown, Opening::Ask(3)),
-            (Some(Memory::Modern(0)), &new_cluster, Opening::Ask(0)),
-            (Some(Memory::Old(Old::V0_9, now)), &unknown, Opening::Nothing(Old::V0_9)),
+            (None, false, Opening::Discover(3)),
+            (None, true, Opening::Ask(3)),
+            (Some(Memory::Modern(3)), false, Opening::Ask(3)),
+            (Some(Memory::Modern(0)), true, Opening::Ask(0)),
+            (Some(Memory::Old(Old::V0_9)), false, Opening::Nothing(Old::V0_9)),
         ];
-        for (memory, around, expected) in cases {
-            assert_eq!(opening(memory, around), expected, "{memory:?} {around:?}");
+        for (memory, no_old_brokers, expected) in cases {
+            assert_eq!(opening(memory, no_old_brokers), expected, "{memory:?}");
         }
     }
 
     #[test]
-    fn rule_2_4_an_old_broker_is_asked_again_after_a_break_but_not_at_each() {
-        let now = Instant::now();
-        let old = Some(Memory::Old(Old::V0_9, now));
-        assert_eq!(after_break(old, true, now + RECHECK / 2), old);
-        assert_eq!(after_break(old, true, now + RECHECK), None);
-        assert_eq!(after_break(old, false, now), None, "it never answered: the table was wrong");
-        let modern = Some(Memory::Modern(3));
-        assert_eq!(after_break(modern, false, now + RECHECK), modern, "it is asked anyway");
+    fn rule_2_4_an_old_broker_is_discovered_anew_after_a_break() {
+        assert_eq!(after_break(Memory::Old(Old::V0_9)), None);
+        assert_eq!(after_break(Memory::Modern(3)), Some(Memory::Modern(3)));
     }
 }

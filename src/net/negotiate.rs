@@ -1,7 +1,6 @@
 //! The first words on a connection: what does this broker speak?
 
-use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -12,12 +11,12 @@ use super::release::Old;
 use super::wire::{Flush, Wire};
 use crate::error::{Code, Error, Result};
 use crate::protocol::modern::messages::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
-use crate::protocol::modern::messages::metadata::{MetadataRequest, MetadataRequestTopic};
+use crate::protocol::modern::messages::fetch::FetchRequest;
+use crate::protocol::modern::messages::metadata::MetadataRequest;
 use crate::protocol::modern::{ApiKey, Request, header};
 
-/// How long an answer that nobody waits for (Metadata v0 of a modern broker) may come after the
-/// set-up: on a large cluster it is large.
-const LATE_ANSWER: Duration = Duration::from_secs(120);
+/// The answer of 0.8 to an empty Fetch: correlation id, no topics. 0.9 says a throttle time besides.
+const EMPTY_FETCH_OF_0_8: usize = 8;
 
 /// The outcome of negotiating on one connection.
 #[derive(Debug)]
@@ -40,64 +39,58 @@ pub(super) struct Negotiation<'a> {
 
 impl Negotiation<'_> {
     /// Runs the dialogue that begins with `opening`.
-    pub(super) async fn run(&mut self, opening: Opening, now: Instant) -> Result<Verdict> {
+    pub(super) async fn run(&mut self, opening: Opening) -> Result<Verdict> {
         match opening {
-            Opening::Nothing(old) => Ok(self.old(old, now)),
-            Opening::Ask(version) => {
-                let ask = self.ask(version, Expects::Answer)?;
-                let pending = self.wire.send(ask, Flush::Now)?;
-                self.versions(pending, version, false, now).await
-            }
-            Opening::Discover(topic) => {
-                let ask = self.ask(API_VERSIONS, Expects::PerhapsAnswer)?;
-                let metadata = self.metadata(topic)?;
-                let mut pending = self.wire.send_all(vec![ask, metadata], Flush::Now)?.into_iter();
-                let Some(versions) = pending.next() else { return Err(no_answer()) };
-                self.versions(versions, API_VERSIONS, false, now).await
-            }
-            Opening::MetadataFirst => {
-                let metadata = self.metadata(None)?;
-                let ask = self.ask(0, Expects::Answer)?;
-                let mut pending = self.wire.send_all(vec![metadata, ask], Flush::Now)?.into_iter();
-                let (Some(metadata), Some(versions)) = (pending.next(), pending.next()) else {
-                    return Err(no_answer());
-                };
-                received(metadata).await.map_err(|cause| self.mute(cause))?;
-                self.versions(versions, 0, true, now).await
+            Opening::Nothing(old) => Ok(self.old(old)),
+            Opening::Ask(version) => self.versions(version, version).await,
+            Opening::Discover(version) => {
+                let request = MetadataRequest::default();
+                let frame = self.exchange(1, &request).await.map_err(|cause| self.mute(cause))?;
+                match generation(&frame)? {
+                    Generation::Modern => self.versions(version, version).await,
+                    Generation::Old => self.which_old().await,
+                }
             }
         }
     }
 
-    fn old(&self, old: Old, now: Instant) -> Verdict {
-        Verdict::Ready(Versions::of_old(self.wire.peer(), old), Memory::Old(old, now))
+    fn old(&self, old: Old) -> Verdict {
+        Verdict::Ready(Versions::of_old(self.wire.peer(), old), Memory::Old(old))
     }
 
-    /// Waits for the answer to ApiVersions and draws the conclusion.
-    async fn versions(
-        &mut self,
-        first: Pending,
-        asked: i16,
-        metadata_answered: bool,
-        now: Instant,
-    ) -> Result<Verdict> {
-        let (mut pending, mut version) = (first, asked);
+    /// 0.8 or 0.9? An empty Fetch v1 tells: 0.8 answers in version 0, whatever is asked.
+    async fn which_old(&mut self) -> Result<Verdict> {
+        match self.exchange(1, &FetchRequest { max_wait_ms: 0, ..FetchRequest::default() }).await {
+            Ok(frame) if frame.len() > EMPTY_FETCH_OF_0_8 => Ok(self.old(Old::V0_9)),
+            Ok(_) => Ok(self.old(Old::V0_8)),
+            // Something else that is old, and stricter: nothing newer than 0.8 is asked of it.
+            Err(error) if error.code() == Code::DISCONNECTED => {
+                Ok(Verdict::Again(Opening::Nothing(Old::V0_8)))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Asks for the versions, and draws the conclusion. `first` is what this connection began with.
+    async fn versions(&mut self, first: i16, mut version: i16) -> Result<Verdict> {
         loop {
-            let frame = match received(pending).await {
+            let request = ApiVersionsRequest {
+                client_software_name: "libsamsa".to_owned(),
+                client_software_version: env!("CARGO_PKG_VERSION").to_owned(),
+            };
+            let frame = match self.exchange(version, &request).await {
                 Ok(frame) => frame,
-                // Passed over: the answer to what came behind it is there.
-                Err(error) if error.code() == Code::UNSUPPORTED_VERSION => {
-                    return Ok(self.old(Old::V0_9, now));
+                // A reset may mean "this version is too new" (invariant 2.10), or that an address which
+                // was modern is served by an old broker now: both are found out on a new connection.
+                Err(error) if error.code() == Code::DISCONNECTED && first > 0 => {
+                    return Ok(Verdict::Again(Opening::Discover(0)));
                 }
-                Err(error) => return self.closed(error, metadata_answered),
+                Err(error) => return Err(self.mute(error)),
             };
             let (_, answer) = header::decode_response::<ApiVersionsRequest>(version, frame)?;
             match conclude(&answer, version)? {
                 Conclusion::Spoken => return Ok(self.ready(&answer)),
-                Conclusion::Lower(lower) => {
-                    version = lower;
-                    let ask = self.ask(version, Expects::Answer)?;
-                    pending = self.wire.send(ask, Flush::Now)?;
-                }
+                Conclusion::Lower(lower) => version = lower,
             }
         }
     }
@@ -110,21 +103,7 @@ impl Negotiation<'_> {
         Verdict::Ready(versions, Memory::Modern(most.clamp(0, API_VERSIONS)))
     }
 
-    /// The connection ended instead of an answer.
-    fn closed(&self, error: Error, metadata_answered: bool) -> Result<Verdict> {
-        if error.code() != Code::DISCONNECTED {
-            return Err(error);
-        }
-        if metadata_answered {
-            return Ok(Verdict::Again(Opening::Nothing(Old::V0_8)));
-        }
-        if self.wire.heard_anything() {
-            return Err(error);
-        }
-        Ok(Verdict::Again(Opening::MetadataFirst))
-    }
-
-    /// Closed again, and this time on a request that every broker answers.
+    /// The error of a peer that closes on requests that every broker answers.
     fn mute(&self, cause: Error) -> Error {
         if cause.code() != Code::DISCONNECTED || self.wire.heard_anything() {
             return cause;
@@ -133,44 +112,43 @@ impl Negotiation<'_> {
         Error::new(Code::CONNECTION_FAILED, text).caused_by(cause)
     }
 
-    fn ask(&mut self, version: i16, expects: Expects) -> Result<Outgoing> {
-        let request = ApiVersionsRequest {
-            client_software_name: "libsamsa".to_owned(),
-            client_software_version: env!("CARGO_PKG_VERSION").to_owned(),
-        };
-        self.outgoing(version, &request, expects, self.deadline)
-    }
-
-    fn metadata(&mut self, topic: Option<Arc<str>>) -> Result<Outgoing> {
-        let named = topic.map(|name| MetadataRequestTopic {
-            name: Some(name.to_string()),
-            ..MetadataRequestTopic::default()
-        });
-        let topics = Some(named.into_iter().collect());
-        let request = MetadataRequest { topics, ..MetadataRequest::default() };
-        self.outgoing(0, &request, Expects::Answer, self.deadline + LATE_ANSWER)
-    }
-
-    fn outgoing<R: Request>(
-        &mut self,
-        version: i16,
-        request: &R,
-        expects: Expects,
-        deadline: Instant,
-    ) -> Result<Outgoing> {
+    /// Sends a request and waits for its frame.
+    async fn exchange<R: Request>(&mut self, version: i16, request: &R) -> Result<Bytes> {
         let correlation = self.correlation;
         self.correlation = self.correlation.wrapping_add(1) & i32::MAX;
         let segments = header::encode_request(version, correlation, self.client_id, request)?;
-        Ok(Outgoing { api: R::KEY.name(), correlation, segments, expects, deadline })
+        let (api, expects, deadline) = (R::KEY.name(), Expects::Answer, self.deadline);
+        let outgoing = Outgoing { api, correlation, segments, expects, deadline };
+        received(self.wire.send(outgoing, Flush::Now)?).await
     }
 }
 
 async fn received(pending: Pending) -> Result<Bytes> {
-    pending.await.unwrap_or_else(|_| Err(no_answer()))
+    let ended = || Error::new(Code::ABANDONED, "the connection's task ended");
+    pending.await.unwrap_or_else(|_| Err(ended()))
 }
 
-fn no_answer() -> Error {
-    Error::new(Code::ABANDONED, "the connection's task ended")
+#[derive(Debug, PartialEq, Eq)]
+enum Generation {
+    Modern,
+    Old,
+}
+
+/// Whether a broker reads versions: by the layout of its answer to an empty Metadata v1. An answer in
+/// one layout never fits the other: where version 1 has a rack and the controller, version 0 has the
+/// count of topics and ends.
+fn generation(frame: &Bytes) -> Result<Generation> {
+    let as_v1 = header::decode_response::<MetadataRequest>(1, frame.clone());
+    let as_v0 = header::decode_response::<MetadataRequest>(0, frame.clone());
+    match (as_v1, as_v0) {
+        // An empty list asks for no topic.
+        (Ok((_, answer)), _) if answer.topics.is_empty() => Ok(Generation::Modern),
+        (_, Ok(_)) => Ok(Generation::Old),
+        (Ok(_), Err(_)) => Ok(Generation::Modern),
+        (Err(cause), Err(_)) => {
+            Err(Error::new(Code::PROTOCOL, "it answered Metadata with nonsense").caused_by(cause))
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::dial::{Dialer, Stage, TcpDialer};
-use super::memory::{self, Memory, Opening, Surroundings};
+use super::memory::{self, Memory, Opening};
 use super::negotiate::{Negotiation, Verdict};
 use super::wire::{Limits, Wire};
 use super::{Backoff, Connection, Versions};
@@ -16,8 +16,8 @@ use crate::log::Logger;
 use crate::protocol::modern::ApiKey;
 use crate::runtime::Runtime;
 
-/// How often one attempt may begin anew on another connection while it finds out what the peer is:
-/// discovery, Metadata first, and then as 0.8.
+/// How many connections one attempt may take to find out what the peer is: asked as it was known,
+/// discovered anew, and then as 0.8.
 const CONNECTIONS_PER_ATTEMPT: usize = 3;
 
 /// The settings of connections.
@@ -68,7 +68,8 @@ pub struct Network {
 #[derive(Default)]
 struct Learned {
     addresses: HashMap<Address, Memory>,
-    around: Surroundings,
+    // Some broker of the cluster is 4.0 or newer.
+    no_old_brokers: bool,
 }
 
 impl fmt::Debug for Network {
@@ -114,21 +115,14 @@ impl Network {
         &self.logger
     }
 
-    /// A topic that is known to exist: what an unknown broker is asked about, so that it need not
-    /// list them all.
-    pub fn set_known_topic(&self, topic: Option<Arc<str>>) {
-        self.learned().around.topic = topic;
-    }
-
     fn learned(&self) -> MutexGuard<'_, Learned> {
         self.learned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// An established connection to this address broke by itself.
-    pub(super) fn broke(&self, address: &Address, answered: bool, now: Instant) {
+    pub(super) fn broke(&self, address: &Address) {
         let mut learned = self.learned();
-        let memory = learned.addresses.remove(address);
-        if let Some(memory) = memory::after_break(memory, answered, now) {
+        if let Some(memory) = learned.addresses.remove(address).and_then(memory::after_break) {
             learned.addresses.insert(address.clone(), memory);
         }
     }
@@ -142,10 +136,10 @@ impl Network {
     ) -> Result<Connection> {
         let mut opening = {
             let learned = self.learned();
-            memory::opening(learned.addresses.get(address).copied(), &learned.around)
+            memory::opening(learned.addresses.get(address).copied(), learned.no_old_brokers)
         };
         for _ in 0..CONNECTIONS_PER_ATTEMPT {
-            let attempt = self.connect_once(address, opening.clone(), deadline, stage).await;
+            let attempt = self.connect_once(address, opening, deadline, stage).await;
             match attempt {
                 Ok(Ok(connection)) => return Ok(connection),
                 Ok(Err(next)) => opening = next,
@@ -178,7 +172,7 @@ impl Network {
         let guard = CloseOnDrop(Some(&wire));
         let client_id = &*self.settings.client_id;
         let mut negotiation = Negotiation { wire: &wire, client_id, deadline, correlation: 1 };
-        match negotiation.run(opening, Instant::now()).await? {
+        match negotiation.run(opening).await? {
             Verdict::Again(next) => Ok(Err(next)),
             Verdict::Ready(versions, memory) => {
                 let correlation = negotiation.correlation;
@@ -195,15 +189,9 @@ impl Network {
         let mut learned = self.learned();
         // 4.0 removed the old versions of Fetch; such a broker has no 0.9 beside it.
         if versions.range(ApiKey::Fetch).is_some_and(|(least, _)| least >= 4) {
-            learned.around.no_old_brokers = true;
+            learned.no_old_brokers = true;
         }
-        // The time of learning is the first one, not that of each reconnect.
-        let known = learned.addresses.get(address).copied();
-        let same =
-            matches!((known, memory), (Some(Memory::Old(a, _)), Memory::Old(b, _)) if a == b);
-        if !same {
-            learned.addresses.insert(address.clone(), memory);
-        }
+        learned.addresses.insert(address.clone(), memory);
         drop(learned);
         self.logger.debug(
             "net",

@@ -183,19 +183,6 @@ impl Wire {
         &self.shared.peer
     }
 
-    /// Queues the requests, in order and next to each other, and writes as `flush` says.
-    pub(super) fn send_all(&self, requests: Vec<Outgoing>, flush: Flush) -> Result<Vec<Pending>> {
-        self.shared.era.check()?;
-        let now = Instant::now();
-        let mut state = self.shared.lock();
-        let mut pending = Vec::with_capacity(requests.len());
-        for request in requests {
-            pending.push(state.books.queue(request, now)?);
-        }
-        self.after_queue(state, flush);
-        Ok(pending)
-    }
-
     /// Queues one request and writes as `flush` says. Never waits; from any thread.
     pub(super) fn send(&self, request: Outgoing, flush: Flush) -> Result<Pending> {
         self.shared.era.check()?;

@@ -84,6 +84,11 @@ impl Core {
         }
     }
 
+    /// Whether its tasks have been told to end.
+    fn is_over(&self) -> bool {
+        self.life() == Life::Closed || self.ledger.is_broken()
+    }
+
     /// Goes on to `life`; gives what it was before.
     pub(crate) fn live_on(&self, life: Life) -> Life {
         let before = self.life();
@@ -122,7 +127,7 @@ impl Core {
     /// The sender of a partition's leader, if it has one that can be reached.
     fn leader(self: &Arc<Self>, partition: &PartitionMetadata) -> Option<Leader> {
         let known = partition.leader >= 0 && partition.error != Some(Code::LEADER_NOT_AVAILABLE);
-        if !known || self.life() == Life::Closed {
+        if !known || self.is_over() {
             return None;
         }
         let mail = self.sender(partition.leader);
@@ -137,6 +142,10 @@ impl Core {
             let (core, broken) = (Arc::clone(self), Arc::clone(self));
             let sender = sender::run(core, Arc::clone(mail));
             self.runtime.spawn("producer sender", move |error| broken.fail(&error), sender);
+        }
+        if self.is_over() {
+            // It ended while we came here: either it finds this mail in the map, or we find it over.
+            mail.stop();
         }
         Arc::clone(mail)
     }

@@ -162,7 +162,11 @@ impl Core {
         self.validate(record)?;
         let topic = self.queues_of(record.topic, patience)?;
         let timestamp = now.or(record.timestamp);
-        let (mut partition, sticky) = topic.choose(record, topic.partitions())?;
+        let chosen = topic.choose(record, topic.partitions());
+        // A partition that is not known may have been added just now.
+        let (mut partition, sticky) = chosen.inspect_err(|_| {
+            self.cluster.refresh("a record names a partition that is not known");
+        })?;
         let arrival = Arrival { record: *record, timestamp, sticky };
         let (mut room, mut seals) = (None, Seals::default());
         loop {

@@ -13,10 +13,33 @@ static samsa_producer *producer;
 static samsa_cluster *cluster;
 static samsa_position position;
 
-static void on_alarm(int signal_number)
+static void wake_consumer(int signal_number)
 {
   (void)signal_number;
   samsa_consumer_wakeup(consumer);
+}
+
+static void wake_cluster(int signal_number)
+{
+  (void)signal_number;
+  samsa_cluster_wakeup(cluster);
+}
+
+static timer_t alarm_soon(void (*handler)(int))
+{
+  struct itimerspec soon;
+  struct sigevent event;
+  timer_t timer;
+
+  CHECK(signal(SIGALRM, handler) != SIG_ERR);
+  memset(&event, 0, sizeof event);
+  event.sigev_notify = SIGEV_SIGNAL;
+  event.sigev_signo = SIGALRM;
+  CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
+  memset(&soon, 0, sizeof soon);
+  soon.it_value.tv_nsec = 50 * 1000 * 1000;
+  CHECK(timer_settime(timer, 0, &soon, NULL) == 0);
+  return timer;
 }
 
 static int64_t milliseconds(void)
@@ -38,22 +61,31 @@ static int readable(intptr_t fd, int timeout_ms)
 
 static void a_signal_handler_ends_a_wait(void)
 {
-  struct itimerspec soon;
-  struct sigevent event;
-  timer_t timer;
+  timer_t timer = alarm_soon(wake_consumer);
   samsa_message *message;
 
-  CHECK(signal(SIGALRM, on_alarm) != SIG_ERR);
-  memset(&event, 0, sizeof event);
-  event.sigev_notify = SIGEV_SIGNAL;
-  event.sigev_signo = SIGALRM;
-  CHECK(timer_create(CLOCK_MONOTONIC, &event, &timer) == 0);
-  memset(&soon, 0, sizeof soon);
-  soon.it_value.tv_nsec = 50 * 1000 * 1000;
-  CHECK(timer_settime(timer, 0, &soon, NULL) == 0);
   GIVES(SAMSA_WOKEN, samsa_consumer_next(consumer, -1, &message, &err));
   CHECK(message == NULL);
   timer_delete(timer);
+}
+
+/* A publish whose answer is held back is ended by the cluster's wake-up, which a signal handler gives. */
+static void a_signal_handler_ends_a_publish(void)
+{
+  samsa_topic *topic = open_topic(cluster, "silent");
+  samsa_fault fault;
+  timer_t timer;
+
+  memset(&fault, 0, sizeof fault);
+  fault.struct_size = sizeof fault;
+  fault.kind = SAMSA_FAULT_DELAY;
+  fault.delay_ms = 1500;
+  fault.api = "Produce";
+  OK(samsa_embedded_inject(embedded, &fault, NULL, &err));
+  timer = alarm_soon(wake_cluster);
+  GIVES(SAMSA_WOKEN, samsa_topic_publish(topic, NULL, 0, "x", 1, -1, NULL, NULL, &err));
+  timer_delete(timer);
+  samsa_topic_free(topic);
 }
 
 static void a_wakeup_is_remembered_once(void)
@@ -183,6 +215,7 @@ int main(void)
   a_wakeup_is_remembered_once();
   a_wait_takes_its_time_and_no_more();
   the_descriptor_tells_when_a_poll_would_not_wait();
+  a_signal_handler_ends_a_publish();
   close_ends_every_wait();
   samsa_consumer_free(consumer);
   samsa_producer_free(producer);

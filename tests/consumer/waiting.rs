@@ -1,5 +1,6 @@
 //! Waiting, waking, closing.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use samsa::Code;
@@ -95,4 +96,28 @@ fn nothing_is_left_behind_when_consumers_come_and_go() {
         assert_eq!(read_one(&consumer, 3), [0, 1, 2]);
     }
     assert!(rig.kafka.connections(None) < 10, "{}", rig.kafka.connections(None));
+}
+
+#[test]
+fn a_dropped_consumer_lets_go_of_its_cluster() {
+    for closes in [true, false] {
+        let Rig { kafka, cluster } = Rig::new(2);
+        let weak = Arc::downgrade(&cluster);
+        let rig = Rig { kafka, cluster };
+        rig.write(0, 3);
+        let consumer = rig.reader(&[0, 1]);
+        assert_eq!(read_one(&consumer, 3), [0, 1, 2]);
+        if closes {
+            consumer.close(1_000).unwrap();
+        }
+        drop(consumer);
+        let Rig { kafka: _kafka, cluster } = rig;
+        drop(cluster);
+        let limit = crate::rig::deadline();
+        while weak.strong_count() > 0 {
+            // Tasks end on their own threads.
+            std::thread::yield_now();
+            assert!(Instant::now() < limit, "{} hold the cluster", weak.strong_count());
+        }
+    }
 }

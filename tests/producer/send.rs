@@ -244,3 +244,37 @@ fn a_refused_topic_does_not_hold_up_another() {
     assert_eq!(outcomes[0], (1, Code::TOPIC_AUTHORIZATION_FAILED, NOT, -1));
     assert_eq!(outcomes[1], (2, Code::NONE, THERE, 0));
 }
+
+#[test]
+fn round_robin_and_random_spread_records_whatever_their_key() {
+    for partitioner in ["roundrobin", "random"] {
+        let bench = bench_on(Options::default(), 4, &[("topic.orders.partitioner", partitioner)]);
+        for _ in 0..200 {
+            let record = Record::new(&bench.topic, b"v").with_key(b"one and the same");
+            bench.producer.send(&record, WAIT).unwrap();
+        }
+        assert_eq!(bench.flush(), 0);
+        let counts: Vec<_> = (0..4).map(|partition| bench.stored_in(partition).len()).collect();
+        assert_eq!(counts.iter().sum::<usize>(), 200);
+        match partitioner {
+            "roundrobin" => assert_eq!(counts, [50; 4]),
+            _ => assert!(counts.iter().all(|count| *count > 10), "{counts:?}"),
+        }
+    }
+}
+
+#[test]
+fn partitions_that_are_added_are_found() {
+    let bench = bench_on(Options::default(), 1, &[]);
+    bench.send(1);
+    assert_eq!(bench.outcomes(1)[0].1, Code::NONE);
+    bench.kafka.grow_topic("orders", 3).unwrap();
+    let record = Record::new(&bench.topic, b"x").with_opaque(2).to_partition(2);
+    let deadline = soon().unwrap();
+    while let Err(error) = bench.producer.send(&record, WAIT) {
+        assert_eq!(error.code(), Code::UNKNOWN_TOPIC_OR_PARTITION);
+        assert!(error.is_retriable() && std::time::Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+    assert_eq!(bench.outcomes(1), [(2, Code::NONE, THERE, 0)]);
+}

@@ -77,6 +77,11 @@ impl Ledger {
         self.close();
     }
 
+    /// Whether an error broke the producer.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.failure.get().is_some()
+    }
+
     pub(super) fn next_batch(&self) -> u64 {
         self.next_batch.fetch_add(1, Ordering::Relaxed)
     }
@@ -88,7 +93,7 @@ impl Ledger {
 
     /// Whether a batch sent so often may be sent again.
     pub(super) fn may_retry(&self, attempts: u32) -> bool {
-        attempts <= self.retries && self.failure.get().is_none()
+        attempts <= self.retries && !self.is_broken()
     }
 
     /// Gives a batch its outcome: exactly one, because whoever calls this owns the batch. Called under
