@@ -157,6 +157,16 @@ fn a_broker_that_starts_later_is_found() {
 }
 
 #[test]
+fn a_list_of_topics_that_does_not_come_says_why() {
+    let address = closed_port();
+    let cluster = open(&address);
+    let begun = Instant::now();
+    let error = cluster.all_topics(Some(begun + TIME)).expect_err("nobody answers");
+    assert_eq!((error.code(), error.broker()), (Code::TIMED_OUT, Some(address.as_str())));
+    assert!(begun.elapsed() < TIME * 10 && error.message().contains("refused"), "{error}");
+}
+
+#[test]
 fn a_wake_up_ends_the_wait_and_a_close_gives_closed() {
     let cluster = open(&closed_port());
     cluster.wakeup();

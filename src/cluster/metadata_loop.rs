@@ -121,6 +121,7 @@ impl Loop {
             let (known, actions) = merge::merge(&self.known, answer, now);
             self.take(known, actions);
         }
+        self.catch_up();
         self.schedule.answered(self.known.metadata.number != before, now);
         let address = answers.broker.address();
         if answers.broker.id() >= 0 {
@@ -140,6 +141,20 @@ impl Loop {
             progress.answered = progress.answered.max(asked);
             progress.trouble = trouble;
         });
+    }
+
+    /// A handle that was made while its topic was being published for the first time saw neither the
+    /// old snapshot nor the new one: it gets what is known now.
+    fn catch_up(&self) {
+        let missed: Vec<_> = {
+            let topics = lock(&self.core.topics);
+            topics.values().filter(|topic| topic.metadata().is_none()).cloned().collect()
+        };
+        for topic in missed {
+            if let Some(metadata) = self.known.metadata.topic(topic.name()) {
+                topic.publish(Arc::clone(metadata));
+            }
+        }
     }
 
     fn failed(&mut self, error: Error) {

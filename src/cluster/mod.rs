@@ -8,6 +8,7 @@ mod admin;
 mod answer;
 mod ask;
 mod candidates;
+mod catalogue;
 mod child;
 mod core;
 mod events;
@@ -119,7 +120,8 @@ impl Cluster {
     /// snapshot alone. Blocking, with the errors of [`wait_ready`](Self::wait_ready).
     pub fn all_topics(&self, deadline: Option<Instant>) -> Result<Vec<Arc<TopicMetadata>>> {
         let core = Arc::clone(&self.core);
-        self.block("all topics", deadline, async move { core.all_topics().await })
+        let ask = async move { core.all_topics(deadline.unwrap_or_else(far)).await };
+        self.block("all topics", deadline, ask)
     }
 
     /// Asks for new metadata soon; merged with what is asked already, slowed when answers repeat.
@@ -402,18 +404,6 @@ impl Core {
         }
         topics.insert(name, Arc::clone(&topic));
         Ok(topic)
-    }
-
-    async fn all_topics(self: Arc<Self>) -> Result<Vec<Arc<TopicMetadata>>> {
-        let ask = ask::Ask { all: true, ..ask::Ask::default() };
-        let answers = metadata_loop::round(Arc::clone(&self), ask, false).await?;
-        let mut known = merge::Known::nothing();
-        for answer in &answers.answers {
-            known = merge::merge(&known, answer, Instant::now()).0;
-        }
-        let mut topics: Vec<_> = known.metadata.topics.into_values().collect();
-        topics.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(topics)
     }
 }
 

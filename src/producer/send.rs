@@ -280,7 +280,10 @@ impl Core {
         let look_up = async move {
             let result = tokio::select! {
                 result = core.cluster.topic_metadata(&wanted, deadline) => result,
-                () = core.ledger.keeper.ended() => Err(Error::bare(Code::CLOSED)),
+                // Closed, or broken by a panic: the ledger knows which.
+                () = core.ledger.keeper.ended() => {
+                    Err(core.ledger.check_open().err().unwrap_or_else(|| Error::bare(Code::CLOSED)))
+                }
             };
             sender.send(result.map(drop));
             core.signal.nudge();

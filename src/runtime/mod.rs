@@ -6,7 +6,7 @@
 //! | [`Signal`] | a poll-like handle: waiters, the remembered wake-up, the descriptor, poison |
 //! | [`Completion`] | one answer from a task to one application thread |
 //! | [`codec`] | threads for compression that no application thread waits for |
-//! | [`deadline`] | `timeout_ms` of the C API as an absolute instant |
+//! | [`deadline()`] | `timeout_ms` of the C API as an absolute instant |
 //!
 //! Application threads never enter tokio: they wait on a futex, tasks notify it.
 

@@ -1,7 +1,7 @@
 //! One partition's records between `send` and the broker: the front side, where they come in.
 //!
 //! One lock per queue, the only one that a record takes. Each change that may make something ready to
-//! leave ends with [`State::announce`], which tells the sender of the partition's leader: now, or
+//! leave ends with `announce`, which tells the sender of the partition's leader: now, or
 //! with a timer. What happens at the other side is in [`queue_send`](super::queue_send), what ends a
 //! batch in [`queue_fate`](super::queue_fate).
 

@@ -1,0 +1,53 @@
+//! Every topic of the cluster, asked for on demand.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::time::{sleep_until, timeout_at};
+
+use super::TopicMetadata;
+use super::ask::Ask;
+use super::core::Core;
+use super::merge::{self, Known};
+use super::metadata_loop::round;
+use crate::error::{Code, Error, Result};
+use crate::net::{Backoff, jitter};
+
+impl Core {
+    /// See [`super::Cluster::all_topics`].
+    pub(super) async fn all_topics(
+        self: Arc<Self>,
+        deadline: Instant,
+    ) -> Result<Vec<Arc<TopicMetadata>>> {
+        let backoff =
+            Backoff { first: self.client.retry_backoff, most: self.client.retry_backoff_max };
+        let begun = Instant::now();
+        let mut trouble = None;
+        for attempt in 1.. {
+            let ask = Ask { all: true, ..Ask::default() };
+            match timeout_at(deadline.into(), round(Arc::clone(&self), ask, false)).await {
+                Ok(Ok(answers)) => {
+                    let nothing = Known::nothing();
+                    let merged = answers.answers.iter().fold(nothing, |known, answer| {
+                        merge::merge(&known, answer, Instant::now()).0
+                    });
+                    let mut topics: Vec<_> = merged.metadata.topics.into_values().collect();
+                    topics.sort_by(|a, b| a.name.cmp(&b.name));
+                    return Ok(topics);
+                }
+                Ok(Err(error)) if !error.is_retriable() => return Err(error),
+                Ok(Err(error)) => trouble = Some(error),
+                Err(_) => {}
+            }
+            let pause = Instant::now() + backoff.delay(attempt, jitter());
+            if pause >= deadline {
+                break;
+            }
+            sleep_until(pause.into()).await;
+        }
+        let ms = begun.elapsed().as_millis();
+        let error = Error::new(Code::TIMED_OUT, format!("no list of topics within {ms} ms"));
+        let trouble = trouble.or_else(|| self.trouble());
+        Err(trouble.map_or(error.clone(), |cause| error.caused_by(cause)))
+    }
+}
