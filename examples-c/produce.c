@@ -26,8 +26,9 @@ static void take_outcomes(samsa_producer *producer, int32_t timeout_ms) {
             continue;
         }
         if (failed++ == 0) { /* the first failure tells why; the others are counted */
-            const samsa_error *why = samsa_deliveries_error(deliveries, i);
+            samsa_error *why = samsa_deliveries_error(deliveries, i);
             fprintf(stderr, "not acknowledged: %s\n", samsa_error_message(why));
+            samsa_error_free(why);
         }
     }
     samsa_deliveries_free(deliveries);
