@@ -150,6 +150,12 @@ impl Cluster {
         });
     }
 
+    /// Why a wait for the metadata of `topic` that began at `begun` came to nothing: the topic is still
+    /// unknown, or what keeps the brokers from answering.
+    pub fn no_metadata(&self, topic: &Topic, begun: Instant) -> Error {
+        self.core.no_metadata(topic, begun)
+    }
+
     /// The metadata of a topic, asked for if need be: partitions are there and no topic error.
     ///
     /// `UNKNOWN_TOPIC_OR_PARTITION` when every broker asked has denied it for 5 s (a new topic spreads

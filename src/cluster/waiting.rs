@@ -84,13 +84,19 @@ impl<'a> Wait<'a> {
     }
 
     fn out_of_time(&self, begun: Instant) -> Error {
-        let name = self.topic.name();
-        let unknown = self
-            .topic
+        self.core.no_metadata(self.topic, begun)
+    }
+}
+
+impl Core {
+    /// Why a wait for the metadata of `topic`, begun then, came to nothing.
+    pub(super) fn no_metadata(&self, topic: &Topic, begun: Instant) -> Error {
+        let name = topic.name();
+        let unknown = topic
             .metadata()
             .and_then(|metadata| metadata.error.clone())
             .filter(|error| error.code() == Code::UNKNOWN_TOPIC_OR_PARTITION);
-        let trouble = self.core.trouble();
+        let trouble = self.trouble();
         let waited = begun.elapsed().as_millis();
         if let (Some(unknown), None) = (unknown, &trouble) {
             let text = format!("topic {name} was still unknown to the cluster after {waited} ms");
@@ -100,9 +106,7 @@ impl<'a> Wait<'a> {
         let error = Error::new(Code::TIMED_OUT, text).with_topic(&**name);
         trouble.map_or(error.clone(), |cause| error.caused_by(cause))
     }
-}
 
-impl Core {
     /// What keeps the cluster from answering: the last round's error, or where the attempts under way
     /// stand.
     pub(super) fn trouble(&self) -> Option<Error> {

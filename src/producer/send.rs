@@ -274,6 +274,7 @@ impl Core {
     /// Waits until the cluster answered for this topic: a look-up of its own, so that an older answer
     /// does not count (invariant 1.10), which a wake-up and a close can end.
     fn look_up(self: &Arc<Self>, topic: &Arc<Topic>, deadline: Instant) -> Result<()> {
+        let begun = Instant::now();
         let (sender, answer) = Completion::new();
         let (core, wanted) = (Arc::clone(self), Arc::clone(topic));
         let broken = Arc::clone(self);
@@ -295,8 +296,7 @@ impl Core {
         match waited {
             Ok(result) => result,
             Err(error) if error.code() == Code::NOTHING => {
-                let text = format!("no metadata of topic {} within max.block.ms", topic.name());
-                Err(Error::new(Code::TIMED_OUT, text).with_topic(&**topic.name()))
+                Err(self.cluster.no_metadata(topic, begun))
             }
             Err(error) => Err(error),
         }

@@ -129,6 +129,22 @@ fn topics_are_created_when_brokers_allow_it_and_refused_in_time_when_not() {
 }
 
 #[test]
+fn a_send_that_gets_no_metadata_names_the_broker_that_keeps_silent() {
+    // The system accepts the connections; nobody ever answers.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let mut config = Config::new();
+    config.set("bootstrap.servers", &address).unwrap();
+    let cluster = Cluster::open(&config).unwrap();
+    let topic = cluster.topic("orders").unwrap();
+    let producer = Producer::new(&cluster, None).unwrap();
+    let error = producer.send(&Record::new(&topic, b"x"), 300).unwrap_err();
+    assert_eq!((error.code(), error.topic()), (Code::TIMED_OUT, Some("orders")));
+    let text = error.to_string();
+    assert!(text.contains(&address) && !text.contains("max.block.ms"), "{text}");
+}
+
+#[test]
 fn bad_records_are_refused_at_once_and_named() {
     let bench = bench(&[("max.request.size", "2000")]);
     let large = vec![0; 2_001];
