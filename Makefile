@@ -58,10 +58,10 @@ setup:
 check: setup
 	@$(MAKE) --no-print-directory check-rust check-c check-bindings check-install check-brokers
 
-## check-rust: the library's tests, and those on the embedded broker
+## check-rust: the library's tests, those on the embedded broker, forced panics
 .PHONY: check-rust
 check-rust:
-	$(CARGO) test --locked
+	$(CARGO) test --locked --features panic-injection
 
 ## check-c: headers, exported symbols, abuse, fork, panics; also under AddressSanitizer
 .PHONY: check-c
@@ -103,7 +103,7 @@ bench: examples
 .PHONY: lint
 lint:
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --features panic-injection -- -D warnings
 	$(CARGO) clippy --locked --lib --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --locked --no-deps --document-private-items --quiet
 	scripts/lint-text.sh
