@@ -58,10 +58,10 @@ setup:
 check: setup
 	@$(MAKE) --no-print-directory check-rust check-c check-bindings check-install check-brokers
 
-## check-rust: the library's tests, and those on the embedded broker
+## check-rust: the library's tests, those on the embedded broker, forced panics
 .PHONY: check-rust
 check-rust:
-	$(CARGO) test --locked
+	$(CARGO) test --locked --features panic-injection
 
 ## check-c: headers, exported symbols, abuse, fork, panics; also under AddressSanitizer
 .PHONY: check-c
@@ -89,10 +89,11 @@ check-install: all
 check-brokers: examples
 	$(CARGO) test --locked --test brokers
 
-## check-all: check, and what is too long for each run
+## check-all: check, and what is too long for each run: many random cases, optimised, brokers too
 .PHONY: check-all
 check-all: check
-	SAMSA_ALL=1 $(CARGO) test --locked --release --test brokers
+	PROPTEST_CASES=5000 $(CARGO) test --locked --release --features panic-injection
+	$(CARGO) test --locked --release --test brokers
 
 ## bench: produce and consume side by side with librdkafka, on the embedded broker
 .PHONY: bench
@@ -103,7 +104,7 @@ bench: examples
 .PHONY: lint
 lint:
 	$(CARGO) fmt --check
-	$(CARGO) clippy --locked --all-targets -- -D warnings
+	$(CARGO) clippy --locked --all-targets --features panic-injection -- -D warnings
 	$(CARGO) clippy --locked --lib --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --locked --no-deps --document-private-items --quiet
 	scripts/lint-text.sh

@@ -74,16 +74,17 @@ static void print_bytes(const void *bytes, size_t length) {
 }
 
 static void print_headers(const samsa_message_view *view) {
-    samsa_header headers[64];
-    size_t count = samsa_headers_read(view, headers, sizeof headers / sizeof *headers);
+    samsa_header *headers = calloc(view->headers_count + 1, sizeof *headers);
+    size_t count = headers == NULL ? 0 : samsa_headers_read(view, headers, view->headers_count);
     putchar('\t');
-    for (size_t i = 0; i < count && i < sizeof headers / sizeof *headers; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (i > 0)
             putchar(',');
         print_bytes(headers[i].name, headers[i].name_length);
         putchar('=');
         print_bytes(headers[i].value, headers[i].value_length);
     }
+    free(headers);
 }
 
 static void print_message(const samsa_message *message, int with_headers) {

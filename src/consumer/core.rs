@@ -67,6 +67,8 @@ impl Core {
     /// A panic in a task or a fatal error of the cluster: every waiter wakes and gets it.
     pub(super) fn fail(&self, error: Error) {
         self.signal.fail(error);
+        // Nobody will read what they fetch.
+        self.stop();
     }
 
     /// Whether fetching stands still for what the application holds, and it was not told yet.

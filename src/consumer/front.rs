@@ -212,17 +212,16 @@ impl Consumer {
         self.core.ask_watermarks(&topic, partition.partition, deadline)
     }
 
-    /// How far an assigned partition's position is behind its end, in offsets, as the last fetch said;
-    /// none while either is unknown. [`Code::NOT_ASSIGNED`].
+    /// How far an assigned partition's position is behind its end, in offsets, as the last fetch said
+    /// (with `read_committed` the end is the last stable offset); none while either is unknown.
+    /// [`Code::NOT_ASSIGNED`].
     pub fn lag(&self, partition: &Position) -> Result<Option<i64>> {
+        self.era.check()?;
         let topic = self.core.cluster.topic(partition.topic.as_str())?;
         let state = self.open()?;
         let index = state.find(&topic, partition.partition);
         let index = index.ok_or_else(|| not_assigned(&partition.topic, partition.partition))?;
-        let (_, end) = state.watermarks(index);
-        let at = state.position(index).and_then(|position| position.offset);
-        // A position past the end is that of a log that lost its tail: nothing is left to read.
-        Ok(at.filter(|_| end >= 0).map(|at| end.saturating_sub(at).max(0)))
+        Ok(state.lag(index, self.core.config.isolation_level))
     }
 
     /// For each partition the first offset whose record is not older than the position's
@@ -252,6 +251,7 @@ impl Consumer {
 
     /// A descriptor that is readable while a poll would not wait; owned by the consumer.
     pub fn fd(&self) -> Result<isize> {
+        self.era.check()?;
         self.core.signal.fd()
     }
 

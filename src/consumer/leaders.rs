@@ -8,6 +8,7 @@ use super::budget::Seat;
 use super::core::Core;
 use super::fetcher;
 use super::lookup;
+use super::partition::Marks;
 use super::position::Start;
 use super::state::State;
 use crate::cluster::Metadata;
@@ -116,7 +117,8 @@ impl State {
             partition.follow(known.leader, known.leader_epoch);
         }
         if recreated {
-            // Offsets of the old log mean nothing in the new one (6.24).
+            // Offsets of the old log mean nothing in the new one (6.24), its ends no more than others.
+            partition.marks = Marks::default();
             self.restart(index, Start::Default, -1);
         }
     }
@@ -145,5 +147,39 @@ impl State {
             group.order.push(index);
         }
         fresh
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture::{BROKER, state};
+    use super::*;
+    use crate::cluster::{PartitionMetadata, TopicMetadata};
+
+    fn metadata(id: u8) -> Metadata {
+        let partition = PartitionMetadata { leader: BROKER, ..PartitionMetadata::unknown() };
+        let topic = TopicMetadata {
+            name: Arc::from("t"),
+            id: [id; 16],
+            error: None,
+            partitions: vec![partition],
+            internal: false,
+        };
+        let mut metadata = Metadata::empty();
+        metadata.topics.insert(Arc::from("t"), Arc::new(topic));
+        metadata
+    }
+
+    #[test]
+    fn rule_6_24_the_ends_of_a_log_are_forgotten_with_it() {
+        let mut state = state(1);
+        state.follow(&metadata(1));
+        let era = state.slot(0).era;
+        state.partitions[0].marks = Marks { high_watermark: 50, last_stable: 50, log_start: 7 };
+        state.follow(&metadata(1));
+        assert_eq!((state.watermarks(0), state.slot(0).era), ((7, 50), era), "the same topic");
+        state.follow(&metadata(2));
+        assert_eq!(state.watermarks(0), (-1, -1));
+        assert_ne!(state.slot(0).era, era);
     }
 }

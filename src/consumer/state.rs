@@ -13,7 +13,7 @@ use super::position::{Position, Start};
 use super::reset::{self, Step};
 use super::whole_topic::WholeTopic;
 use crate::cluster::Topic;
-use crate::config::TopicConsumerConfig;
+use crate::config::{IsolationLevel, TopicConsumerConfig};
 use crate::error::{Code, Error, Result};
 
 /// Errors that wait for an application that does not poll; the oldest go first.
@@ -223,6 +223,13 @@ impl State {
         (marks.log_start, marks.high_watermark)
     }
 
+    /// How far a partition's position is behind its end (6.21); none while either is unknown.
+    pub(super) fn lag(&self, index: usize, isolation: IsolationLevel) -> Option<i64> {
+        let partition = self.partitions.get(index).filter(|p| p.position >= 0)?;
+        // A position past the end is that of a log that lost its tail: nothing is left to read.
+        partition.end(isolation).map(|end| end.saturating_sub(partition.position).max(0))
+    }
+
     /// Whether anything is ready to be read.
     pub(super) fn has_ready(&self) -> bool {
         !self.ready.is_empty()
@@ -324,4 +331,27 @@ fn no_offset(partition: &Partition, why: &str) -> Error {
         "topic {name}, partition {number}: {why} and auto.offset.reset is none; seek to go on"
     );
     Error::new(Code::NO_OFFSET, text).with_topic(name.as_str()).with_partition((*number).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::fixture;
+    use super::super::partition::Marks;
+    use super::*;
+
+    #[test]
+    fn rule_6_21_the_lag_of_a_reader_of_committed_data_counts_to_the_last_stable_offset() {
+        let mut state = fixture::state(1);
+        let lag = |state: &State| {
+            let of = |isolation| state.lag(0, isolation);
+            (of(IsolationLevel::ReadUncommitted), of(IsolationLevel::ReadCommitted))
+        };
+        assert_eq!(lag(&state), (None, None), "no broker has told an end");
+        state.partitions[0].marks = Marks { high_watermark: 50, last_stable: 30, log_start: 0 };
+        assert_eq!(lag(&state), (Some(50), Some(30)));
+        state.partitions[0].position = 40;
+        assert_eq!(lag(&state), (Some(10), Some(0)));
+        state.partitions[0].position = -1;
+        assert_eq!(lag(&state), (None, None), "the position is not known");
+    }
 }

@@ -116,13 +116,17 @@ impl Books {
         self.queued += length as u64;
         self.outbox.extend(request.segments.into_iter().filter(|segment| !segment.is_empty()));
         self.last_used = now;
+        // A silence that the broker asked for is not its time (invariant 4.18): one longer than the
+        // request's patience must not cost the connection.
+        let silence = self.throttled_until.map(|until| until.saturating_duration_since(now));
+        let deadline = silence.and_then(|silence| request.deadline.checked_add(silence));
         let waiting = Waiting {
             api: request.api,
             correlation: request.correlation,
             start,
             end: self.queued,
             since: now,
-            deadline: request.deadline,
+            deadline: deadline.unwrap_or(request.deadline),
             reply,
         };
         match request.expects {

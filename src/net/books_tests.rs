@@ -147,7 +147,12 @@ fn rule_4_18_a_throttled_connection_is_silent_and_its_time_outs_grow() {
     assert!(!books.wants_write(now + 4 * SECOND));
     assert_eq!(books.next_due(), Some(now + 5 * SECOND), "the end of the silence");
     assert!(books.wants_write(now + 5 * SECOND));
-    assert!(books.due(now + 34 * SECOND).is_some(), "the second was not there when time grew");
+    assert!(books.due(now + 34 * SECOND).is_none(), "the silence is not the broker's time");
+    assert!(books.due(now + 35 * SECOND).is_some());
+    let mut books = Books::new(now, None);
+    books.throttle(60 * SECOND, now);
+    let _waits = books.queue(request(1, Expects::Answer, now), now).unwrap();
+    assert!(books.due(now + 59 * SECOND).is_none(), "a long silence does not end the connection");
     let mut books = Books::new(now, None);
     let _first = books.queue(request(1, Expects::Answer, now), now).unwrap();
     books.throttle(5 * SECOND, now);

@@ -77,6 +77,15 @@ impl Broker {
         Arc::new(Self { id, network, state: Mutex::new(state) })
     }
 
+    /// The same broker with connections of its own, for requests that must wait behind nobody else's
+    /// (invariant 1.18). They close when the last copy of the twin is dropped; whoever keeps it follows
+    /// the broker's address by [`set_address`](Self::set_address).
+    #[must_use]
+    pub fn twin(&self) -> Arc<Self> {
+        let (address, rack) = (self.address(), self.rack());
+        Self::new(self.id, address, rack, Arc::clone(&self.network))
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -48,7 +48,7 @@ pub enum Purpose {
     Control = 0,
     /// Produce requests; at most one live connection per broker (invariant 1.19).
     Produce = 1,
-    /// Fetch requests, which wait at the broker.
+    /// Fetch requests, which wait at the broker: each fetcher has them on a [`Broker::twin`] of its own.
     Fetch = 2,
     /// Group membership, whose joins wait at the broker.
     Coordinator = 3,

@@ -21,9 +21,9 @@ pub(crate) struct Core {
     pub(crate) cluster: Arc<Cluster>,
     pub(crate) runtime: Runtime,
     pub(crate) config: ProducerConfig,
-    /// Where application threads wait. A publisher's is its cluster's, whose wake-up ends its waits.
     /// The application's partitioner, if it has one.
     pub(crate) partitioner: Option<Arc<CustomPartitioner>>,
+    /// Where application threads wait. A publisher's is its cluster's, whose wake-up ends its waits.
     pub(crate) signal: Arc<Signal>,
     owns_signal: bool,
     pub(crate) ledger: Arc<Ledger>,

@@ -80,3 +80,18 @@ fn seeks_while_threads_poll_never_give_a_gap_or_a_repeat_within_an_era() {
         assert_eq!(read_one(&consumer, 7), (start..start + 7).collect::<Vec<_>>(), "round {round}");
     }
 }
+
+#[test]
+fn rule_6_24_a_topic_that_was_made_anew_is_read_by_policy_and_never_on_at_the_old_number() {
+    let rig = Rig::new(1);
+    rig.write(0, 50);
+    let consumer = rig.reader(&[0]);
+    assert_eq!(read_one(&consumer, 50).len(), 50);
+    assert_eq!(consumer.watermarks(&place(0), 0).unwrap().1, 50);
+    rig.kafka.delete_topic("t").unwrap();
+    rig.kafka.create_topic("t", 1).unwrap();
+    rig.write(0, 2);
+    assert_eq!(read_one(&consumer, 2), [0, 1]);
+    assert_eq!(consumer.watermarks(&place(0), 0).unwrap().1, 2);
+    assert_eq!(consumer.lag(&place(0)).unwrap(), Some(0));
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use samsa::Code;
 
-use crate::rig::{Rig, assert_code, poll, read_one};
+use crate::rig::{FETCH, Rig, assert_code, deadline, place, poll, read_one};
 
 #[test]
 fn a_poll_waits_as_long_as_it_may_and_no_longer() {
@@ -27,6 +27,16 @@ fn rule_13_3_messages_that_come_during_a_wait_end_it() {
         rig.write(0, 3);
         assert_eq!(waiting.join().unwrap(), 3);
     });
+}
+
+#[test]
+fn rule_1_18_the_long_poll_of_one_consumer_holds_up_no_other_of_its_cluster() {
+    let rig = Rig::new(2);
+    rig.write(0, 3);
+    let quiet = rig.consumer(&[("fetch.max.wait.ms", "29000")]);
+    quiet.assign(&[place(1)]).unwrap();
+    rig.kafka.wait_requests(FETCH, 1, deadline()).unwrap();
+    assert_eq!(read_one(&rig.reader(&[0]), 3), [0, 1, 2]);
 }
 
 #[test]

@@ -290,3 +290,15 @@ fn nothing_acknowledged_is_lost_or_out_of_order_whatever_goes_wrong() {
         }
     }
 }
+
+#[test]
+fn rule_4_19_a_topic_that_was_made_anew_takes_records_from_its_first_offset_on() {
+    let bench = bench(&[]);
+    assert_eq!(three(&bench).len(), 3);
+    assert_eq!(bench.outcomes(3).len(), 3);
+    bench.kafka.delete_topic("orders").unwrap();
+    bench.kafka.create_topic("orders", 1).unwrap();
+    bench.send(4);
+    assert_eq!(bench.outcomes(1), [(4, Code::NONE, THERE, 0)]);
+    assert_eq!(bench.stored().len(), 1);
+}

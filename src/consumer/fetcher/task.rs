@@ -12,7 +12,7 @@ use crate::consumer::core::Core;
 use crate::consumer::partition::Retry;
 use crate::error::{Code, Error, Persistence, Result};
 use crate::log::Level;
-use crate::net::{Connection, Purpose};
+use crate::net::{Broker, Connection, Purpose};
 use crate::protocol::modern::messages::fetch::{FetchRequest, FetchResponse};
 use crate::runtime::{Task, inject_panic};
 
@@ -22,6 +22,7 @@ pub(in crate::consumer) fn start(core: &Arc<Core>, broker: i32, seat: Arc<Seat>)
         core: Arc::clone(core),
         broker,
         seat,
+        own: None,
         retry: Retry::default(),
         repeated: false,
         told: None,
@@ -34,6 +35,8 @@ struct Fetcher {
     core: Arc<Core>,
     broker: i32,
     seat: Arc<Seat>,
+    /// The broker with connections of this fetcher's own; they close with it.
+    own: Option<Arc<Broker>>,
     retry: Retry,
     /// The last request met a connection that had ended before.
     repeated: bool,
@@ -98,10 +101,7 @@ impl Fetcher {
 
     /// One request and its answer.
     async fn fetch(&mut self) -> Result<()> {
-        let config = &self.core.config;
-        // More than the broker may wait (6.10), or each quiet partition would cost a connection.
-        let deadline = Instant::now() + config.request_timeout + config.fetch_max_wait;
-        let connection = self.connect(deadline).await?;
+        let connection = self.connect().await?;
         match self.prepare(&connection)? {
             Prepared::Nothing => Ok(()),
             Prepared::NoRoom => {
@@ -112,6 +112,10 @@ impl Fetcher {
                 Ok(())
             }
             Prepared::Ask(ask) => {
+                let config = &self.core.config;
+                // From now on, whatever time connecting took; and more than the broker may wait
+                // (6.10), or each quiet partition would cost a connection.
+                let deadline = Instant::now() + config.request_timeout + config.fetch_max_wait;
                 let request = plan::request(&ask.partitions, ask.version, ask.limits);
                 let response: FetchResponse =
                     connection.request_at(ask.version, &request, deadline).await?;
@@ -121,12 +125,16 @@ impl Fetcher {
         }
     }
 
-    async fn connect(&self, deadline: Instant) -> Result<Connection> {
+    /// The connection, which is this fetcher's alone: behind the long poll of another consumer of the
+    /// same cluster each fetch would wait (1.18).
+    async fn connect(&mut self) -> Result<Connection> {
         let broker = self.core.cluster.broker(self.broker).ok_or_else(|| {
             let text = format!("broker {} is not in the cluster's metadata", self.broker);
             Error::new(Code::LEADER_NOT_AVAILABLE, text)
         })?;
-        broker.connection(Purpose::Fetch, deadline).await
+        let own = self.own.get_or_insert_with(|| broker.twin());
+        own.set_address(broker.address(), broker.rack());
+        own.connection(Purpose::Fetch, Instant::now() + self.core.config.request_timeout).await
     }
 
     /// Chooses anew, now that there is a connection: connecting took time.

@@ -38,7 +38,7 @@ impl State {
 
 impl Pending {
     pub(crate) fn new(signal: Arc<Signal>) -> Self {
-        let state = State { oldest: 0, counts: VecDeque::from([0]) };
+        let state = State { oldest: 1, counts: VecDeque::from([0]) };
         Self { state: Mutex::new(state), signal }
     }
 
@@ -82,6 +82,11 @@ impl Pending {
     pub(crate) fn cut(&self) -> Stretch {
         let mut state = self.lock();
         let ended = state.current();
+        if state.counts.back() == Some(&0) {
+            // Nothing was opened since the last flush: what is open is older. Flushes that are tried
+            // again and again while a broker is away must not add up.
+            return ended - 1;
+        }
         state.counts.push_back(0);
         state.forget_settled();
         ended
@@ -128,6 +133,20 @@ mod tests {
         let pending = pending();
         let flush = pending.cut();
         assert!(pending.is_settled(flush));
+    }
+
+    #[test]
+    fn flushes_that_find_nothing_new_do_not_add_up() {
+        let pending = pending();
+        let batch = pending.open();
+        let flushes: Vec<_> = (0..1_000).map(|_| pending.cut()).collect();
+        assert_eq!(pending.lock().counts.len(), 2);
+        assert!(flushes.iter().all(|flush| !pending.is_settled(*flush)));
+        let after = pending.open();
+        pending.done(batch);
+        assert!(flushes.iter().all(|flush| pending.is_settled(*flush)), "not the one after them");
+        pending.done(after);
+        assert_eq!(pending.batches(), 0);
     }
 
     #[test]

@@ -124,6 +124,9 @@ impl Queue {
     pub(crate) fn take(self: &Arc<Self>, mail: &Arc<Mail>, wanted: &Wanted) -> Take {
         let mut state = self.lock();
         if !state.is_led_by(mail) {
+            // The head may have been unfinished when the partition moved, and finished by the old
+            // sender since, who told nobody: the new one hears of it here (invariant 4.14).
+            self.announce(&mut state);
             return Take::Nothing;
         }
         state.listed = false;

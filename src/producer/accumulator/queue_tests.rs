@@ -361,6 +361,20 @@ fn rule_4_14_the_old_sender_takes_nothing_after_a_move_and_its_answer_is_awaited
 }
 
 #[test]
+fn rule_4_14_a_batch_that_is_finished_while_the_partition_moves_is_announced_to_the_new_leader() {
+    let bench = bench(&[]);
+    bench.send(b"moved");
+    let wanted = Wanted { format: Format::V2, room: None, now: Instant::now() };
+    let Take::Seal(seal) = bench.queue.take(&bench.mail, &wanted) else { panic!("not open") };
+    let new = Mail::new(2);
+    bench.queue.lead(Some(Leader { mail: Arc::clone(&new), epoch: 6 }));
+    assert!(seal.run_on_io_thread(1), "the old sender finishes it");
+    assert!(matches!(bench.queue.take(&bench.mail, &wanted), Take::Nothing));
+    assert_eq!(new.collect().ready.len(), 1, "the new sender knows");
+    assert!(matches!(bench.queue.take(&new, &wanted), Take::Flight(_)));
+}
+
+#[test]
 fn rule_4_15_a_batch_that_does_not_fit_waits_for_the_next_request_and_goes_alone() {
     let bench = bench(&[]);
     bench.send(&[0; 5_000]);
