@@ -106,12 +106,18 @@ int main(int argc, char **argv) {
     int with_headers = 0, option;
     /* Options come before the topic: what follows it belongs to the library. */
     while ((option = getopt(argc, argv, "+n:H")) != -1) {
-        if (option == 'n')
-            wanted = strtoll(optarg, NULL, 10);
-        else if (option == 'H')
+        char *end = NULL;
+        if (option == 'n') {
+            wanted = strtoll(optarg, &end, 10);
+            if (*end != '\0' || end == optarg || wanted < 0) {
+                fprintf(stderr, "-n %s: expected a number of messages\n", optarg);
+                return 2;
+            }
+        } else if (option == 'H') {
             with_headers = 1;
-        else
+        } else {
             return 2;
+        }
     }
     if (optind >= argc) {
         fprintf(stderr, "usage: consume [-n COUNT] [-H] TOPIC [name=value]...\n");

@@ -59,8 +59,12 @@ impl Consumer {
         let mut keys: Vec<_> = wishes.iter().map(|w| (w.topic.index(), w.number)).collect();
         keys.sort_unstable();
         if let Some(twice) = keys.windows(2).find(|pair| pair[0] == pair[1]) {
-            let text = format!("partition {} of a topic is named twice", twice[0].1);
-            return Err(Error::new(Code::INVALID_ARGUMENT, text));
+            let (topic, number) = twice[0];
+            let name = wishes.iter().find(|w| w.topic.index() == topic).map(|w| w.name.as_str());
+            let name = name.unwrap_or_default();
+            let text = format!("partition {number} of topic {name} is named twice");
+            let error = Error::new(Code::INVALID_ARGUMENT, text);
+            return Err(error.with_topic(name).with_partition(number.into()));
         }
         let topics: Vec<_> = wishes.iter().map(|w| Arc::clone(&w.topic)).collect();
         self.change(|state| {

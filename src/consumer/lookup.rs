@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::core::Core;
 use super::name::Name;
@@ -138,10 +138,12 @@ impl Core {
         let on_panic = move |error| shared.fail(error);
         let (answer, task) = list_offsets(&self.cluster, isolation, questions, limit, on_panic);
         self.keep(task);
-        answer.wait(deadline, Some(&self.signal)).map_err(|error| match error.code() {
-            // Close stops the task.
-            Code::ABANDONED => self.lock().check_open().err().unwrap_or(error),
-            _ => error,
+        answer.wait(deadline.map(last_word), Some(&self.signal)).map_err(|error| {
+            match error.code() {
+                // Close stops the task.
+                Code::ABANDONED => self.lock().check_open().err().unwrap_or(error),
+                _ => error,
+            }
         })
     }
 
@@ -206,7 +208,7 @@ pub fn topic_offsets(
     let config = ConsumerConfig::from(cluster.config())?;
     let limit = deadline.unwrap_or_else(|| Instant::now() + config.request_timeout);
     let (answer, _task) = list_offsets(cluster, config.isolation_level, questions, limit, |_| {});
-    let found = answer.wait(deadline, None)?;
+    let found = answer.wait(deadline.map(last_word), None)?;
     let place = |(number, answer): (i32, Result<i64>)| {
         let mut position = Position::new(name.clone(), number);
         position.timestamp = (when >= 0).then_some(when);
@@ -217,6 +219,12 @@ pub fn topic_offsets(
         position
     };
     Ok((0..count).zip(found).map(place).collect())
+}
+
+/// A look-up ends at its deadline and then says of each partition what held it up: who waits for it
+/// gives it a moment for that, instead of a bare time-out.
+fn last_word(deadline: Instant) -> Instant {
+    deadline + Duration::from_millis(250)
 }
 
 type Question = (Arc<Topic>, i32, i64);

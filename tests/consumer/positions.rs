@@ -206,6 +206,18 @@ fn rule_7_6_offsets_for_times_say_null_when_nothing_is_that_late() {
 }
 
 #[test]
+fn a_partition_that_does_not_exist_fails_alone_and_by_name() {
+    let rig = Rig::new(1);
+    rig.write(0, 10);
+    let consumer = rig.consumer(&[]);
+    let times = [place(0).at_time(1_006), place(7).at_time(5)];
+    let found = consumer.offsets_for_times(&times, 1_000).unwrap();
+    assert_eq!(found[0].offset, Some(6), "the others keep their answers");
+    let error = found[1].error.as_ref().expect("partition 7 is not there");
+    assert_eq!((error.topic(), error.partition()), (Some("t"), Some(7)), "{error}");
+}
+
+#[test]
 fn topic_offsets_give_every_partition() {
     let rig = Rig::new(3);
     rig.write(1, 4);
