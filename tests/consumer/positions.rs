@@ -5,7 +5,9 @@ use samsa::config::Config;
 use samsa::consumer::{Consumer, EARLIEST, LATEST, topic_offsets};
 use samsa::embedded::{Fault, FaultKind};
 
-use crate::rig::{LIST_OFFSETS, Rig, assert_code, deadline, place, poll_error, read, read_one};
+use crate::rig::{
+    FETCH, LIST_OFFSETS, Rig, assert_code, deadline, place, poll_error, read, read_one,
+};
 
 #[test]
 fn reading_starts_where_the_position_says() {
@@ -272,4 +274,34 @@ fn rule_7_5_a_partition_without_a_leader_does_not_hold_up_the_others() {
     assert_eq!(read(&consumer, 3)[&0], [0, 1, 2]);
     rig.kafka.move_leader("t", 1, 0).unwrap();
     assert_eq!(read(&consumer, 3)[&1], [0, 1, 2]);
+}
+
+#[test]
+fn rule_7_10_under_latest_a_partition_added_later_is_read_from_its_beginning() {
+    let rig = Rig::new(1);
+    rig.write(0, 3);
+    let mut latest = Config::new();
+    latest.set("auto.offset.reset", "latest").unwrap();
+    let topic = rig.cluster.topic("t").unwrap();
+    let consumer =
+        Consumer::subscribe(&rig.cluster, &topic, Some(&latest), true, Some(deadline())).unwrap();
+    rig.kafka.grow_topic("t", 2).unwrap();
+    rig.write(1, 2);
+    rig.cluster.refresh_now("the topic grew");
+    assert_eq!(read(&consumer, 2)[&1], [0, 1]);
+}
+
+#[test]
+fn rule_6_25_the_end_of_the_log_is_a_legal_place_and_beyond_it_is_not() {
+    let rig = Rig::new(1);
+    rig.write(0, 10);
+    let consumer = rig.consumer(&[("fetch.max.wait.ms", "10"), ("auto.offset.reset", "none")]);
+    consumer.assign(&[place(0).at(10)]).unwrap();
+    rig.kafka.wait_requests(FETCH, 2, deadline()).unwrap();
+    assert_code(consumer.poll(0), Code::NOTHING);
+    rig.write(0, 1);
+    assert_eq!(read_one(&consumer, 1), [10]);
+    consumer.seek(&[place(0).at(99)]).unwrap();
+    let error = poll_error(&consumer);
+    assert_eq!((error.topic(), error.partition()), (Some("t"), Some(0)), "{error}");
 }

@@ -302,3 +302,19 @@ fn rule_4_19_a_topic_that_was_made_anew_takes_records_from_its_first_offset_on()
     assert_eq!(bench.outcomes(1), [(4, Code::NONE, THERE, 0)]);
     assert_eq!(bench.stored().len(), 1);
 }
+
+#[test]
+fn rule_1_19_a_broker_has_one_produce_connection_at_a_time() {
+    let bench = bench(&[]);
+    for turn in 0..4 {
+        bench.kafka.inject(on_produce(FaultKind::DisconnectAfter).skip(turn * 2));
+    }
+    for mark in 1..=6 {
+        bench.send(mark);
+        assert_eq!(bench.outcomes(1)[0].1, Code::NONE);
+    }
+    let history = bench.kafka.history();
+    let used: Vec<u64> = history.iter().filter(|r| r.api == 0).map(|r| r.connection).collect();
+    assert!(used.is_sorted(), "an abandoned connection wrote again: {used:?}");
+    assert!(used.first() < used.last(), "no connection was ever replaced: {used:?}");
+}
