@@ -20,5 +20,9 @@ for entry in $processes; do
 done
 for folder in $folders; do
     # A process killed just now may still be writing.
-    for _ in 1 2 3 4 5; do rm -rf "$folder" && break; done
+    for _ in 1 2 3 4 5; do
+        rm -rf "$folder"
+        [ -e "$folder" ] || break
+        sleep 0.2
+    done
 done

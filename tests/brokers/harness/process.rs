@@ -54,8 +54,9 @@ impl Folder {
         *next += 1;
         let unique = format!("samsa-{name}-{}-{next}", std::process::id());
         let path = std::env::temp_dir().join(unique);
-        fs::create_dir_all(&path).expect("a temporary folder");
+        // Told before it is made: a run that dies in between leaves nothing either.
         keep(&format!("folder {}", path.display()));
+        fs::create_dir_all(&path).expect("a temporary folder");
         Folder(path)
     }
 
