@@ -13,23 +13,10 @@ cargo build --release --quiet --manifest-path bench/librdkafka/Cargo.toml --targ
 ${CC:-cc} -std=c11 -O2 -g -Wall -Wextra -Iinclude bench/samsa.c -o "$out/samsa" \
     -Ltarget/release -lsamsa -Wl,-rpath,"$PWD/target/release"
 
-work=$(mktemp -d)
-mkfifo "$work/stop"
+. scripts/embedded.sh
+trap stop_embedded EXIT
 # Bounded memory: what is consumed is what was produced last, 64 MiB a partition.
-target/examples-c/embedded 1 "num.partitions=$partitions" log.retention.bytes=67108864 <"$work/stop" >"$work/address" &
-broker=$!
-exec 3>"$work/stop"
-finish() {
-    exec 3>&-
-    wait "$broker" || true
-    rm -rf "$work"
-}
-trap finish EXIT
-for _ in $(seq 100); do
-    [ -s "$work/address" ] && break
-    sleep 0.1
-done
-address=$(cat "$work/address")
+start_embedded 1 "num.partitions=$partitions" log.retention.bytes=67108864
 
 : >"$out/results.jsonl"
 rdkafka="$out/librdkafka/release/bench-librdkafka"

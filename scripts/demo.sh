@@ -4,28 +4,10 @@
 set -eu
 
 programs=target/examples-c
-work=$(mktemp -d)
-mkfifo "$work/stop"
 
-# The broker runs until its standard input closes; it prints its address.
-"$programs/embedded" 3 num.partitions=4 <"$work/stop" >"$work/address" &
-broker=$!
-exec 3>"$work/stop"
-finish() {
-    exec 3>&-
-    wait "$broker" || true
-    rm -rf "$work"
-}
-trap finish EXIT
-for _ in $(seq 100); do
-    [ -s "$work/address" ] && break
-    sleep 0.1
-done
-address=$(cat "$work/address")
-[ -n "$address" ] || {
-    echo "the embedded broker did not start" >&2
-    exit 1
-}
+. scripts/embedded.sh
+trap stop_embedded EXIT
+start_embedded 3 num.partitions=4
 
 run() {
     echo

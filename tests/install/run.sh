@@ -53,17 +53,11 @@ c++ -std=c++17 -Wall -Wextra -Wpedantic -Werror "$root/plain.cpp" -o "$root/plai
 passed=$((passed + 1))
 
 # Both programs do the same on a broker: the quickstart publishes and reads back.
-mkfifo "$root/stop"
-target/examples-c/embedded 1 <"$root/stop" >"$root/address" &
-broker=$!
-exec 3>"$root/stop"
-trap 'exec 3>&-; wait $broker || true; rm -rf "$root"' EXIT
-for _ in $(seq 100); do
-    [ -s "$root/address" ] && break
-    sleep 0.1
-done
+. scripts/embedded.sh
+trap 'stop_embedded; rm -rf "$root"' EXIT
+start_embedded 1
 for kind in shared static; do
-    "$root/$kind" "$(cat "$root/address")" >"$root/said" || fail "the $kind program: $(cat "$root/said")"
+    "$root/$kind" "$address" >"$root/said" || fail "the $kind program: $(cat "$root/said")"
     passed=$((passed + 1))
 done
 
