@@ -131,9 +131,7 @@ pub unsafe extern "C" fn samsa_embedded_wait_injected(
 ) -> samsa_code {
     // SAFETY: the caller keeps the header's rules.
     unsafe {
-        guard(err, embedded, |e| {
-            e.cluster.wait_injected(FaultId(id), n, deadline(timeout_ms)?)
-        })
+        guard(err, embedded, |e| e.cluster.wait_injected(FaultId(id), n, deadline(timeout_ms)?))
     }
 }
 
@@ -162,10 +160,8 @@ pub unsafe extern "C" fn samsa_embedded_withdraw(
 /// The pointers of `fault` are NULL or NUL-terminated strings.
 unsafe fn read_fault(fault: &samsa_fault) -> Result<Fault> {
     let flags = fault.flags;
-    let known = SAMSA_FAULT_PARTITION
-        | SAMSA_FAULT_BROKER
-        | SAMSA_FAULT_APPLIED
-        | SAMSA_FAULT_NAMES_LEADER;
+    let known =
+        SAMSA_FAULT_PARTITION | SAMSA_FAULT_BROKER | SAMSA_FAULT_APPLIED | SAMSA_FAULT_NAMES_LEADER;
     if flags & !known != 0 {
         return Err(refused(format!("fault.flags has unknown bits: {flags:#x}")));
     }
@@ -207,9 +203,7 @@ fn fault_kind(fault: &samsa_fault) -> Result<FaultKind> {
         SAMSA_FAULT_CLOSE_MID_FRAME => FaultKind::CloseMidFrame,
         SAMSA_FAULT_THROTTLE => FaultKind::Throttle(fault.delay_ms),
         SAMSA_FAULT_REQUEST_ERROR => FaultKind::RequestError(code()?),
-        SAMSA_FAULT_RECORD_ERROR => {
-            FaultKind::RecordError { code: code()?, record: fault.record }
-        }
+        SAMSA_FAULT_RECORD_ERROR => FaultKind::RecordError { code: code()?, record: fault.record },
         SAMSA_FAULT_NO_OFFSET => FaultKind::NoOffset,
         kind => return Err(refused(format!("fault.kind {kind} is none of SAMSA_FAULT_..."))),
     })

@@ -13,8 +13,9 @@ use crate::embedded::state::Shared;
 use crate::embedded::topics::{Settings, Topic};
 use crate::error::{Code, Error, Result};
 use crate::protocol::modern::messages::produce::{
-    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
-    ProduceResponse, TopicProduceData, TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData,
+    PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData,
+    TopicProduceResponse,
 };
 use crate::protocol::record::{Assignment, Format, assign_offsets};
 
