@@ -76,6 +76,8 @@ pub(super) enum Fate {
     Malformed,
     /// Half of it is sent, and the connection closed.
     Half,
+    /// The answer is sent, then for so many milliseconds nothing is read.
+    Quiet(u32),
 }
 
 impl Step {
@@ -111,6 +113,9 @@ trait Serve: Request {
     fn names(&self, shared: &Shared, topic: Option<&str>, partition: Option<i32>) -> bool;
 
     fn serve(self, call: &Call<'_>) -> Served<Self::Response>;
+
+    /// Tells the client in the answer for how many milliseconds it is to be quiet.
+    fn throttle(response: &mut Self::Response, ms: i32);
 }
 
 /// The head of a request, as every version has it.
@@ -217,10 +222,13 @@ fn at_once<R: Serve>(shared: &Arc<Shared>, caller: Caller, head: &Head, frame: B
     };
     let call = Call { shared, broker: caller.broker, version: head.version, verdict: &verdict };
     match request.serve(&call) {
-        Served::Answer(response) => match encode::<R>(head, &response) {
-            Some(frame) => Step { answer: Answer::Frame(frame), fate },
-            None => Step::close(),
-        },
+        Served::Answer(mut response) => {
+            R::throttle(&mut response, verdict.throttle_ms());
+            match encode::<R>(head, &response) {
+                Some(frame) => Step { answer: Answer::Frame(frame), fate },
+                None => Step::close(),
+            }
+        }
         Served::Silent => Step { answer: Answer::None, fate },
         Served::Close => Step::close(),
     }
@@ -252,7 +260,8 @@ fn before(verdict: &Verdict) -> Result<Fate, Step> {
         Some(FaultKind::Garbage) => Ok(Fate::Garbage),
         Some(FaultKind::Malformed) => Ok(Fate::Malformed),
         Some(FaultKind::CloseMidFrame) => Ok(Fate::Half),
-        Some(FaultKind::ErrorCode(_) | FaultKind::LeaderMove(_)) | None => Ok(Fate::Send),
+        // What is no action changes answers, and is found there.
+        _ => Ok(verdict.throttle.map_or(Fate::Send, Fate::Quiet)),
     }
 }
 
