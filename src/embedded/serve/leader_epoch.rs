@@ -34,6 +34,10 @@ impl Serve for OffsetForLeaderEpochRequest {
         let topics = topics.collect();
         Served::Answer(OffsetForLeaderEpochResponse { topics, ..Default::default() })
     }
+
+    fn throttle(response: &mut OffsetForLeaderEpochResponse, ms: i32) {
+        response.throttle_time_ms = ms;
+    }
 }
 
 fn look_up(
