@@ -8,4 +8,5 @@ mod memory;
 mod positions;
 mod reading;
 mod rig;
+mod truncation;
 mod waiting;
