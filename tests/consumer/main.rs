@@ -7,4 +7,5 @@ mod memory;
 mod positions;
 mod reading;
 mod rig;
+mod sessions;
 mod waiting;

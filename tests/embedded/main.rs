@@ -7,4 +7,5 @@ mod hostile;
 mod lifecycle;
 mod peer;
 mod releases;
+mod sessions;
 mod wire;
