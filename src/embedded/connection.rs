@@ -85,17 +85,28 @@ impl Connection {
             Fate::Send => self.queue(answer),
             Fate::Delay(ms) => {
                 self.write_out().await?;
-                let due = Instant::now() + Duration::from_millis(ms.into());
-                while Instant::now() < due {
-                    self.idle(due).await?;
-                }
+                self.pause(ms).await?;
                 self.queue(answer);
+            }
+            Fate::Quiet(ms) => {
+                self.queue(answer);
+                self.write_out().await?;
+                self.pause(ms).await?;
             }
             Fate::Close => return self.close(Vec::new()).await,
             Fate::Mute => return self.swallow().await,
             Fate::Garbage => return self.close(vec![serve::garbage()]).await,
             Fate::Malformed => self.queue(vec![serve::malformed(&answer)]),
             Fate::Half => return self.close(vec![serve::half(&answer)]).await,
+        }
+        Ok(())
+    }
+
+    /// Looks at nothing that comes for so many milliseconds.
+    async fn pause(&mut self, ms: u32) -> io::Result<()> {
+        let due = Instant::now() + Duration::from_millis(ms.into());
+        while Instant::now() < due {
+            self.idle(due).await?;
         }
         Ok(())
     }

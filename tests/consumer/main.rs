@@ -8,4 +8,5 @@ mod positions;
 mod reading;
 mod rig;
 mod sessions;
+mod truncation;
 mod waiting;

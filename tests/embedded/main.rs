@@ -5,6 +5,7 @@
 mod faults;
 mod hostile;
 mod lifecycle;
+mod partition_faults;
 mod peer;
 mod releases;
 mod sessions;

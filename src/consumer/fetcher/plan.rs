@@ -10,7 +10,7 @@ use std::time::Instant;
 
 use super::session::{ENDS, Forgotten, Words};
 use crate::consumer::name::Name;
-use crate::consumer::partition::Partition;
+use crate::consumer::partition::{Partition, Phase};
 use crate::consumer::state::{Led, Slot, State};
 use crate::protocol::modern::Uuid;
 use crate::protocol::modern::messages::fetch;
@@ -45,6 +45,14 @@ impl Asked {
     /// Topic and partition, whatever the topic's id.
     pub(super) fn key(&self) -> (usize, i32) {
         (self.topic, self.number)
+    }
+
+    /// Whether an answer counts: nothing moved since (6.11), and what was read is not being validated
+    /// with a newer leader (6.16).
+    pub(super) fn still_counts(&self, partition: &Partition) -> bool {
+        partition.phase == Phase::Fetch
+            && partition.fetch_offset == self.offset
+            && partition.leader_epoch == self.leader_epoch
     }
 }
 

@@ -51,6 +51,10 @@ impl Serve for MetadataRequest {
             ..MetadataResponse::default()
         })
     }
+
+    fn throttle(response: &mut MetadataResponse, ms: i32) {
+        response.throttle_time_ms = ms;
+    }
 }
 
 fn broker(
