@@ -137,7 +137,8 @@ fn rule_6_6_between_names_and_ids_a_new_session_replaces_the_old() {
 #[test]
 fn rule_6_2_after_any_doubt_the_whole_list_goes_with_the_old_id_and_epoch_0() {
     let wanted = list(&[(0, 0), (1, 0)]);
-    let doubts: [(&str, &dyn Fn(&mut Session)); 4] = [
+    type Doubt<'a> = (&'a str, &'a dyn Fn(&mut Session));
+    let doubts: [Doubt<'_>; 4] = [
         ("no answer", &|s| s.doubt()),
         ("an unsound answer", &|s| {
             let words = s.next(&wanted, true);

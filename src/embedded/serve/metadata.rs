@@ -67,7 +67,6 @@ fn broker(
         host: address.ip().to_string(),
         port: i32::from(address.port()),
         rack: options.rack(node_id).map(str::to_owned),
-        ..MetadataResponseBroker::default()
     }
 }
 
