@@ -8,6 +8,7 @@ mod faults;
 mod memory;
 #[cfg(feature = "panic-injection")]
 mod panics;
+mod partitioning;
 mod publish;
 mod releases;
 mod send;
