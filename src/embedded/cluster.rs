@@ -146,6 +146,7 @@ impl Cluster {
         let partition = self.shared.partition(topic, partition)?;
         let mut state = partition.lock();
         state.leader_epoch = epoch;
+        state.log.begin_epoch(epoch);
         state.wake();
         Ok(())
     }

@@ -13,9 +13,9 @@
 //! ```
 //!
 //! It advertises exactly what it serves: ApiVersions, Metadata, Produce, Fetch (without sessions),
-//! ListOffsets, FindCoordinator, InitProducerId, CreateTopics, DeleteTopics, in every version that
-//! [`protocol`](crate::protocol) defines, or those of an older [`Release`]. Batches are stored as
-//! they were sent; idempotent producers are judged as real brokers judge them. There is one copy
+//! ListOffsets, FindCoordinator, InitProducerId, OffsetForLeaderEpoch, CreateTopics, DeleteTopics,
+//! in every version that [`protocol`](crate::protocol) defines, or those of an older [`Release`].
+//! Batches are stored as they were sent; idempotent producers are judged as real brokers judge them. There is one copy
 //! of each log: replicas exist in name, and take over at once.
 //!
 //! [`legacy`] has brokers of Kafka 0.7.

@@ -3,6 +3,7 @@
 mod api_versions;
 mod coordinator;
 mod fetch;
+mod leader_epoch;
 mod list_offsets;
 mod metadata;
 mod produce;
@@ -23,7 +24,8 @@ use crate::protocol::modern::messages::{
     api_versions::ApiVersionsRequest, create_topics::CreateTopicsRequest,
     delete_topics::DeleteTopicsRequest, fetch::FetchRequest,
     find_coordinator::FindCoordinatorRequest, init_producer_id::InitProducerIdRequest,
-    list_offsets::ListOffsetsRequest, metadata::MetadataRequest, produce::ProduceRequest,
+    list_offsets::ListOffsetsRequest, metadata::MetadataRequest,
+    offset_for_leader_epoch::OffsetForLeaderEpochRequest, produce::ProduceRequest,
 };
 use crate::protocol::modern::{ApiKey, Reader, Request, Uuid, header};
 
@@ -174,12 +176,15 @@ fn dispatch(shared: &Arc<Shared>, caller: Caller, head: &Head, frame: Bytes) -> 
         Ok(ApiKey::CreateTopics) => at_once::<CreateTopicsRequest>(shared, caller, head, frame),
         Ok(ApiKey::DeleteTopics) => at_once::<DeleteTopicsRequest>(shared, caller, head, frame),
         Ok(ApiKey::InitProducerId) => at_once::<InitProducerIdRequest>(shared, caller, head, frame),
+        Ok(ApiKey::OffsetForLeaderEpoch) => {
+            at_once::<OffsetForLeaderEpochRequest>(shared, caller, head, frame)
+        }
         _ => Step::close(),
     }
 }
 
 /// The APIs that [`dispatch`] serves, with the versions that are defined.
-fn served_apis() -> [(i16, Range); 9] {
+fn served_apis() -> [(i16, Range); 10] {
     fn of<R: Request>() -> (i16, Range) {
         (R::KEY as i16, (*R::VERSIONS.start(), *R::VERSIONS.end()))
     }
@@ -193,6 +198,7 @@ fn served_apis() -> [(i16, Range); 9] {
         of::<CreateTopicsRequest>(),
         of::<DeleteTopicsRequest>(),
         of::<InitProducerIdRequest>(),
+        of::<OffsetForLeaderEpochRequest>(),
     ]
 }
 
