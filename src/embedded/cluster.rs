@@ -146,6 +146,7 @@ impl Cluster {
         let partition = self.shared.partition(topic, partition)?;
         let mut state = partition.lock();
         state.leader_epoch = epoch;
+        state.log.begin_epoch(epoch);
         state.wake();
         Ok(())
     }
@@ -184,8 +185,13 @@ impl Cluster {
     }
 
     /// Closes every open connection of a broker (None: of all); the brokers go on.
+    ///
+    /// `INVALID_ARGUMENT` for a broker that there is not.
     pub fn close_connections(&self, broker: Option<i32>) -> Result<()> {
         self.era.check()?;
+        if let Some(broker) = broker {
+            self.shared.seat(broker)?;
+        }
         self.server.end(Which::Connections(broker))
     }
 

@@ -4,7 +4,9 @@
 
 mod faults;
 mod hostile;
+mod legacy;
 mod lifecycle;
+mod partition_faults;
 mod peer;
 mod releases;
 mod wire;

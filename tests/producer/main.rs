@@ -3,6 +3,7 @@
 #![cfg(feature = "embedded")]
 
 mod bench;
+mod codes;
 mod ends;
 mod faults;
 mod memory;

@@ -13,7 +13,7 @@ use crate::consumer::aborted::Aborted;
 use crate::consumer::budget::{Lease, Unread};
 use crate::consumer::decode::{Outline, Reader, Source, outline};
 use crate::consumer::name::Name;
-use crate::consumer::partition::{Item, Marks, Partition};
+use crate::consumer::partition::{Item, Marks, Partition, Phase};
 use crate::consumer::state::State;
 use crate::error::{Code, Error};
 use crate::protocol::modern::Uuid;
@@ -39,6 +39,8 @@ pub(super) struct Aftermath {
     pub(super) endpoints: Vec<BrokerInfo>,
     /// Metadata is old.
     pub(super) refresh: bool,
+    /// A log parted from what was read: the leader is to be asked where.
+    pub(super) diverged: bool,
     /// Positions that do not exist: topic, partition, offset. They need a look-up.
     pub(super) gone: Vec<(Name, i32, i64)>,
 }
@@ -86,9 +88,9 @@ pub(super) fn accept(
     for mut topic in response.responses {
         for data in std::mem::take(&mut topic.partitions) {
             let Some(asked) = outstanding.take(&topic, data.partition_index) else { continue };
-            // Another era, or an offset that is not the one to be fetched now: void.
+            // Another era, another leader's, or an offset that is not the one to be fetched now: void.
             let current = state.current(asked.slot);
-            if current.is_some_and(|p| p.fetch_offset == asked.offset) {
+            if current.is_some_and(|p| asked.still_counts(p)) {
                 if data.records.as_ref().is_some_and(|records| !records.is_empty()) {
                     delivered.insert(asked.slot.index);
                 }
@@ -125,6 +127,15 @@ fn take_share(
     let code = Code::from(data.error_code);
     let verdict = classify(code);
     match verdict {
+        Verdict::Data if data.diverging_epoch.epoch >= 0 => {
+            partition.doubt();
+            if partition.phase == Phase::Fetch {
+                // Nothing is known that could be validated: not asked again at once (6.10).
+                context.config.back_off(&mut partition.retry, context.now);
+            }
+            aftermath.diverged = true;
+            return;
+        }
         Verdict::Data => {
             take_data(state, asked, data, context);
             return;
@@ -172,8 +183,9 @@ fn take_data(state: &mut State, asked: &Asked, data: PartitionData, context: &Co
             }
             return;
         }
-        Outline::UpTo(end) => {
+        Outline::UpTo(end, epoch) => {
             partition.fetch_offset = end;
+            partition.fetch_epoch = epoch;
             partition.fetch_size = partition.own.max_partition_fetch_bytes;
         }
         Outline::Unclear => partition.awaits_reader = true,

@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use crate::consumer::name::Name;
-use crate::consumer::partition::Partition;
+use crate::consumer::partition::{Partition, Phase};
 use crate::consumer::state::{Led, Slot, State};
 use crate::protocol::modern::Uuid;
 use crate::protocol::modern::messages::fetch;
@@ -34,6 +34,16 @@ pub(super) struct Asked {
     pub(super) offset: i64,
     pub(super) leader_epoch: i32,
     pub(super) size: i32,
+}
+
+impl Asked {
+    /// Whether an answer counts: nothing moved since (6.11), and what was read is not being validated
+    /// with a newer leader (6.16).
+    pub(super) fn still_counts(&self, partition: &Partition) -> bool {
+        partition.phase == Phase::Fetch
+            && partition.fetch_offset == self.offset
+            && partition.leader_epoch == self.leader_epoch
+    }
 }
 
 /// The numbers of a request that do not depend on partitions.

@@ -214,6 +214,9 @@ impl Fetcher {
         if aftermath.refresh {
             core.cluster.refresh("a broker no longer leads what was fetched from it");
         }
+        if aftermath.diverged {
+            core.kick.notify_one();
+        }
         for (topic, partition, offset) in &aftermath.gone {
             core.cluster.logger().info(
                 "fetcher",

@@ -13,6 +13,7 @@ use crate::consumer::fixture::{
 use crate::consumer::partition::{Item, Phase};
 use crate::consumer::position::Start;
 use crate::consumer::state::State;
+use crate::consumer::truncation::Finding;
 use crate::error::Code;
 use crate::protocol::modern::Uuid;
 use crate::protocol::modern::messages::fetch::{FetchResponse, PartitionData};
@@ -281,4 +282,35 @@ fn the_end_of_a_partition_is_marked_once_in_its_place() {
     let kinds: Vec<_> =
         state.partitions[0].queue.iter().map(|i| matches!(i, Item::End(2))).collect();
     assert_eq!(kinds, [false, true]);
+}
+
+#[test]
+fn rule_6_10_a_log_that_parted_is_validated_and_not_asked_again_meanwhile() {
+    let mut state = state(2);
+    fetch(&mut state, vec![share(0, 0, batch(0, 4)), share(1, 0, vec![])]);
+    let parted = |number| {
+        let mut share = share(number, 0, vec![]);
+        (share.diverging_epoch.epoch, share.diverging_epoch.end_offset) = (2, 3);
+        share
+    };
+    let aftermath = fetch(&mut state, vec![parted(0), parted(1)]);
+    assert!(aftermath.diverged);
+    assert_eq!(state.partitions[0].phase, Phase::Validate { asked: false });
+    // What has no epoch cannot be validated: it waits instead.
+    assert_eq!(state.partitions[1].phase, Phase::Fetch);
+    assert!(ask(&state, now()).is_empty());
+}
+
+#[test]
+fn rule_6_16_an_answer_of_the_old_leader_counts_no_more_when_another_leads() {
+    let mut state = state(1);
+    fetch(&mut state, vec![share(0, 0, batch(0, 4))]);
+    let asked = ask(&state, now());
+    state.partitions[0].follow(BROKER, 4);
+    take(&mut state, asked.clone(), answer(vec![share(0, 0, batch(4, 4))]), 12);
+    assert_eq!(state.partitions[0].fetch_offset, 4, "while the position is validated");
+    state.validated(0, Finding::Sound);
+    take(&mut state, asked, answer(vec![share(0, 1, vec![])]), 12);
+    assert_eq!(state.partitions[0].phase, Phase::Fetch, "and afterwards");
+    assert_eq!(state.partitions[0].fetch_offset, 4);
 }

@@ -110,7 +110,8 @@ impl Fetch {
     }
 
     fn look(&self, shared: &Shared, waiter: Option<&Arc<Notify>>) -> Look {
-        let response = FetchResponse::default();
+        let throttle_time_ms = self.verdict.throttle_ms();
+        let response = FetchResponse { throttle_time_ms, ..FetchResponse::default() };
         let mut look = Look { response, bytes: 0, ready: 0, urgent: true };
         if let Some(code) = self.request_error() {
             look.response.error_code = code;
@@ -150,6 +151,9 @@ impl Fetch {
         if self.version < FIRST_SESSION {
             return None;
         }
+        if let Some(code) = self.verdict.whole_code() {
+            return Some(code);
+        }
         if let Some((code, _)) = self.verdict.request_code() {
             if SESSION_ERRORS.iter().any(|c| wire(*c) == code) {
                 return Some(code);
@@ -167,7 +171,12 @@ impl Fetch {
         waiter: Option<&Arc<Notify>>,
     ) -> PartitionData {
         if let Some((code, _)) = self.verdict.code(&topic.name, asked.partition) {
-            return refused(Code(code.into()));
+            let mut data = refused(Code(code.into()));
+            let named = self.verdict.named_leader(&topic.name, asked.partition);
+            if let Some((leader_id, leader_epoch)) = named.filter(|_| self.names_leaders()) {
+                data.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch };
+            }
+            return data;
         }
         let Some(partition) = topic.partition(asked.partition) else {
             return refused(Code::UNKNOWN_TOPIC_OR_PARTITION);
@@ -189,6 +198,11 @@ impl Fetch {
         self.read(&mut state, asked, look)
     }
 
+    /// The first version that has diverging epochs has leaders too.
+    fn names_leaders(&self) -> bool {
+        self.version >= FIRST_DIVERGING
+    }
+
     fn refusal(&self, state: &State, asked: &FetchPartition) -> Option<PartitionData> {
         let claimed = asked.current_leader_epoch;
         let code = if state.leader != self.broker {
@@ -208,7 +222,7 @@ impl Fetch {
         };
         let mut refusal = refused(code);
         let elsewhere = matches!(code, Code::NOT_LEADER_OR_FOLLOWER | Code::FENCED_LEADER_EPOCH);
-        if elsewhere && self.version >= FIRST_DIVERGING {
+        if elsewhere && self.names_leaders() {
             refusal.current_leader =
                 LeaderIdAndEpoch { leader_id: state.leader, leader_epoch: state.leader_epoch };
         }

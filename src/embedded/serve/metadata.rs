@@ -49,6 +49,10 @@ impl Serve for MetadataRequest {
             ..MetadataResponse::default()
         })
     }
+
+    fn throttle(response: &mut MetadataResponse, ms: i32) {
+        response.throttle_time_ms = ms;
+    }
 }
 
 fn broker(node_id: i32, address: std::net::SocketAddr) -> MetadataResponseBroker {
