@@ -182,7 +182,7 @@ fn mix(counter: u64) -> u64 {
 
 /// A number below `among` out of 64 random bits.
 fn within(random: u64, among: u64) -> u64 {
-    (u128::from(random) * u128::from(among) >> 64) as u64
+    ((u128::from(random) * u128::from(among)) >> 64) as u64
 }
 
 #[cfg(test)]
