@@ -4,6 +4,7 @@
 
 mod faults;
 mod hostile;
+mod legacy;
 mod lifecycle;
 mod partition_faults;
 mod peer;
