@@ -13,8 +13,9 @@ use tokio::time::Instant;
 
 use super::frames::Frames;
 use super::serve::{self, Answer, Caller, Fate, Step};
-use super::server::Ended;
+use super::server::{Ended, Host};
 use super::state::Shared;
+use crate::error::Error;
 use crate::os;
 
 /// Slices handed to one system call.
@@ -22,8 +23,21 @@ const SLICES: usize = 64;
 /// Bytes of answers that may wait for requests that came with theirs.
 const WAITING: usize = 1024 * 1024;
 
-/// Serves a connection until either side closes it.
-pub(super) async fn run(shared: Arc<Shared>, broker: i32, number: u64, stream: Ended<TcpStream>) {
+impl Host for Shared {
+    fn is_alive(&self, broker: i32) -> bool {
+        Self::is_alive(self, broker)
+    }
+
+    fn fail(&self, error: Error) {
+        Self::fail(self, error);
+    }
+
+    async fn serve(self: Arc<Self>, broker: i32, number: u64, stream: Ended<TcpStream>) {
+        run(self, broker, number, stream).await;
+    }
+}
+
+async fn run(shared: Arc<Shared>, broker: i32, number: u64, stream: Ended<TcpStream>) {
     // Answers are whole when they are written: waiting for more would only delay them.
     let _best_effort = stream.set_nodelay(true);
     let mut connection = Connection {
