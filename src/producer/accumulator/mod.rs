@@ -8,6 +8,7 @@ mod queue;
 mod queue_fate;
 mod queue_send;
 mod seal;
+mod spares;
 mod tokens;
 
 #[cfg(test)]
