@@ -9,6 +9,7 @@ mod faults;
 mod memory;
 #[cfg(feature = "panic-injection")]
 mod panics;
+mod partitioning;
 mod publish;
 mod releases;
 mod send;

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Owner, Values, check_overrides};
+use super::{Owner, Partitioning, Values, check_overrides};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::protocol::record::Compression;
@@ -29,18 +29,6 @@ impl Acks {
             Self::All => -1,
         }
     }
-}
-
-/// How a record without a partition of its own finds one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Partitioner {
-    /// Java's: murmur2 of the key; without key one partition for a batch's worth, then another.
-    #[default]
-    Default,
-    /// Each record to the next partition, whatever its key.
-    RoundRobin,
-    /// Each record to a random partition, whatever its key.
-    Random,
 }
 
 /// Which outcomes are told.
@@ -88,8 +76,8 @@ pub struct ProducerConfig {
     pub compression: Compression,
     /// The level for that codec; `None`: the codec's default.
     pub compression_level: Option<i32>,
-    /// `partitioner`.
-    pub partitioner: Partitioner,
+    /// `partitioner` and what belongs to it.
+    pub partitioning: Partitioning,
     /// `samsa.delivery.report`.
     pub delivery_report: DeliveryReport,
     /// `samsa.delivery.keep`.
@@ -112,8 +100,8 @@ pub struct TopicProducerConfig {
     pub linger: Duration,
     /// `batch.size`, in bytes.
     pub batch_size: usize,
-    /// `partitioner`.
-    pub partitioner: Partitioner,
+    /// `partitioner` and what belongs to it.
+    pub partitioning: Partitioning,
 }
 
 impl ProducerConfig {
@@ -143,7 +131,7 @@ impl ProducerConfig {
             enable_idempotence: values.boolean("enable.idempotence")?,
             compression: every.compression,
             compression_level: every.compression_level,
-            partitioner: every.partitioner,
+            partitioning: every.partitioning,
             delivery_report: values.choice("samsa.delivery.report", delivery_report)?,
             delivery_keep: values.boolean("samsa.delivery.keep")?,
             codec_threads: values.number("samsa.codec.threads")?,
@@ -169,7 +157,7 @@ impl ProducerConfig {
             compression_level: self.compression_level,
             linger: self.linger,
             batch_size: self.batch_size,
-            partitioner: self.partitioner,
+            partitioning: self.partitioning,
         })
     }
 
@@ -205,7 +193,7 @@ fn topic_values(values: Values<'_>) -> Result<TopicProducerConfig> {
         compression_level: level(values, compression)?,
         linger: values.millis("linger.ms")?,
         batch_size: values.number("batch.size")?,
-        partitioner: values.choice("partitioner", partitioner)?,
+        partitioning: Partitioning::of(values)?,
     })
 }
 
@@ -269,15 +257,6 @@ fn acks(name: &str) -> Option<Acks> {
 
 fn compression(name: &str) -> Option<Compression> {
     Compression::from_name(name)
-}
-
-fn partitioner(name: &str) -> Option<Partitioner> {
-    match name {
-        "default" => Some(Partitioner::Default),
-        "roundrobin" => Some(Partitioner::RoundRobin),
-        "random" => Some(Partitioner::Random),
-        _ => None,
-    }
 }
 
 fn delivery_report(name: &str) -> Option<DeliveryReport> {

@@ -53,6 +53,8 @@ pub(super) struct State {
     pub(super) timed: Option<Instant>,
     /// The keeper has a timer for the delivery deadline.
     pub(super) expiry_timed: bool,
+    /// When a batch left last.
+    pub(super) taken_at: Option<Instant>,
     /// What records without a key brought since they came to this partition.
     sticky_bytes: usize,
     /// How large the last batch became: the next one starts with as much room.
@@ -105,6 +107,11 @@ pub(crate) fn largest_encoding(record: &Record<'_>) -> usize {
     LARGEST_OVERHEAD.saturating_add(largest_record(record))
 }
 
+/// The most bytes of key and value, without headers, whose [`largest_encoding`] is at most `limit`.
+pub(crate) fn largest_plain(limit: usize) -> usize {
+    limit.saturating_sub(LARGEST_OVERHEAD + LARGEST_RECORD_OVERHEAD)
+}
+
 /// An upper bound of what a record takes in a batch, in any format.
 pub(crate) fn largest_record(record: &Record<'_>) -> usize {
     let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
@@ -127,8 +134,16 @@ impl Queue {
         Arc::new(Self { topic, partition, config, ledger, state: Mutex::default() })
     }
 
+    #[inline]
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters the queue to put records into the batch that is open.
+    #[inline]
+    pub(crate) fn enter(&self) -> Entrance<'_> {
+        let state = self.lock();
+        Entrance { state, ledger: &self.ledger, limit: self.config.batch_size }
     }
 
     /// Encodes a record into the open batch. `room` is what a wait for memory brought; what is left
@@ -335,6 +350,28 @@ impl Queue {
         state.flying.is_some() || !state.sealed.is_empty()
     }
 
+    /// How many batches wait here for the broker; none if it has taken none for `patience` although some
+    /// wait for it, here or in another queue of the broker's.
+    pub(crate) fn backlog(&self, patience: Option<Duration>) -> Option<u32> {
+        let state = self.lock();
+        if let (Some(leader), Some(patience)) = (&state.leader, patience) {
+            if leader.mail.is_stalled(patience) || self.is_stalled(&state, patience) {
+                return None;
+            }
+        }
+        let waiting = state.sealed.len() + usize::from(state.open.is_some());
+        Some(u32::try_from(waiting).unwrap_or(u32::MAX))
+    }
+
+    /// Whether the head has waited for `patience` and so has everybody since the last batch left: the
+    /// broker's mail knows nothing of it while an answer is awaited.
+    fn is_stalled(&self, state: &State, patience: Duration) -> bool {
+        let Some(head) = state.sealed.front() else { return false };
+        let opened = head.deadline.checked_sub(self.ledger.delivery_timeout);
+        let since = opened.max(state.taken_at);
+        since.is_some_and(|since| since.elapsed() > self.config.linger.saturating_add(patience))
+    }
+
     /// As [`name`](Self::name); an error that the broker's generation causes names the broker too.
     pub(crate) fn blame(&self, error: Error) -> Error {
         self.name_leader(&self.lock(), error)
@@ -429,6 +466,42 @@ impl Queue {
 impl fmt::Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Queue({}-{})", self.topic.name(), self.partition)
+    }
+}
+
+/// The way that most records take: into a batch that is open and has room for them. Holds the queue's
+/// lock: nothing of the application's is called meanwhile.
+pub(crate) struct Entrance<'a> {
+    state: MutexGuard<'a, State>,
+    ledger: &'a Ledger,
+    limit: usize,
+}
+
+impl Entrance<'_> {
+    /// Encodes a record without headers. False, and nothing done, when it takes more than that (a batch
+    /// must be opened, closed or made larger, the producer is closed, the record is not right):
+    /// [`Queue::append`] does it then, or says why not.
+    #[inline(always)]
+    pub(crate) fn append_plain(
+        &mut self,
+        record: &Record<'_>,
+        timestamp: i64,
+        sticky: bool,
+    ) -> bool {
+        let Some(open) = &mut self.state.open else { return false };
+        if self.ledger.is_closed() {
+            return false;
+        }
+        let index = open.builder.count();
+        let appended = open.builder.append_plain(timestamp, record.key, record.value, self.limit);
+        let Some(grown) = appended else { return false };
+        if self.ledger.keeps_tokens {
+            open.tokens.push(index, record.opaque, timestamp);
+        }
+        if sticky {
+            self.state.sticky_bytes += grown;
+        }
+        true
     }
 }
 

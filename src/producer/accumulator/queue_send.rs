@@ -148,6 +148,7 @@ impl Queue {
             state.listed = true;
             return Take::NoRoom;
         }
+        state.taken_at = Some(wanted.now);
         self.fly(&mut state, body)
     }
 
