@@ -40,6 +40,7 @@ pub use deliveries::{Deliveries, Delivery, Run};
 pub use kept::Kept;
 pub use lifecycle::PurgeWhat;
 pub use record::Record;
+pub(crate) use send::List;
 pub use send::Sending;
 
 use self::core::{Core, Life};
