@@ -251,7 +251,7 @@ mod tests {
         }
     }
 
-    const JAVA: [&str; 38] = [
+    const JAVA: [&str; 41] = [
         "acks",
         "allow.auto.create.topics",
         "auto.offset.reset",
