@@ -95,6 +95,13 @@ impl BatchBuilder {
         self.compression
     }
 
+    /// The same records, to be sealed without compression.
+    #[must_use]
+    pub fn uncompressed(mut self) -> Self {
+        self.compression = Compression::None;
+        self
+    }
+
     /// Goes on in another buffer, and gives the one before: for callers that account for its memory and
     /// do not want it to double by itself.
     #[must_use]
