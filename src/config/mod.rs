@@ -7,6 +7,7 @@
 
 mod address;
 mod docs;
+mod iso_duration;
 mod kind;
 mod properties_file;
 mod store;
