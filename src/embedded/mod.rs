@@ -28,6 +28,7 @@ mod batch;
 mod cluster;
 mod connection;
 mod fault;
+mod fetch_sessions;
 mod frames;
 mod inspect;
 mod ledger;

@@ -8,5 +8,6 @@ mod memory;
 mod positions;
 mod reading;
 mod rig;
+mod sessions;
 mod truncation;
 mod waiting;

@@ -9,4 +9,5 @@ mod lifecycle;
 mod partition_faults;
 mod peer;
 mod releases;
+mod sessions;
 mod wire;

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::arrival::{Aftermath, Context, accept};
 use super::plan::{Asked, Limits, choose, cut_to_fit, request};
+use super::session::{Session, Words};
 use crate::config::Reset;
 use crate::consumer::budget::{Budget, Unread};
 use crate::consumer::fixture::{
@@ -42,7 +43,7 @@ fn take(state: &mut State, asked: Vec<Asked>, response: FetchResponse, version: 
         lease: Some(budget.charge(&seat, 1)),
         unread: Unread::new(&seat),
     };
-    accept(state, asked, response, &context)
+    accept(state, &asked, true, response, &context)
 }
 
 fn fetch(state: &mut State, shares: Vec<PartitionData>) -> Aftermath {
@@ -55,9 +56,10 @@ fn limits() -> Limits {
 }
 
 #[test]
-fn a_request_is_sessionless_and_names_each_topic_once() {
+fn a_request_outside_of_sessions_names_each_topic_once() {
     let state = state(2);
-    let made = request(&ask(&state, now()), 12, limits());
+    let asked = ask(&state, now());
+    let made = request(&asked, &Words::sessionless(&asked), 12, limits());
     assert_eq!((made.session_id, made.session_epoch, made.max_bytes), (0, -1, 10_000));
     assert_eq!(made.topics.len(), 1);
     let partitions = &made.topics[0].partitions;
@@ -72,8 +74,12 @@ fn rule_2_6_topic_ids_go_only_into_versions_that_have_them() {
     state.partitions[0].topic_id = Uuid([7; 16]);
     let asked = ask(&state, now());
     assert!(super::plan::all_have_ids(&asked));
-    assert_eq!(request(&asked, 13, limits()).topics[0].topic_id, Uuid([7; 16]));
-    assert_eq!(request(&asked, 12, limits()).topics[0].topic_id, Uuid::ZERO);
+    let id_in = |version| {
+        request(&asked, &Session::default().next(&asked, version >= 13), version, limits()).topics
+            [0]
+        .topic_id
+    };
+    assert_eq!((id_in(13), id_in(12)), (Uuid([7; 16]), Uuid::ZERO));
 }
 
 #[test]
@@ -277,7 +283,7 @@ fn the_end_of_a_partition_is_marked_once_in_its_place() {
     let share = |records| PartitionData { high_watermark: 2, ..share(0, 0, records) };
     for records in [batch(0, 2), vec![], vec![]] {
         let asked = ask(&state, now());
-        accept(&mut state, asked, answer(vec![share(records)]), &context);
+        accept(&mut state, &asked, true, answer(vec![share(records)]), &context);
     }
     let kinds: Vec<_> =
         state.partitions[0].queue.iter().map(|i| matches!(i, Item::End(2))).collect();

@@ -10,7 +10,6 @@ mod produce;
 mod topics;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
@@ -236,15 +235,19 @@ fn at_once<R: Serve>(shared: &Arc<Shared>, caller: Caller, head: &Head, frame: B
 
 fn fetch(shared: &Arc<Shared>, caller: Caller, head: &Head, frame: Bytes) -> Step {
     let Some(request) = decode::<FetchRequest>(head, frame) else { return Step::close() };
-    let names = |topic: Option<&str>, partition| fetch::names(&request, shared, topic, partition);
+    let Ok(seat) = shared.seat(caller.broker) else { return Step::close() };
+    // Within a session a fault meets the request whether the partition is named again or not.
+    let names = |topic: Option<&str>, partition| {
+        let meant = seat.sessions().meant(&request, head.version);
+        fetch::names(&meant, shared, topic, partition)
+    };
     let verdict = shared.meet(&Facts { broker: caller.broker, api: head.api, names: &names });
     let fate = match before(&verdict) {
         Ok(fate) => fate,
         Err(step) => return step,
     };
     let (version, correlation) = (head.version, head.correlation);
-    let now = Instant::now();
-    let fetch = Fetch::new(caller.broker, version, correlation, request, verdict, now);
+    let fetch = Fetch::new(shared, (seat, caller.broker), (version, correlation), request, verdict);
     Step { answer: Answer::Fetch(Box::new(fetch)), fate }
 }
 
@@ -342,6 +345,6 @@ fn is_topic(shared: &Shared, wanted: Option<&str>, name: &str, id: Uuid) -> bool
 }
 
 /// Kafka's number of a code.
-fn wire(code: Code) -> i16 {
+pub(super) fn wire(code: Code) -> i16 {
     i16::try_from(code.0).unwrap_or(-1)
 }

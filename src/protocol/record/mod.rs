@@ -13,6 +13,7 @@
 
 mod batch_iter;
 mod builder;
+mod checksum;
 mod compression;
 mod corrupt;
 mod format;

@@ -186,7 +186,8 @@ impl Broker {
              listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}\n\
              advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
              listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
-             controller.quorum.voters={voters}\n"
+             controller.quorum.voters={voters}\n\
+             broker.session.timeout.ms=3000\nbroker.heartbeat.interval.ms=500\n"
         )
     }
 }
@@ -196,6 +197,7 @@ const COMMON: &str = "\
 num.partitions=1
 offsets.topic.num.partitions=4
 log.cleaner.dedupe.buffer.size=4194304
+log.cleaner.backoff.ms=300
 num.network.threads=2
 num.io.threads=4
 controlled.shutdown.enable=false
