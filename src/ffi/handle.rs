@@ -179,7 +179,7 @@ const MOST_SPARES: usize = 32;
 
 impl<H: Opaque> Spares<H> {
     /// None yet.
-    pub const fn new() -> Self {
+    pub const fn none() -> Self {
         Self(Vec::new())
     }
 

@@ -20,7 +20,7 @@ pub struct samsa_message {
 }
 
 thread_local! {
-    static SPARES: RefCell<Spares<samsa_message>> = const { RefCell::new(Spares::new()) };
+    static SPARES: RefCell<Spares<samsa_message>> = const { RefCell::new(Spares::none()) };
 }
 
 /// Hands a message to C, in a box that was freed on this thread if there is one.
