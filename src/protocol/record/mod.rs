@@ -15,6 +15,7 @@ mod batch_iter;
 mod builder;
 mod compression;
 mod corrupt;
+mod crc;
 mod format;
 mod header;
 mod legacy;

@@ -1,8 +1,8 @@
 //! Record batch v2: where its fields are, and how a record and a header are written.
 
 use super::header::NewRecord;
-use super::varint;
 use super::{NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE};
+use super::{crc, varint};
 use crate::error::{Code, Error, Result};
 
 /// Bytes of a batch header of format v2; the records follow.
@@ -70,6 +70,21 @@ pub(super) fn write_header(batch: &mut [u8], new: &NewBatch) {
 pub(super) fn write_crc(batch: &mut [u8]) {
     let crc = crc32c::crc32c(&batch[at::ATTRIBUTES..]);
     put(batch, at::CRC, crc.to_be_bytes());
+}
+
+/// The CRC of the part of the header that holds attributes and identity, for [`mend_crc`].
+pub(super) fn identity_crc(batch: &[u8]) -> u32 {
+    crc32c::crc32c(&batch[at::ATTRIBUTES..at::COUNT])
+}
+
+/// Makes the CRC right again after attributes or identity have changed; `before` is what
+/// [`identity_crc`] was. The records are not read again: a CRC is linear, so that a difference at the
+/// front changes it by that difference moved over the bytes behind.
+pub(super) fn mend_crc(batch: &mut [u8], before: u32) {
+    let change = crc::moved(before ^ identity_crc(batch), batch.len() - at::COUNT);
+    let mut field = [0; 4];
+    field.copy_from_slice(&batch[at::CRC..at::ATTRIBUTES]);
+    put(batch, at::CRC, (u32::from_be_bytes(field) ^ change).to_be_bytes());
 }
 
 /// Writes a field; `batch` is at least a header long.
