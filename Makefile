@@ -89,11 +89,11 @@ check-install: all
 check-brokers: examples
 	$(CARGO) test --locked --test brokers
 
-## check-all: check, and what is too long for each run: many random cases, optimised, brokers too
+## check-all: check, and what is too long for each run: many random cases, optimised, long workloads
 .PHONY: check-all
 check-all: check
 	PROPTEST_CASES=5000 $(CARGO) test --locked --release --features panic-injection
-	$(CARGO) test --locked --release --test brokers
+	SAMSA_LONG=1 $(CARGO) test --locked --release --test brokers
 
 ## bench: produce and consume side by side with librdkafka, on the embedded broker
 .PHONY: bench

@@ -38,7 +38,7 @@ const SAMSA: &[(&str, &str)] = &[
     ("header.rs", "Headers of a message"),
     ("batch.rs", "Batches of messages"),
 ];
-const TESTING: &[(&str, &str)] = &[("embedded.rs", "Embedded broker")];
+const TESTING: &[(&str, &str)] = &[("embedded.rs", "Embedded broker"), ("fault.rs", "Faults")];
 #[cfg(feature = "panic-injection")]
 compile_error!("headers are generated without the test features");
 

@@ -452,6 +452,8 @@ enum {
   SAMSA_ERR_RUNTIME = -136,
   /* The task that served this call ended */
   SAMSA_ERR_ABANDONED = -137,
+  /* The partition lost records that were read already */
+  SAMSA_ERR_LOG_TRUNCATED = -138,
   /* What the application still holds fills samsa.memory.limit */
   SAMSA_ERR_MEMORY_LIMIT = -138,
   /* The broker refused another record of the same batch */
@@ -505,6 +507,11 @@ enum {
   SAMSA_EVENT_TOPIC = 2,
   /** `samsa_event_kind`: a consumer has read a partition up to its end. */
   SAMSA_EVENT_PARTITION_END = 3,
+  /**
+   * `samsa_event_kind`: messages that a consumer has read were lost by an unclean leader election; it goes
+   * on at samsa_event_offset, where the log parts from what was read.
+   */
+  SAMSA_EVENT_LOG_TRUNCATED = 4,
 };
 
 enum {
@@ -1433,7 +1440,8 @@ const char *samsa_event_topic(const samsa_event *event);
 int64_t samsa_event_partition(const samsa_event *event);
 
 /**
- * The offset concerned (of SAMSA_EVENT_PARTITION_END: where the partition ended), or -1.
+ * The offset concerned (of SAMSA_EVENT_PARTITION_END: where the partition ended; of
+ * SAMSA_EVENT_LOG_TRUNCATED: where reading goes on), or -1.
  */
 int64_t samsa_event_offset(const samsa_event *event);
 

@@ -35,12 +35,31 @@ enum {
   SAMSA_FAULT_MALFORMED = 8,
   /** The request is applied, half of the answer is written, then the connection closes. */
   SAMSA_FAULT_CLOSE_MID_FRAME = 9,
+  /**
+   * The answer tells the client to be quiet for delay_ms, as a quota does; so long nothing more is
+   * read from the connection.
+   */
+  SAMSA_FAULT_THROTTLE = 10,
+  /**
+   * The answer carries the field code for the request as a whole: beside its partitions where it can
+   * (Fetch since version 7), else for each of them.
+   */
+  SAMSA_FAULT_REQUEST_ERROR = 11,
+  /**
+   * A Produce is refused with the field code because of the record at the place of the field record
+   * in its batch.
+   */
+  SAMSA_FAULT_RECORD_ERROR = 12,
+  /** A Produce is applied, and its answer does not say at which offset. */
+  SAMSA_FAULT_NO_OFFSET = 13,
   /** The field partition of samsa_fault counts. */
   SAMSA_FAULT_PARTITION = 1,
   /** The field broker of samsa_fault counts. */
   SAMSA_FAULT_BROKER = 2,
   /** With an error code or silence: the request is applied all the same. */
   SAMSA_FAULT_APPLIED = 4,
+  /** With an error code: the answer names the fields leader and leader_epoch as the partition's. */
+  SAMSA_FAULT_NAMES_LEADER = 8,
 };
 
 /**
@@ -69,9 +88,9 @@ typedef struct samsa_fault {
   int32_t broker;
   /** Kafka's number of the error. */
   int32_t code;
-  /** The broker that leadership moves to. */
+  /** The broker that leadership moves to, or that the answer names. */
   int32_t leader;
-  /** How long an answer is held back, in milliseconds. */
+  /** How long an answer is held back, or the client is to be quiet, in milliseconds. */
   uint32_t delay_ms;
   /** How many requests that fit pass first. */
   uint32_t skip;
@@ -79,6 +98,10 @@ typedef struct samsa_fault {
   uint32_t times;
   /** SAMSA_FAULT_PARTITION and so on. */
   uint32_t flags;
+  /** The place in its batch of the record that is to blame, from 0. */
+  int32_t record;
+  /** The leader epoch that the answer names. */
+  int32_t leader_epoch;
 } samsa_fault;
 
 /* ---- Embedded broker ----------------------------------------------------------------------- */
@@ -175,31 +198,6 @@ samsa_code samsa_embedded_move_leader(samsa_embedded *embedded,
                                       samsa_error **err);
 
 /**
- * Adds a fault behind those injected before: of several that would close, delay or silence the same
- * request, the first does; error codes and leader moves add up.
- *
- * `*id` names the fault; it may be NULL. NULL: `embedded` and `fault` are required. Thread: any.
- * Borrowed: the fault is copied. On error: `*id` is 0; SAMSA_ERR_INVALID_ARGUMENT for a kind, an API
- * or flags that there are not.
- */
-samsa_code samsa_embedded_inject(samsa_embedded *embedded,
-                                 const samsa_fault *fault,
-                                 uint64_t *id,
-                                 samsa_error **err);
-
-/**
- * How many requests a fault has met; 0 on a pointer that is no live samsa_embedded. Thread: any.
- */
-uint64_t samsa_embedded_injected(const samsa_embedded *embedded, uint64_t id);
-
-/**
- * Takes a fault back (0: every fault): it meets nothing more.
- *
- * NULL: `embedded` is required. Thread: any. On error: none but that of a bad handle.
- */
-samsa_code samsa_embedded_withdraw(samsa_embedded *embedded, uint64_t id, samsa_error **err);
-
-/**
  * Waits until the brokers together received `n` requests of an API since their start.
  *
  * NULL: `embedded` and `api` are required. Thread: any. Borrowed: the name is read during the call.
@@ -233,10 +231,85 @@ samsa_code samsa_embedded_start_broker(samsa_embedded *embedded,
                                        samsa_error **err);
 
 /**
+ * Closes every open connection of a broker (-1: of all); the brokers go on, their ports too.
+ *
+ * NULL: `embedded` is required. Thread: any. On error: SAMSA_ERR_INVALID_ARGUMENT for a broker that
+ * there is not.
+ */
+samsa_code samsa_embedded_close_connections(samsa_embedded *embedded,
+                                            int32_t broker,
+                                            samsa_error **err);
+
+/**
+ * Deletes the records of a partition below `offset`, as retention or DeleteRecords does: the log
+ * then starts there. A consumer that stood before it meets SAMSA_ERR_OFFSET_OUT_OF_RANGE.
+ *
+ * NULL: every pointer but `err` is required. Thread: any. Borrowed: the name is read during the
+ * call. On error: SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION.
+ */
+samsa_code samsa_embedded_delete_records(samsa_embedded *embedded,
+                                         const char *topic,
+                                         int64_t partition,
+                                         int64_t offset,
+                                         samsa_error **err);
+
+/**
+ * Drops every batch of a partition that reaches `offset`, as the election of a leader that lacks
+ * them does. Move the leader too, for a new epoch: clients detect truncation by it.
+ *
+ * NULL: every pointer but `err` is required. Thread: any. Borrowed: the name is read during the
+ * call. On error: SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION.
+ */
+samsa_code samsa_embedded_truncate(samsa_embedded *embedded,
+                                   const char *topic,
+                                   int64_t partition,
+                                   int64_t offset,
+                                   samsa_error **err);
+
+/**
  * Stops every broker, closes every connection and frees the handle. NULL is fine. Clients that still
  * use the brokers see their connections end.
  */
 void samsa_embedded_free(samsa_embedded *embedded);
+
+/* ---- Faults -------------------------------------------------------------------------------- */
+
+/**
+ * Adds a fault behind those injected before: of several that would close, delay or silence the same
+ * request, the first does; the others add up. What closes, delays, silences or throttles concerns the
+ * whole connection; error codes, leader moves and hidden offsets only the partitions that it names.
+ *
+ * `*id` names the fault; it may be NULL. NULL: `embedded` and `fault` are required. Thread: any.
+ * Borrowed: the fault is copied. On error: `*id` is 0; SAMSA_ERR_INVALID_ARGUMENT for a kind, an API
+ * or flags that there are not.
+ */
+samsa_code samsa_embedded_inject(samsa_embedded *embedded,
+                                 const samsa_fault *fault,
+                                 uint64_t *id,
+                                 samsa_error **err);
+
+/**
+ * How many requests a fault has met; 0 on a pointer that is no live samsa_embedded. Thread: any.
+ */
+uint64_t samsa_embedded_injected(const samsa_embedded *embedded, uint64_t id);
+
+/**
+ * Waits until a fault has met `n` requests.
+ *
+ * NULL: `embedded` is required. Thread: any. On error: SAMSA_ERR_TIMED_OUT.
+ */
+samsa_code samsa_embedded_wait_injected(samsa_embedded *embedded,
+                                        uint64_t id,
+                                        uint64_t n,
+                                        int32_t timeout_ms,
+                                        samsa_error **err);
+
+/**
+ * Takes a fault back (0: every fault): it meets nothing more.
+ *
+ * NULL: `embedded` is required. Thread: any. On error: none but that of a bad handle.
+ */
+samsa_code samsa_embedded_withdraw(samsa_embedded *embedded, uint64_t id, samsa_error **err);
 
 
 #ifdef __cplusplus

@@ -61,6 +61,8 @@ fn what_we_encode_they_decode_and_what_they_encode_we_decode() {
         DeleteTopicsResponse,
         InitProducerIdRequest,
         InitProducerIdResponse,
+        OffsetForLeaderEpochRequest,
+        OffsetForLeaderEpochResponse,
     ];
     for peer in peers {
         let codec = codec(peer.name);

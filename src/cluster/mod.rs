@@ -11,6 +11,7 @@ mod candidates;
 mod catalogue;
 mod child;
 mod core;
+mod epochs;
 mod events;
 mod hint;
 mod merge;
@@ -30,6 +31,7 @@ use std::time::{Duration, Instant};
 
 pub use admin::NewTopic;
 pub use child::Child;
+pub use epochs::{EpochEnd, EpochQuestion};
 pub use events::Event;
 pub use hint::LeaderHint;
 pub use metadata::{BrokerInfo, Metadata, PartitionMetadata, TopicId, TopicMetadata};
@@ -242,6 +244,17 @@ impl Cluster {
         deadline: Instant,
     ) -> Vec<Result<OffsetAt>> {
         self.core.list_offsets(questions, isolation, deadline).await
+    }
+
+    /// Where the logs of eras end, as this leader says (KIP-320): answers in the order asked, none at
+    /// all from a broker that does not tell consumers (below 2.3). A question names a partition once.
+    pub async fn epoch_ends(
+        &self,
+        leader: i32,
+        questions: &[EpochQuestion],
+        deadline: Instant,
+    ) -> Result<Option<Vec<Result<EpochEnd>>>> {
+        self.core.epoch_ends(leader, questions, deadline).await
     }
 
     /// What changed since the last look: at most one event per broker and topic. Blocking.

@@ -21,5 +21,5 @@ pub use store::{Config, Explicit};
 pub use table::{Alias, Owner, Property, properties, property};
 pub use typed::{
     Acks, ClientConfig, Compression, ConsumerConfig, DeliveryReport, Events, IsolationLevel,
-    Partitioner, ProducerConfig, Reset, TopicConsumerConfig, TopicProducerConfig,
+    Partitioner, Partitioning, ProducerConfig, Reset, TopicConsumerConfig, TopicProducerConfig,
 };

@@ -307,8 +307,8 @@ pub(super) enum Outline {
     Empty,
     /// The first batch is incomplete: it is larger than the fetch size (3.2).
     Cut,
-    /// Batches up to here.
-    UpTo(i64),
+    /// Batches up to here; the leader epoch of the last one, −1 where its format has none.
+    UpTo(i64, i32),
     /// The headers do not say where it ends; reading will.
     Unclear,
 }
@@ -319,16 +319,19 @@ pub(super) fn outline(records: &Bytes, offset: i64) -> Outline {
         return Outline::Empty;
     }
     let mut batches = BatchIter::new(records.clone());
-    let mut end = None;
+    let (mut end, mut epoch) = (None, -1);
     for batch in &mut batches {
         match batch {
-            Ok(batch) => end = end.max(Some(batch.next_offset())),
+            Ok(batch) => {
+                end = end.max(Some(batch.next_offset()));
+                epoch = batch.partition_leader_epoch;
+            }
             Err(_) => return Outline::Unclear,
         }
     }
     match end {
         None => Outline::Cut,
-        Some(end) if end > offset => Outline::UpTo(end),
+        Some(end) if end > offset => Outline::UpTo(end, epoch),
         // Old producers wrote wrappers with offset 0 (3.6): only decoding tells.
         Some(_) => Outline::Unclear,
     }

@@ -140,7 +140,7 @@ fn rule_6_13_no_batches_are_no_progress() {
     assert_eq!(outline(&Vec::new().into(), 7), Outline::Empty);
     let cut = batch(7, 3)[..40].to_vec();
     assert_eq!(outline(&cut.into(), 7), Outline::Cut);
-    assert_eq!(outline(&[batch(0, 9), batch(9, 2)].concat().into(), 7), Outline::UpTo(11));
+    assert_eq!(outline(&[batch(0, 9), batch(9, 2)].concat().into(), 7), Outline::UpTo(11, 5));
     assert_eq!(outline(&batch(0, 2).into(), 7), Outline::Unclear, "nothing at or after it");
 }
 

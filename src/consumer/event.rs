@@ -15,4 +15,14 @@ pub enum Event {
         /// The end: the offset that the next message will have at least.
         offset: i64,
     },
+    /// Records of the partition that were handed out are lost: the leader's log parts from what was
+    /// read at `offset`, where reading goes on (KIP-320).
+    LogTruncated {
+        /// The topic.
+        topic: Name,
+        /// The partition's number.
+        partition: i32,
+        /// The first offset that may hold another record than the one that was read.
+        offset: i64,
+    },
 }

@@ -25,6 +25,8 @@ enum Head {
     Event,
     /// What comes next cannot be decoded.
     Failed(Slot, Error),
+    /// What comes next does not exist: a look-up is due, or an error to be told.
+    Lost,
 }
 
 impl Core {
@@ -41,6 +43,12 @@ impl Core {
                 Some(Head::Event) => return Some(Err(Error::bare(Code::EVENT))),
                 Some(Head::Failed(slot, error)) => {
                     if self.fall_back(&mut state, slot, &error) {
+                        return Some(Err(error));
+                    }
+                }
+                Some(Head::Lost) => {
+                    self.kick.notify_one();
+                    if let Some(error) = state.take_report() {
                         return Some(Err(error));
                     }
                 }
@@ -80,6 +88,12 @@ impl Core {
                 Some(Head::Event) => return Some(Err(Error::bare(Code::EVENT))),
                 Some(Head::Failed(slot, error)) => {
                     if self.fall_back(&mut state, slot, &error) {
+                        return Some(Err(error));
+                    }
+                }
+                Some(Head::Lost) => {
+                    self.kick.notify_one();
+                    if let Some(error) = state.take_report() {
                         return Some(Err(error));
                     }
                 }
@@ -136,7 +150,7 @@ impl State {
         match partition.queue.front()? {
             // What `next` meets each time stays where it is.
             Item::Decoded { .. } => return Some(Head::Decoded(slot)),
-            Item::End(_) | Item::Failed(_) if !batch_is_empty => {
+            Item::End(_) | Item::Failed(_) | Item::Adrift(_) if !batch_is_empty => {
                 self.list_again(slot.index, true);
                 return None;
             }
@@ -153,6 +167,10 @@ impl State {
                 Some(Head::Decoded(slot))
             }
             Item::Failed(error) => Some(Head::Failed(slot, error)),
+            Item::Adrift(why) => {
+                self.lose(slot.index, why);
+                Some(Head::Lost)
+            }
             Item::End(offset) => {
                 let (topic, partition) = (partition.name.clone(), partition.number);
                 self.push_event(Event::PartitionEnd { topic, partition, offset });
@@ -182,6 +200,7 @@ impl State {
                 if std::mem::take(&mut partition.awaits_reader) {
                     // Only reading told where this answer ends; nothing was asked meanwhile.
                     partition.fetch_offset = position;
+                    partition.fetch_epoch = epoch;
                 }
                 partition.retry.clear();
                 partition.reported = None;

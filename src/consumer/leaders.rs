@@ -11,6 +11,7 @@ use super::lookup;
 use super::partition::Marks;
 use super::position::Start;
 use super::state::State;
+use super::validation;
 use crate::cluster::Metadata;
 use crate::error::{Code, Error};
 use crate::protocol::modern::Uuid;
@@ -53,20 +54,23 @@ fn round(core: &Arc<Core>, metadata: &Metadata) -> Option<Instant> {
         return None;
     }
     let fresh = state.follow(metadata);
-    let (due, next) = state.due_lookups(Instant::now());
+    let due = state.due(Instant::now());
     let news = state.has_news();
     state.wake_fetchers();
     drop(state);
     for (broker, seat) in fresh {
         core.keep(fetcher::start(core, broker, seat));
     }
-    for slots in due.into_values() {
+    for slots in due.lookups.into_values() {
         core.keep(lookup::start(core, slots));
+    }
+    for (leader, slots) in due.validations {
+        core.keep(validation::start(core, leader, slots));
     }
     if news {
         core.signal.notify();
     }
-    next
+    due.next
 }
 
 impl State {

@@ -16,6 +16,7 @@ mod core;
 mod decode;
 #[cfg(test)]
 mod decode_tests;
+mod due;
 mod event;
 mod fetcher;
 #[cfg(test)]
@@ -31,6 +32,8 @@ mod position;
 mod reset;
 mod settings;
 mod state;
+mod truncation;
+mod validation;
 mod view;
 mod whole_topic;
 

@@ -28,8 +28,13 @@ pub(super) struct Era(pub(super) u64);
 pub(super) enum Phase {
     /// An offset must be asked for; `asked` while a look-up of this era is under way.
     Lookup { wanted: Lookup, asked: bool },
+    /// The leader must say whether its log still holds what was read (6.16); `asked` while a question
+    /// of this era is under way.
+    Validate { asked: bool },
     /// `fetch_offset` can be fetched.
     Fetch,
+    /// `fetch_offset` does not exist; what to do is decided when all that is queued was read.
+    Adrift,
     /// No position, and the policy is "none": waits for assign or seek.
     Halted,
 }
@@ -43,6 +48,8 @@ pub(super) enum Item {
     Decoded { batch: Arc<Batch>, next: usize },
     /// The end of the partition was reached here.
     End(i64),
+    /// What comes next does not exist on the leader: the policy decides.
+    Adrift(Adrift),
     /// What comes next could not be decoded; it is told in its place, after what came before.
     Failed(Error),
 }
@@ -55,6 +62,15 @@ impl Item {
             _ => None,
         }
     }
+}
+
+/// Why a place in a log is none any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Adrift {
+    /// The leader has no such offset (6.19).
+    OutOfRange,
+    /// The leader does not know the epoch of what was read (6.17).
+    UnknownEpoch(i32),
 }
 
 /// What brokers last said of the log; −1 is "unknown" and never stored (6.22).
@@ -105,6 +121,11 @@ impl Retry {
         self.until = now.checked_add(backoff.delay(self.failures, jitter));
     }
 
+    /// Failures in a row.
+    pub(super) fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// Whether the last try succeeded.
     pub(super) fn is_clear(&self) -> bool {
         self.failures == 0
@@ -135,6 +156,9 @@ pub(super) struct Partition {
     pub(super) position_epoch: i32,
     /// Next offset to ask a broker for; −1 until known.
     pub(super) fetch_offset: i64,
+    /// Leader epoch of what was fetched before `fetch_offset`; −1 unknown. What a new leader is asked
+    /// about before it is fetched from.
+    pub(super) fetch_epoch: i32,
     /// The broker that is asked; −1 none.
     pub(super) leader: i32,
     /// Sent with each fetch; −1 where unknown or unreliable (1.5).
@@ -176,6 +200,7 @@ impl Partition {
             position: -1,
             position_epoch: -1,
             fetch_offset: -1,
+            fetch_epoch: -1,
             leader: -1,
             leader_epoch: -1,
             marks: Marks::default(),
@@ -201,6 +226,7 @@ impl Partition {
         self.reported = None;
         self.announced_end = -1;
         self.position_epoch = -1;
+        self.fetch_epoch = -1;
         let (phase, offset) = match step {
             Step::At(offset) => (Phase::Fetch, offset),
             Step::Ask(wanted) => (Phase::Lookup { wanted, asked: false }, -1),
@@ -215,11 +241,31 @@ impl Partition {
     /// way would not join on.
     pub(super) fn refetch(&mut self, era: Era) {
         let (retry, reported) = (self.retry, self.reported);
-        let epoch = self.position_epoch;
+        let (epoch, phase) = (self.position_epoch, self.phase);
         self.restart(era, Step::At(self.position));
         self.retry = retry;
         self.reported = reported;
+        self.stand_on(epoch);
+        if matches!(phase, Phase::Validate { .. }) {
+            self.doubt();
+        }
+    }
+
+    /// The record before the position is of this leader epoch; −1 is not known.
+    pub(super) fn stand_on(&mut self, epoch: i32) {
         self.position_epoch = epoch;
+        self.fetch_epoch = epoch;
+    }
+
+    /// The leader may not hold what was read: it is asked before it is fetched from (6.16), if there is
+    /// an epoch to ask about and the leader's own can be relied on (1.5).
+    pub(super) fn doubt(&mut self) {
+        let known = self.fetch_epoch >= 0 && (self.leader < 0 || self.leader_epoch >= 0);
+        self.phase = match self.phase {
+            Phase::Fetch | Phase::Validate { .. } if known => Phase::Validate { asked: false },
+            Phase::Validate { .. } => Phase::Fetch,
+            phase => phase,
+        };
     }
 
     /// The answer of the look-up that this era waited for.
@@ -289,14 +335,18 @@ impl Partition {
     }
 
     /// Moves to another leader. A leader switch cancels the back-off (6.15): there is no reason to
-    /// wait for what another broker did.
+    /// wait for what another broker did. What was read is validated first (6.16).
     pub(super) fn follow(&mut self, leader: i32, epoch: i32) -> bool {
         let moved = leader != self.leader;
         if moved || epoch > self.leader_epoch {
             self.retry.clear();
         }
+        let changed = moved || epoch != self.leader_epoch;
         self.leader = leader;
         self.leader_epoch = epoch;
+        if changed {
+            self.doubt();
+        }
         moved
     }
 

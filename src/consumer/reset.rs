@@ -54,6 +54,14 @@ pub(super) fn out_of_range(offset: i64, policy: Reset) -> Step {
     }
 }
 
+/// The step after the leader's log turned out to part at `end` from what was read.
+pub(super) fn truncated(end: i64, policy: Reset) -> Step {
+    match policy {
+        Reset::None => Step::Refuse,
+        _ => Step::At(end),
+    }
+}
+
 impl Lookup {
     /// The times to ask ListOffsets for, one after the other.
     ///

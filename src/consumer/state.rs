@@ -1,18 +1,18 @@
 //! The consumer's state under its one lock: partitions, what is ready to be read, what is to be
 //! told. No method waits, does I/O or reads a clock.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::budget::Seat;
 use super::event::Event;
 use super::name::Name;
-use super::partition::{Era, Item, Partition, Phase};
+use super::partition::{Adrift, Era, Item, Partition, Phase};
 use super::position::{Position, Start};
 use super::reset::{self, Step};
+use super::truncation::Finding;
 use super::whole_topic::WholeTopic;
-use crate::cluster::Topic;
+use crate::cluster::{EpochEnd, Topic};
 use crate::config::{IsolationLevel, TopicConsumerConfig};
 use crate::error::{Code, Error, Result};
 
@@ -112,19 +112,75 @@ impl State {
         let step = reset::begin(start, partition.own.auto_offset_reset);
         self.enter(index, step, |p| no_offset(p, "there is no committed offset"));
         if let (Some(p), Start::Offset(_)) = (self.partitions.get_mut(index), start) {
-            p.position_epoch = epoch;
+            p.stand_on(epoch);
+            // A place from elsewhere is validated before it is fetched (7.11).
+            if epoch >= 0 {
+                p.phase = Phase::Validate { asked: false };
+                p.doubt();
+            }
         }
     }
 
     /// The leader said that the fetch offset does not exist (6.19).
     pub(super) fn out_of_range(&mut self, index: usize) {
+        self.adrift(index, Adrift::OutOfRange);
+    }
+
+    /// The fetch offset is none on the leader. What was fetched before it is handed out first: only
+    /// then the position itself is gone, and the policy decides.
+    pub(super) fn adrift(&mut self, index: usize, why: Adrift) {
+        let slot = self.slot(index);
+        let Some(partition) = self.partitions.get_mut(index) else { return };
+        if partition.queue.is_empty() && !partition.taken {
+            self.lose(index, why);
+            return;
+        }
+        partition.phase = Phase::Adrift;
+        self.push(slot, Item::Adrift(why));
+    }
+
+    /// The position is none on the leader: the policy decides.
+    pub(super) fn lose(&mut self, index: usize, why: Adrift) {
         let Some(partition) = self.partitions.get(index) else { return };
         let offset = partition.fetch_offset;
         let step = reset::out_of_range(offset, partition.own.auto_offset_reset);
-        self.enter(index, step, |p| {
-            no_offset(p, &format!("offset {offset} is out of range"))
-                .caused_by(Error::bare(Code::OFFSET_OUT_OF_RANGE))
+        self.enter(index, step, |p| match why {
+            Adrift::OutOfRange => no_offset(p, &format!("offset {offset} is out of range"))
+                .caused_by(Error::bare(Code::OFFSET_OUT_OF_RANGE)),
+            Adrift::UnknownEpoch(epoch) => no_offset(
+                p,
+                &format!("the leader does not know leader epoch {epoch} of offset {offset}"),
+            ),
         });
+    }
+
+    /// What the leader said of the epoch of what was read (6.17). Records that were handed out and are
+    /// not in its log give the place where it parted; reading goes on there, unless no policy allows.
+    pub(super) fn validated(&mut self, index: usize, found: Finding) -> Option<EpochEnd> {
+        let partition = self.partitions.get_mut(index)?;
+        partition.retry.clear();
+        partition.reported = None;
+        match found {
+            Finding::Sound => partition.phase = Phase::Fetch,
+            Finding::Unread => {
+                partition.phase = Phase::Fetch;
+                self.refetch(index);
+            }
+            Finding::Unknown => {
+                let epoch = partition.fetch_epoch;
+                self.adrift(index, Adrift::UnknownEpoch(epoch));
+            }
+            Finding::Lost(end) => {
+                let (position, policy) = (partition.position, partition.own.auto_offset_reset);
+                let step = reset::truncated(end.offset, policy);
+                self.enter(index, step, |p| log_truncated(p, position, end));
+                if step != Step::Refuse {
+                    self.partitions.get_mut(index)?.stand_on(end.epoch);
+                }
+                return Some(end);
+            }
+        }
+        None
     }
 
     /// Data that was queued cannot be used: fetch again from the position.
@@ -285,29 +341,6 @@ impl State {
         !self.events.is_empty()
     }
 
-    /// Partitions whose look-up is due, by leader: marks them as asked. With it, when the next one
-    /// is due. A look-up ends when its last partition was answered, so that partitions of a broker in
-    /// trouble must not share one with others; without a leader there is nobody to ask.
-    pub(super) fn due_lookups(
-        &mut self,
-        now: Instant,
-    ) -> (BTreeMap<i32, Vec<Slot>>, Option<Instant>) {
-        let (mut due, mut next) = (BTreeMap::<i32, Vec<Slot>>::new(), None::<Instant>);
-        for (index, partition) in self.partitions.iter_mut().enumerate() {
-            let Phase::Lookup { asked: asked @ false, .. } = &mut partition.phase else { continue };
-            match partition.retry.due(now) {
-                None if partition.leader < 0 => {}
-                None => {
-                    *asked = true;
-                    let slot = Slot { index, era: partition.era };
-                    due.entry(partition.leader).or_default().push(slot);
-                }
-                Some(later) => next = Some(next.map_or(later, |n| n.min(later))),
-            }
-        }
-        (due, next)
-    }
-
     /// Drops what waits to be read, at close.
     pub(super) fn shut(&mut self) {
         self.closed = true;
@@ -325,6 +358,17 @@ impl State {
     }
 }
 
+fn log_truncated(partition: &Partition, position: i64, end: EpochEnd) -> Error {
+    let Partition { name, number, .. } = partition;
+    let EpochEnd { epoch, offset } = end;
+    let text = format!(
+        "topic {name}, partition {number}: the log was truncated: it parts at offset {offset} (leader \
+         epoch {epoch}) from what was read up to offset {position}, and auto.offset.reset is none; \
+         seek to go on"
+    );
+    Error::new(Code::LOG_TRUNCATED, text).with_topic(name.as_str()).with_partition((*number).into())
+}
+
 fn no_offset(partition: &Partition, why: &str) -> Error {
     let Partition { name, number, .. } = partition;
     let text = format!(
@@ -338,6 +382,7 @@ mod tests {
     use super::super::fixture;
     use super::super::partition::Marks;
     use super::*;
+    use crate::config::Reset;
 
     #[test]
     fn rule_6_21_the_lag_of_a_reader_of_committed_data_counts_to_the_last_stable_offset() {
@@ -353,5 +398,34 @@ mod tests {
         assert_eq!(lag(&state), (Some(10), Some(0)));
         state.partitions[0].position = -1;
         assert_eq!(lag(&state), (None, None), "the position is not known");
+    }
+
+    #[test]
+    fn rule_6_17_what_waits_to_be_read_is_fetched_anew_when_the_log_parted_behind_the_position() {
+        let mut state = fixture::state(1);
+        let partition = &mut state.partitions[0];
+        partition.stand_on(3);
+        (partition.fetch_offset, partition.fetch_epoch, partition.position) = (80, 4, 50);
+        partition.queue.push_back(Item::End(80));
+        let era = partition.era;
+        partition.doubt();
+        assert_eq!(partition.phase, Phase::Validate { asked: false });
+        assert!(state.validated(0, Finding::Unread).is_none(), "nothing was lost that was read");
+        let partition = &state.partitions[0];
+        assert!(partition.queue.is_empty() && partition.era != era);
+        assert_eq!((partition.fetch_offset, partition.fetch_epoch), (50, 3));
+        assert_eq!(partition.phase, Phase::Fetch);
+    }
+
+    #[test]
+    fn rule_6_17_a_lost_place_waits_until_what_was_fetched_is_read() {
+        let mut state = fixture::state_with(1, Reset::Latest);
+        state.partitions[0].queue.push_back(Item::End(0));
+        state.out_of_range(0);
+        assert_eq!(state.partitions[0].phase, Phase::Adrift);
+        assert_eq!(state.partitions[0].queue.len(), 2, "the mark stands behind what waits");
+        state.partitions[0].queue.clear();
+        state.lose(0, Adrift::OutOfRange);
+        assert!(matches!(state.partitions[0].phase, Phase::Lookup { asked: false, .. }));
     }
 }

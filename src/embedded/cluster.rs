@@ -93,7 +93,9 @@ impl Cluster {
     /// Changes an option by its name in Kafka's `server.properties`; topics made before keep what
     /// they were made with. Understood are `auto.create.topics.enable`, `num.partitions`,
     /// `default.replication.factor`, `message.max.bytes`, `log.retention.bytes`,
-    /// `log.message.timestamp.type` and `cluster.id`.
+    /// `log.message.timestamp.type`, `cluster.id`, `max.incremental.fetch.session.cache.slots`,
+    /// `replica.selector.class` (Kafka's rack-aware one) and `broker.rack` (of all brokers, by id,
+    /// separated by commas).
     ///
     /// `INVALID_PROPERTY` for a value that does not parse, `UNKNOWN_PROPERTY` for another name.
     pub fn set(&self, name: &str, value: &str) -> Result<()> {
@@ -146,7 +148,33 @@ impl Cluster {
         let partition = self.shared.partition(topic, partition)?;
         let mut state = partition.lock();
         state.leader_epoch = epoch;
+        state.log.begin_epoch(epoch);
         state.wake();
+        Ok(())
+    }
+
+    /// Open fetch sessions of a broker (KIP-227); `INVALID_ARGUMENT` for an id that there is not.
+    pub fn fetch_sessions(&self, broker: i32) -> Result<usize> {
+        Ok(self.shared.seat(broker)?.sessions().count())
+    }
+
+    /// Waits until a broker has so many fetch sessions; `TIMED_OUT` at the deadline.
+    pub fn wait_fetch_sessions(
+        &self,
+        broker: i32,
+        n: usize,
+        deadline: impl Into<Option<Instant>>,
+    ) -> Result<()> {
+        let seat = self.shared.seat(broker)?;
+        let why = || format!("broker {broker} has {} sessions, not {n}", seat.sessions().count());
+        self.shared.wait(deadline.into(), &why, &|| Ok(seat.sessions().count() == n))
+    }
+
+    /// Makes a broker (None: all) forget its fetch sessions, as when others need the places: the
+    /// next request in one of them is answered that it is unknown.
+    pub fn forget_fetch_sessions(&self, broker: Option<i32>) -> Result<()> {
+        self.shared.seats_of(broker)?.into_iter().for_each(|seat| seat.sessions().clear());
+        self.shared.progress.notify_all();
         Ok(())
     }
 
@@ -184,8 +212,13 @@ impl Cluster {
     }
 
     /// Closes every open connection of a broker (None: of all); the brokers go on.
+    ///
+    /// `INVALID_ARGUMENT` for a broker that there is not.
     pub fn close_connections(&self, broker: Option<i32>) -> Result<()> {
         self.era.check()?;
+        if let Some(broker) = broker {
+            self.shared.seat(broker)?;
+        }
         self.server.end(Which::Connections(broker))
     }
 

@@ -13,8 +13,9 @@ use tokio::time::Instant;
 
 use super::frames::Frames;
 use super::serve::{self, Answer, Caller, Fate, Step};
-use super::server::Ended;
+use super::server::{Ended, Host};
 use super::state::Shared;
+use crate::error::Error;
 use crate::os;
 
 /// Slices handed to one system call.
@@ -22,8 +23,21 @@ const SLICES: usize = 64;
 /// Bytes of answers that may wait for requests that came with theirs.
 const WAITING: usize = 1024 * 1024;
 
-/// Serves a connection until either side closes it.
-pub(super) async fn run(shared: Arc<Shared>, broker: i32, number: u64, stream: Ended<TcpStream>) {
+impl Host for Shared {
+    fn is_alive(&self, broker: i32) -> bool {
+        Self::is_alive(self, broker)
+    }
+
+    fn fail(&self, error: Error) {
+        Self::fail(self, error);
+    }
+
+    async fn serve(self: Arc<Self>, broker: i32, number: u64, stream: Ended<TcpStream>) {
+        run(self, broker, number, stream).await;
+    }
+}
+
+async fn run(shared: Arc<Shared>, broker: i32, number: u64, stream: Ended<TcpStream>) {
     // Answers are whole when they are written: waiting for more would only delay them.
     let _best_effort = stream.set_nodelay(true);
     let mut connection = Connection {
@@ -85,17 +99,28 @@ impl Connection {
             Fate::Send => self.queue(answer),
             Fate::Delay(ms) => {
                 self.write_out().await?;
-                let due = Instant::now() + Duration::from_millis(ms.into());
-                while Instant::now() < due {
-                    self.idle(due).await?;
-                }
+                self.pause(ms).await?;
                 self.queue(answer);
+            }
+            Fate::Quiet(ms) => {
+                self.queue(answer);
+                self.write_out().await?;
+                self.pause(ms).await?;
             }
             Fate::Close => return self.close(Vec::new()).await,
             Fate::Mute => return self.swallow().await,
             Fate::Garbage => return self.close(vec![serve::garbage()]).await,
             Fate::Malformed => self.queue(vec![serve::malformed(&answer)]),
             Fate::Half => return self.close(vec![serve::half(&answer)]).await,
+        }
+        Ok(())
+    }
+
+    /// Looks at nothing that comes for so many milliseconds.
+    async fn pause(&mut self, ms: u32) -> io::Result<()> {
+        let due = Instant::now() + Duration::from_millis(ms.into());
+        while Instant::now() < due {
+            self.idle(due).await?;
         }
         Ok(())
     }

@@ -26,6 +26,22 @@ pub enum FaultKind {
     Malformed,
     /// The request is applied, half of the answer is written, then the connection closes.
     CloseMidFrame,
+    /// The answer tells the client to be quiet for so many milliseconds, and the broker reads
+    /// nothing more from the connection so long (KIP-219).
+    Throttle(u32),
+    /// The answer carries this Kafka error code as a whole: beside its partitions where it has a
+    /// field for that (Fetch since version 7), else as [`ErrorCode`](Self::ErrorCode).
+    RequestError(i16),
+    /// A Produce is refused with this Kafka error code because of the record at this place in the
+    /// batch, counted from 0 (KIP-467; version 8 or newer says which record it was).
+    RecordError {
+        /// Kafka's number of the error, 87 (INVALID_RECORD) on real brokers.
+        code: i16,
+        /// The record that is to blame.
+        record: i32,
+    },
+    /// A Produce is applied, and its answer does not say at which offset (-1).
+    NoOffset,
 }
 
 /// A rule that meets requests; hand it to [`super::Cluster::inject`].
@@ -47,6 +63,9 @@ pub struct Fault {
     pub times: u32,
     /// With an error code or silence: the request is applied all the same.
     pub applied: bool,
+    /// With an error code: the broker that the answer names as the leader, and its epoch (KIP-951;
+    /// Produce since version 10, Fetch since version 12).
+    pub leader: Option<(i32, i32)>,
 }
 
 impl Fault {
@@ -62,6 +81,7 @@ impl Fault {
             skip: 0,
             times: 1,
             applied: false,
+            leader: None,
         }
     }
 
@@ -119,6 +139,13 @@ impl Fault {
         self.applied = true;
         self
     }
+
+    /// The answer with the error code names this leader and its epoch, true or not.
+    #[must_use]
+    pub fn naming_leader(mut self, broker: i32, epoch: i32) -> Self {
+        self.leader = Some((broker, epoch));
+        self
+    }
 }
 
 /// The name of an injected fault, to ask how often it was met or to take it back.
@@ -148,6 +175,18 @@ impl<T> Aim<T> {
     }
 }
 
+/// An error that a partition is answered with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Refused {
+    code: i16,
+    /// The request is applied all the same.
+    applied: bool,
+    /// The record that is to blame.
+    record: Option<i32>,
+    /// The leader that the answer names, and its epoch.
+    leader: Option<(i32, i32)>,
+}
+
 /// What becomes of one request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Verdict {
@@ -155,25 +194,58 @@ pub(super) struct Verdict {
     pub(super) action: Option<FaultKind>,
     /// Whether a silenced request is applied.
     pub(super) applied: bool,
-    codes: Vec<Aim<(i16, bool)>>,
+    /// For how many milliseconds the client is told to be quiet.
+    pub(super) throttle: Option<u32>,
+    whole: Option<(i16, bool)>,
+    codes: Vec<Aim<Refused>>,
     moves: Vec<Aim<i32>>,
+    unplaced: Vec<Aim<()>>,
 }
 
 impl Verdict {
     /// The error code for one partition, and whether the request is applied to it all the same.
     pub(super) fn code(&self, topic: &str, partition: i32) -> Option<(i16, bool)> {
+        self.refused(topic, partition).map(|it| (it.code, it.applied)).or(self.whole)
+    }
+
+    /// The record that is to blame for a partition's error.
+    pub(super) fn record(&self, topic: &str, partition: i32) -> Option<i32> {
+        self.refused(topic, partition)?.record
+    }
+
+    /// The leader that a partition's error names, and its epoch.
+    pub(super) fn named_leader(&self, topic: &str, partition: i32) -> Option<(i32, i32)> {
+        self.refused(topic, partition)?.leader
+    }
+
+    /// Whether the answer keeps for itself where a partition's batch went.
+    pub(super) fn hides_offset(&self, topic: &str, partition: i32) -> bool {
+        self.unplaced.iter().any(|aim| aim.hits(topic, partition))
+    }
+
+    /// The milliseconds as answers carry them.
+    pub(super) fn throttle_ms(&self) -> i32 {
+        self.throttle.map_or(0, |ms| i32::try_from(ms).unwrap_or(i32::MAX))
+    }
+
+    fn refused(&self, topic: &str, partition: i32) -> Option<Refused> {
         self.codes.iter().find(|aim| aim.hits(topic, partition)).map(|aim| aim.what)
     }
 
     /// The error code for a topic as a whole.
     pub(super) fn topic_code(&self, topic: &str) -> Option<(i16, bool)> {
         let named = |aim: &&Aim<_>| aim.topic.as_deref().is_none_or(|t| t == topic);
-        self.codes.iter().find(named).map(|aim| aim.what)
+        self.codes.iter().find(named).map(|aim| (aim.what.code, aim.what.applied)).or(self.whole)
     }
 
     /// The error code for the request as a whole.
     pub(super) fn request_code(&self) -> Option<(i16, bool)> {
-        self.codes.first().map(|aim| aim.what)
+        self.whole.or_else(|| self.codes.first().map(|aim| (aim.what.code, aim.what.applied)))
+    }
+
+    /// The error code that was asked for beside the partitions'.
+    pub(super) fn whole_code(&self) -> Option<i16> {
+        self.whole.map(|(code, _)| code)
     }
 
     /// The broker that a partition's leadership moves to first.
@@ -224,8 +296,9 @@ impl FaultTable {
     }
 
     /// Counts the request against every fault that matches it. Of those that fire, the first one
-    /// that closes, delays or silences decides; error codes and leader moves add up. A fault
-    /// behind one that decided is not counted: two injected one after the other follow each other.
+    /// that closes, delays or silences decides; error codes, leader moves and the like add up. A
+    /// fault behind one that decided is not counted: two injected one after the other follow each
+    /// other.
     pub(super) fn meet(&mut self, facts: &Facts<'_>) -> Verdict {
         let mut verdict = Verdict::default();
         for armed in self.armed.iter_mut().filter(|a| a.is_live()) {
@@ -264,19 +337,31 @@ impl Verdict {
             aims.iter().any(|a| a.topic == fault.topic && a.partition == fault.partition)
         }
         match fault.kind {
-            FaultKind::ErrorCode(_) => same(&self.codes, fault),
+            FaultKind::ErrorCode(_) | FaultKind::RecordError { .. } => same(&self.codes, fault),
             FaultKind::LeaderMove(_) => same(&self.moves, fault),
+            FaultKind::NoOffset => same(&self.unplaced, fault),
+            FaultKind::RequestError(_) => self.whole.is_some(),
+            FaultKind::Throttle(_) => self.throttle.is_some(),
             _ => self.action.is_some(),
         }
     }
 
     fn add(&mut self, fault: &Fault) {
         let (topic, partition) = (fault.topic.clone(), fault.partition);
+        let Fault { applied, leader, .. } = *fault;
         match fault.kind {
             FaultKind::ErrorCode(code) => {
-                self.codes.push(Aim { topic, partition, what: (code, fault.applied) });
+                let what = Refused { code, applied, record: None, leader };
+                self.codes.push(Aim { topic, partition, what });
             }
+            FaultKind::RecordError { code, record } => {
+                let what = Refused { code, applied, record: Some(record), leader };
+                self.codes.push(Aim { topic, partition, what });
+            }
+            FaultKind::RequestError(code) => self.whole = Some((code, applied)),
             FaultKind::LeaderMove(to) => self.moves.push(Aim { topic, partition, what: to }),
+            FaultKind::NoOffset => self.unplaced.push(Aim { topic, partition, what: () }),
+            FaultKind::Throttle(ms) => self.throttle = Some(ms),
             kind => {
                 self.action = Some(kind);
                 self.applied = fault.applied;
@@ -286,58 +371,4 @@ impl Verdict {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn meet(table: &mut FaultTable, broker: i32, api: i16, topic: &str, partition: i32) -> Verdict {
-        let names = |t: Option<&str>, p: Option<i32>| {
-            t.is_none_or(|t| t == topic) && p.is_none_or(|p| p == partition)
-        };
-        table.meet(&Facts { broker, api, names: &names })
-    }
-
-    #[test]
-    fn a_fault_meets_the_nth_request_that_fits_and_then_as_many_as_asked() {
-        let mut table = FaultTable::default();
-        let fault = Fault::new(FaultKind::DisconnectBefore).api(0_i16).topic("t").partition(1);
-        let id = table.inject(fault.skip(1).times(2));
-        let fits = |table: &mut FaultTable| meet(table, 0, 0, "t", 1).action.is_some();
-        assert!(meet(&mut table, 0, 1, "t", 1).action.is_none(), "another API");
-        assert!(meet(&mut table, 0, 0, "t", 2).action.is_none(), "another partition");
-        let seen: Vec<_> = (0..5).map(|_| fits(&mut table)).collect();
-        assert_eq!(seen, [false, true, true, false, false]);
-        assert_eq!(table.met(id), 2);
-        assert!(!table.is_armed());
-    }
-
-    #[test]
-    fn faults_injected_one_after_the_other_follow_each_other() {
-        let mut table = FaultTable::default();
-        table.inject(Fault::new(FaultKind::Silence));
-        table.inject(Fault::new(FaultKind::Garbage));
-        assert_eq!(meet(&mut table, 0, 0, "t", 0).action, Some(FaultKind::Silence));
-        assert_eq!(meet(&mut table, 0, 0, "t", 0).action, Some(FaultKind::Garbage));
-        assert_eq!(meet(&mut table, 0, 0, "t", 0).action, None);
-    }
-
-    #[test]
-    fn an_error_code_hits_only_the_partitions_it_names() {
-        let mut table = FaultTable::default();
-        table.inject(Fault::new(FaultKind::ErrorCode(6)).topic("t").partition(3).applied());
-        let verdict = meet(&mut table, 0, 0, "t", 3);
-        assert_eq!(verdict.code("t", 3), Some((6, true)));
-        assert_eq!(verdict.code("t", 4), None);
-        assert_eq!(verdict.code("u", 3), None);
-    }
-
-    #[test]
-    fn what_is_withdrawn_meets_nothing_more_and_keeps_its_count() {
-        let mut table = FaultTable::default();
-        let id = table.inject(Fault::new(FaultKind::Silence).always());
-        meet(&mut table, 0, 0, "t", 0);
-        table.withdraw(Some(id));
-        assert_eq!(meet(&mut table, 0, 0, "t", 0), Verdict::default());
-        assert_eq!(table.met(id), 1);
-        assert!(!table.is_armed());
-    }
-}
+mod tests;

@@ -97,7 +97,8 @@ impl Cluster {
     }
 
     /// Appends batches or old messages as they are, their offsets included, checking nothing but
-    /// where each ends: corrupt, compacted or control batches for consumers to meet.
+    /// where each ends: corrupt, compacted or control batches for consumers to meet. The leader
+    /// epoch is stamped as with every append.
     pub fn append_raw(&self, topic: &str, partition: i32, batches: &[u8]) -> Result<()> {
         let partition = self.shared.partition(topic, partition)?;
         let mut state = partition.lock();
@@ -105,7 +106,8 @@ impl Cluster {
         while !rest.is_empty() {
             let head = Head::read(rest)?;
             let (batch, behind) = rest.split_at(head.length.min(rest.len()));
-            state.log.append_as_is(batch, &head);
+            let epoch = state.leader_epoch;
+            state.log.append_as_is(batch, &head, epoch);
             rest = behind;
         }
         state.wake();
@@ -120,6 +122,26 @@ impl Cluster {
         state.log.truncate(offset);
         state.producers.truncate(offset);
         state.wake();
+        Ok(())
+    }
+
+    /// Makes a broker the leader whose log ends before `offset`, as an unclean election does: the
+    /// batches that reach it are lost, and the next epoch begins there.
+    pub fn elect_unclean(
+        &self,
+        topic: &str,
+        partition: i32,
+        broker: i32,
+        offset: i64,
+    ) -> Result<()> {
+        self.shared.seat(broker)?;
+        let partition = self.shared.partition(topic, partition)?;
+        let mut state = partition.lock();
+        state.log.truncate(offset);
+        state.producers.truncate(offset);
+        state.move_leader(broker);
+        drop(state);
+        self.shared.progress.notify_all();
         Ok(())
     }
 

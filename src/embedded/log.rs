@@ -105,7 +105,7 @@ impl Log {
     pub(super) fn append(&mut self, batch: &[u8], head: &Head, placing: Placing) -> i64 {
         let base = self.end_offset;
         let last = base + placing.span.max(1) - 1;
-        self.note_epoch(placing.leader_epoch, base);
+        self.begin_epoch(placing.leader_epoch);
         let mut max_timestamp = head.max_timestamp;
         let at = self.copy_in(batch);
         if let Some(stored) = self.open.get_mut(at..) {
@@ -119,11 +119,16 @@ impl Log {
         base
     }
 
-    /// Appends a batch as it is, its own offsets included; what follows continues behind it.
-    pub(super) fn append_as_is(&mut self, batch: &[u8], head: &Head) {
+    /// Appends a batch as it is, its own offsets included, but for the leader epoch, which no
+    /// checksum covers and every log stamps; what follows continues behind it.
+    pub(super) fn append_as_is(&mut self, batch: &[u8], head: &Head, leader_epoch: i32) {
         let base = head.base_offset;
         let last = base.saturating_add(i64::from(head.last_offset_delta.max(0)));
+        self.begin_epoch(leader_epoch);
         let at = self.copy_in(batch);
+        if let Some(stored) = self.open.get_mut(at..) {
+            batch::place(stored, head.magic, base, base, leader_epoch);
+        }
         self.note_entry(at, head, base, last, head.max_timestamp);
     }
 
@@ -168,9 +173,10 @@ impl Log {
         self.end_offset = self.end_offset.max(last.saturating_add(1));
     }
 
-    fn note_epoch(&mut self, epoch: i32, start: i64) {
+    /// A new leader notes where its era begins, before it takes the first record.
+    pub(super) fn begin_epoch(&mut self, epoch: i32) {
         if self.epochs.last().is_none_or(|&(last, _)| last < epoch) {
-            self.epochs.push((epoch, start));
+            self.epochs.push((epoch, self.end_offset));
         }
     }
 
@@ -284,11 +290,18 @@ impl Log {
         self.epochs.retain(|&(_, start)| start < self.end_offset);
     }
 
-    /// The largest epoch not above `epoch`, and the offset where the next one began (KIP-320).
+    /// The largest epoch not above `epoch`, and the offset where the next one began (KIP-320). An
+    /// epoch before the first one known ends where that begins; one that is still to come is not
+    /// known.
     pub(super) fn end_of_epoch(&self, epoch: i32) -> Option<(i32, i64)> {
+        let &(latest, _) = self.epochs.last()?;
+        if epoch < 0 || epoch > latest {
+            return None;
+        }
         let index = self.epochs.partition_point(|&(e, _)| e <= epoch);
-        let &(found, _) = self.epochs.get(index.checked_sub(1)?)?;
-        Some((found, self.epochs.get(index).map_or(self.end_offset, |&(_, start)| start)))
+        let found = index.checked_sub(1).and_then(|at| self.epochs.get(at));
+        let end = self.epochs.get(index).map_or(self.end_offset, |&(_, start)| start);
+        Some((found.map_or(epoch, |&(found, _)| found), end))
     }
 }
 

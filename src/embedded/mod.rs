@@ -13,10 +13,12 @@
 //! ```
 //!
 //! It advertises exactly what it serves: ApiVersions, Metadata, Produce, Fetch (without sessions),
-//! ListOffsets, FindCoordinator, InitProducerId, CreateTopics, DeleteTopics, in every version that
-//! [`protocol`](crate::protocol) defines, or those of an older [`Release`]. Batches are stored as
-//! they were sent; idempotent producers are judged as real brokers judge them. There is one copy
+//! ListOffsets, FindCoordinator, InitProducerId, OffsetForLeaderEpoch, CreateTopics, DeleteTopics,
+//! in every version that [`protocol`](crate::protocol) defines, or those of an older [`Release`].
+//! Batches are stored as they were sent; idempotent producers are judged as real brokers judge them. There is one copy
 //! of each log: replicas exist in name, and take over at once.
+//!
+//! [`legacy`] has brokers of Kafka 0.7.
 //!
 //! Inside, from the socket inwards: `server` (listeners), `connection` and `frames`, `serve` (one
 //! file per API), and below them what knows no wire: `topics`, `partition`, `log`, `sequence`,
@@ -26,9 +28,11 @@ mod batch;
 mod cluster;
 mod connection;
 mod fault;
+mod fetch_sessions;
 mod frames;
 mod inspect;
 mod ledger;
+pub mod legacy;
 mod log;
 mod options;
 mod partition;

@@ -6,6 +6,9 @@ use crate::error::{Code, Error, Result};
 /// The most partitions that a topic may have.
 pub(super) const PARTITIONS_MAX: i32 = 100_000;
 
+/// The only replica selector that Kafka brings besides the one that always takes the leader.
+const RACK_AWARE: &str = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
+
 /// Settings of an embedded cluster; [`Default`] is what a plain test wants.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -27,6 +30,12 @@ pub struct Options {
     pub cluster_id: String,
     /// Which broker generation to play.
     pub release: Release,
+    /// The rack of each broker, by id; none where the list ends or holds an empty name.
+    pub racks: Vec<String>,
+    /// Whether leaders send consumers that name their rack to a replica in it (KIP-392).
+    pub rack_aware: bool,
+    /// How many incremental fetch sessions each broker keeps (KIP-227); 0 gives none.
+    pub fetch_session_slots: usize,
 }
 
 impl Default for Options {
@@ -41,6 +50,9 @@ impl Default for Options {
             log_append_time: false,
             cluster_id: "embedded-cluster-samsa".to_owned(),
             release: Release::Newest,
+            racks: Vec::new(),
+            rack_aware: false,
+            fetch_session_slots: 1_000,
         }
     }
 }
@@ -108,7 +120,14 @@ impl TopicSpec {
 }
 
 impl Options {
+    /// The rack of a broker, if it has one.
+    pub(super) fn rack(&self, broker: i32) -> Option<&str> {
+        let rack = self.racks.get(usize::try_from(broker).ok()?)?;
+        (!rack.is_empty()).then_some(rack.as_str())
+    }
+
     /// Sets an option by the name it has in Kafka's `server.properties`; for topics made later.
+    /// `broker.rack` takes the racks of all brokers, separated by commas.
     ///
     /// `INVALID_PROPERTY` for a value that does not parse, `UNKNOWN_PROPERTY` for another name.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
@@ -137,6 +156,16 @@ impl Options {
             }
             "log.message.timestamp.type" => {
                 self.log_append_time = append_time(value).ok_or_else(bad)?;
+            }
+            "broker.rack" => self.racks = value.split(',').map(|r| r.trim().to_owned()).collect(),
+            "replica.selector.class" => {
+                self.rack_aware = !value.is_empty();
+                if self.rack_aware && value != RACK_AWARE {
+                    return Err(bad());
+                }
+            }
+            "max.incremental.fetch.session.cache.slots" => {
+                self.fetch_session_slots = value.parse().map_err(|_| bad())?;
             }
             "cluster.id" => value.clone_into(&mut self.cluster_id),
             _ => {
@@ -175,7 +204,19 @@ mod tests {
             assert_eq!(code(&mut options, "num.partitions", partitions), Code::INVALID_PROPERTY);
         }
         assert_eq!(options.default_partitions, 1);
-        assert_eq!(code(&mut options, "broker.rack", "a"), Code::UNKNOWN_PROPERTY);
+        assert_eq!(code(&mut options, "broker.id", "7"), Code::UNKNOWN_PROPERTY);
+    }
+
+    #[test]
+    fn racks_are_given_for_all_brokers_at_once() {
+        let mut options = Options::default();
+        options.set("broker.rack", "a,,c").unwrap();
+        options.set("replica.selector.class", RACK_AWARE).unwrap();
+        let racks = [0, 1, 2, 3, -1].map(|broker| options.rack(broker));
+        assert_eq!(racks, [Some("a"), None, Some("c"), None, None]);
+        assert!(options.rack_aware);
+        let refused = options.set("replica.selector.class", "my.own.Selector").unwrap_err();
+        assert_eq!(refused.code(), Code::INVALID_PROPERTY);
     }
 
     #[test]

@@ -30,7 +30,7 @@ pub(super) struct Partition {
 
 impl Partition {
     pub(super) fn new(index: i32, replicas: Vec<i32>, leader: i32) -> Self {
-        let state = State {
+        let mut state = State {
             leader,
             leader_epoch: 0,
             replicas,
@@ -38,6 +38,7 @@ impl Partition {
             producers: Producers::default(),
             waiting: Vec::new(),
         };
+        state.log.begin_epoch(0);
         Self { index, state: Mutex::new(state) }
     }
 
@@ -71,6 +72,9 @@ impl State {
     pub(super) fn move_leader(&mut self, to: i32) {
         self.leader = to;
         self.leader_epoch = self.leader_epoch.saturating_add(1);
+        if to >= 0 {
+            self.log.begin_epoch(self.leader_epoch);
+        }
         self.wake();
     }
 

@@ -40,7 +40,7 @@ const fn upto(max: i16) -> Option<Range> {
 /// What the releases answer to ApiVersions, for the APIs that an embedded broker serves; 0.8.2 and
 /// 0.9.0, which cannot be asked, by their documentation. Columns: 0.8.2, 0.9.0, 0.10.0, 0.10.2,
 /// 0.11.0, 1.1, 2.8, 3.9, 4.3.
-const ADVERTISED: [(i16, [Option<Range>; 9]); 9] = [
+const ADVERTISED: [(i16, [Option<Range>; 9]); 10] = [
     (0, [upto(0), upto(1), upto(2), upto(2), upto(3), upto(5), upto(9), upto(11), upto(13)]),
     (1, [upto(0), upto(1), upto(2), upto(3), upto(5), upto(7), upto(12), upto(17), Some((4, 18))]),
     (2, [upto(0), upto(0), upto(0), upto(1), upto(2), upto(2), upto(6), upto(9), Some((1, 11))]),
@@ -50,6 +50,7 @@ const ADVERTISED: [(i16, [Option<Range>; 9]); 9] = [
     (19, [NONE, NONE, NONE, upto(1), upto(2), upto(2), upto(7), upto(7), Some((2, 7))]),
     (20, [NONE, NONE, NONE, upto(0), upto(1), upto(1), upto(6), upto(6), Some((1, 6))]),
     (22, [NONE, NONE, NONE, NONE, upto(0), upto(0), upto(4), upto(5), upto(5)]),
+    (23, [NONE, NONE, NONE, NONE, upto(0), upto(0), upto(4), upto(4), Some((2, 4))]),
 ];
 
 /// What happens to a request of an API that the broker does not know.

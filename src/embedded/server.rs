@@ -9,8 +9,6 @@ use std::time::{Duration, Instant};
 
 use tokio::net::{TcpListener, TcpStream};
 
-use super::connection;
-use super::state::Shared;
 use crate::error::{Code, Error, Result};
 use crate::os::{self, wait::WaitWord};
 use crate::runtime::{Runtime, Task};
@@ -25,6 +23,23 @@ struct Running {
     last: u64,
     listeners: HashMap<u64, (i32, Task)>,
     connections: HashMap<u64, (i32, Task)>,
+}
+
+/// What the connections of a cluster talk to.
+pub(super) trait Host: Send + Sync + 'static {
+    /// Whether a broker takes connections.
+    fn is_alive(&self, broker: i32) -> bool;
+
+    /// A task ended by a panic.
+    fn fail(&self, error: Error);
+
+    /// Serves a connection until either side closes it.
+    fn serve(
+        self: Arc<Self>,
+        broker: i32,
+        number: u64,
+        stream: Ended<TcpStream>,
+    ) -> impl Future<Output = ()> + Send;
 }
 
 /// The tasks of a cluster.
@@ -73,9 +88,9 @@ impl Server {
     }
 
     /// Accepts connections for a broker until it is ended.
-    pub(super) fn listen(
+    pub(super) fn listen<H: Host>(
         self: &Arc<Self>,
-        shared: &Arc<Shared>,
+        host: &Arc<H>,
         broker: i32,
         listener: std::net::TcpListener,
     ) -> Result<()> {
@@ -86,57 +101,57 @@ impl Server {
         };
         let mut running = self.lock();
         let place = self.place(&mut running);
-        let (server, shared) = (Arc::clone(self), Arc::clone(shared));
-        let (number, told) = (place.number, Arc::clone(&shared));
+        let (server, host) = (Arc::clone(self), Arc::clone(host));
+        let (number, told) = (place.number, Arc::clone(&host));
         let on_panic = move |error| told.fail(error);
         // One capture, so that the socket goes first even if the task never ran: who waits for the
         // place may bind the port again.
         let held = (listener, place);
         let task = runtime.spawn("embedded listener", on_panic, async move {
             let (listener, _place) = held;
-            server.accept(runtime, shared, broker, listener).await;
+            server.accept(runtime, host, broker, listener).await;
         });
         running.listeners.insert(number, (broker, task));
         Ok(())
     }
 
-    async fn accept(
+    async fn accept<H: Host>(
         self: Arc<Self>,
         runtime: Runtime,
-        shared: Arc<Shared>,
+        host: Arc<H>,
         broker: i32,
         listener: Ended<TcpListener>,
     ) {
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => self.connect(runtime, &shared, broker, stream),
+                Ok((stream, _)) => self.connect(runtime, &host, broker, stream),
                 // Out of descriptors, most likely: the next accept would fail the same way at once.
                 Err(_) => tokio::time::sleep(PAUSE).await,
             }
         }
     }
 
-    fn connect(
+    fn connect<H: Host>(
         self: &Arc<Self>,
         runtime: Runtime,
-        shared: &Arc<Shared>,
+        host: &Arc<H>,
         broker: i32,
         stream: TcpStream,
     ) {
         let mut running = self.lock();
         // The listener may have been ended while this connection was accepted.
-        if !shared.is_alive(broker) {
+        if !host.is_alive(broker) {
             return;
         }
         let place = self.place(&mut running);
         let number = place.number;
-        let (shared, told) = (Arc::clone(shared), Arc::clone(shared));
+        let (host, told) = (Arc::clone(host), Arc::clone(host));
         let on_panic = move |error| told.fail(error);
         let held = (Ended(stream), place);
         // Spawned under the lock: the task cannot leave its place before it is in it.
         let task = runtime.spawn("embedded connection", on_panic, async move {
             let (stream, _place) = held;
-            connection::run(shared, broker, number, stream).await;
+            host.serve(broker, number, stream).await;
         });
         running.connections.insert(number, (broker, task));
     }

@@ -9,6 +9,7 @@ use std::sync::{
 use std::time::Instant;
 
 use super::fault::{Facts, Fault, FaultId, FaultTable, Verdict};
+use super::fetch_sessions::FetchSessions;
 use super::ledger::{Ledger, SeenRequest};
 use super::options::{Options, TopicSpec};
 use super::partition::Partition;
@@ -31,11 +32,16 @@ pub(super) struct Conduct {
 pub(super) struct Seat {
     pub(super) address: SocketAddr,
     conduct: Mutex<Conduct>,
+    sessions: Mutex<FetchSessions>,
 }
 
 impl Seat {
     pub(super) fn conduct(&self) -> MutexGuard<'_, Conduct> {
         self.conduct.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn sessions(&self) -> MutexGuard<'_, FetchSessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -58,7 +64,11 @@ pub(super) struct Shared {
 impl Shared {
     pub(super) fn new(options: Options, addresses: Vec<SocketAddr>) -> Self {
         let conduct = Conduct { alive: true, release: options.release, limits: HashMap::new() };
-        let seat = |address| Seat { address, conduct: Mutex::new(conduct.clone()) };
+        let seat = |address| Seat {
+            address,
+            conduct: Mutex::new(conduct.clone()),
+            sessions: Mutex::default(),
+        };
         Self {
             seats: addresses.into_iter().map(seat).collect(),
             options: Mutex::new(options),
@@ -132,6 +142,7 @@ impl Shared {
     /// Notes that a broker lives or not, and elects leaders where that matters.
     pub(super) fn set_alive(&self, broker: i32, alive: bool) -> Result<()> {
         self.seat(broker)?.conduct().alive = alive;
+        self.seat(broker)?.sessions().clear();
         let topics: Vec<_> = self.topics().all().cloned().collect();
         for partition in topics.iter().flat_map(|t| t.partitions()) {
             partition.lock().elect(&|b| self.is_alive(b));

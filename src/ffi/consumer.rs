@@ -8,7 +8,9 @@ use super::batch::samsa_batch;
 use super::cluster::{ClusterHandle, samsa_cluster};
 use super::config::{optional_config, samsa_config};
 use super::error::{c_string, samsa_error};
-use super::event::{EventHandle, SAMSA_EVENT_PARTITION_END, samsa_event};
+use super::event::{
+    EventHandle, SAMSA_EVENT_LOG_TRUNCATED, SAMSA_EVENT_PARTITION_END, samsa_event,
+};
 use super::guard::{free, guard, poll_like, signal};
 use super::handle::{self, Opaque};
 use super::message::samsa_message;
@@ -415,12 +417,19 @@ pub unsafe extern "C" fn samsa_consumer_free(consumer: *mut samsa_consumer) {
 }
 
 fn to_c(event: &Event) -> EventHandle {
-    let Event::PartitionEnd { topic, partition, offset } = event;
+    let (kind, topic, partition, offset) = match event {
+        Event::PartitionEnd { topic, partition, offset } => {
+            (SAMSA_EVENT_PARTITION_END, topic, partition, offset)
+        }
+        Event::LogTruncated { topic, partition, offset } => {
+            (SAMSA_EVENT_LOG_TRUNCATED, topic, partition, offset)
+        }
+    };
     EventHandle {
         topic: Some(c_string(topic.as_str())),
         partition: (*partition).into(),
         offset: *offset,
-        ..EventHandle::new(SAMSA_EVENT_PARTITION_END)
+        ..EventHandle::new(kind)
     }
 }
 

@@ -17,6 +17,10 @@ pub const SAMSA_EVENT_TOPIC: i32 = 2;
 /// `samsa_event_kind`: a consumer has read a partition up to its end.
 pub const SAMSA_EVENT_PARTITION_END: i32 = 3;
 
+/// `samsa_event_kind`: messages that a consumer has read were lost by an unclean leader election; it goes
+/// on at samsa_event_offset, where the log parts from what was read.
+pub const SAMSA_EVENT_LOG_TRUNCATED: i32 = 4;
+
 /// Something that changed. It says look again; what is true now stands in the snapshots: nothing is
 /// lost, only merged. Any thread may read it.
 pub struct samsa_event {
@@ -99,7 +103,8 @@ pub unsafe extern "C" fn samsa_event_partition(event: *const samsa_event) -> i64
     unsafe { read(event, -1, |event| event.partition) }
 }
 
-/// The offset concerned (of SAMSA_EVENT_PARTITION_END: where the partition ended), or -1.
+/// The offset concerned (of SAMSA_EVENT_PARTITION_END: where the partition ended; of
+/// SAMSA_EVENT_LOG_TRUNCATED: where reading goes on), or -1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_event_offset(event: *const samsa_event) -> i64 {
     // SAFETY: the caller keeps the header's rules.

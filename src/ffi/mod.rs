@@ -84,6 +84,8 @@ pub mod deliveries;
 pub mod embedded;
 pub mod error;
 pub mod event;
+#[cfg(feature = "embedded")]
+pub mod fault;
 pub mod guard;
 pub mod handle;
 pub mod header;

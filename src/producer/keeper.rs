@@ -28,7 +28,7 @@ pub(crate) async fn run(core: Arc<Core>, mut changes: watch::Receiver<Arc<Metada
                 timers.add(next, queue);
             }
         }
-        if !mail.may_sleep(timers.next(), false) {
+        if !mail.may_sleep(timers.next(), false, true) {
             continue;
         }
         tokio::select! {

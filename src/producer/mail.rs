@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, Semaphore};
 
@@ -52,6 +52,8 @@ struct Inbox {
     /// The task looks at nothing but answers now: spare it the bell.
     saturated: bool,
     stopped: bool,
+    /// Since when something waits and no request left; none if nothing waits, as far as is known.
+    waits_since: Option<Instant>,
 }
 
 /// What a sender learned from its broker.
@@ -143,6 +145,7 @@ impl Mail {
                 return;
             }
             inbox.ready.push(queue);
+            inbox.waits_since.get_or_insert_with(Instant::now);
             inbox.ready.len() == 1 && !inbox.saturated
         };
         if ring {
@@ -206,12 +209,16 @@ impl Mail {
     }
 
     /// Notes how long the task will sleep; false if something came since it looked: then it must look
-    /// again. `saturated`: only answers matter until then.
-    pub(crate) fn may_sleep(&self, until: Option<Instant>, saturated: bool) -> bool {
+    /// again. `saturated`: only answers matter until then. `idle`: nothing of what it took out before
+    /// waits for it.
+    pub(crate) fn may_sleep(&self, until: Option<Instant>, saturated: bool, idle: bool) -> bool {
         let mut inbox = self.lock();
         let fresh = !saturated && !inbox.ready.is_empty() || !inbox.timers.is_empty();
         if fresh || inbox.stopped {
             return false;
+        }
+        if idle && inbox.ready.is_empty() {
+            inbox.waits_since = None;
         }
         inbox.wakes_at = until;
         inbox.saturated = saturated;
@@ -262,7 +269,14 @@ impl Mail {
     /// Counts a request that leaves; it is over when the guard is dropped, whatever way that happens.
     pub(crate) fn take_off(self: &Arc<Self>) -> InFlight {
         self.in_flight.fetch_add(1, Ordering::Relaxed);
+        self.lock().waits_since = None;
         InFlight { mail: Arc::clone(self) }
+    }
+
+    /// Whether something has waited for `patience` without any request leaving
+    /// (`partitioner.availability.timeout.ms`).
+    pub(crate) fn is_stalled(&self, patience: Duration) -> bool {
+        self.lock().waits_since.is_some_and(|since| since.elapsed() > patience)
     }
 
     pub(crate) fn in_flight(&self) -> usize {

@@ -1,14 +1,14 @@
 //! The topics of one producer: their queues, and which partition a record goes to.
 
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::accumulator::{Leader, Ledger, Queue};
-use super::partitioner::{CustomPartitioner, Sticky, keyed};
+use super::partitioner::{Chooser, CustomPartitioner};
 use super::record::Record;
 use super::table::Table;
 use crate::cluster::{PartitionMetadata, Topic};
-use crate::config::{Partitioner, ProducerConfig, TopicProducerConfig};
+use crate::config::{ProducerConfig, TopicProducerConfig};
 use crate::error::{Code, Error, Result};
 
 /// Every topic that a record was sent to, by [`Topic::index`]; read without a lock.
@@ -29,9 +29,7 @@ pub(crate) struct TopicQueues {
     queues: Table<Arc<Queue>>,
     /// How many partitions the topic has; 0 before its metadata.
     count: AtomicU32,
-    sticky: Sticky,
-    /// For the round robin.
-    next: AtomicU64,
+    chooser: Chooser,
     /// The version of the topic's metadata that was applied last. Its lock orders updates.
     applied: Mutex<Option<u64>>,
 }
@@ -58,14 +56,14 @@ impl Topics {
     ) -> Option<&Arc<TopicQueues>> {
         let _growth = self.grow();
         self.table.get_or_init(topic.index(), || {
+            let config = config.for_topic(topic.name());
             Arc::new(TopicQueues {
                 topic: Arc::clone(topic),
-                config: config.for_topic(topic.name()),
+                config,
                 custom: custom.cloned(),
                 queues: Table::new(),
                 count: AtomicU32::new(0),
-                sticky: Sticky::new(seed(topic)),
-                next: AtomicU64::new(0),
+                chooser: Chooser::new(config.partitioning, seed(topic)),
                 applied: Mutex::default(),
             })
         })
@@ -117,20 +115,14 @@ impl TopicQueues {
                 return Ok((chosen, false));
             }
         }
-        match (self.config.partitioner, record.key) {
-            (Partitioner::Default, Some(key)) => Ok((keyed(key, partitions), false)),
-            (Partitioner::Default, None) => Ok((self.sticky.current(partitions), true)),
-            (Partitioner::RoundRobin, _) => {
-                let turn = self.next.fetch_add(1, Ordering::Relaxed);
-                Ok(((turn % u64::from(partitions.max(1))) as i32, false))
-            }
-            (Partitioner::Random, _) => Ok((self.sticky.any(partitions), false)),
-        }
+        self.chooser.choose(record, partitions)
     }
 
-    /// Another partition than `from` for records without a key.
+    /// Another partition than `from` for records that no key binds.
     pub(crate) fn move_on(&self, from: i32) {
-        self.sticky.leave(from, self.partitions());
+        let patience = self.config.partitioning.availability_timeout;
+        let backlog = |partition| self.queue(partition).and_then(|queue| queue.backlog(patience));
+        self.chooser.move_on(from, self.partitions(), &backlog);
     }
 
     #[cold]
@@ -185,7 +177,7 @@ impl TopicQueues {
             }
         }
         let count = u32::try_from(metadata.partitions.len()).unwrap_or(u32::MAX);
-        self.sticky.set_available(available, count);
+        self.chooser.set_available(available, count);
         // Last: who sees the count finds the queues.
         self.count.store(count, Ordering::Release);
         *applied = Some(version);

@@ -10,6 +10,7 @@ mod harness;
 mod ours;
 mod peers;
 mod programs;
+mod workload;
 
 use std::sync::Arc;
 

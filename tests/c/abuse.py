@@ -146,10 +146,16 @@ ROWS = {
                                       bad={"broker": ["-5", "7", "INT32_MIN"], **BAD_PARTITION}),
     "samsa_embedded_inject": Row(optional="id", args={"fault": "&fault"}),
     "samsa_embedded_injected": Row(args={"id": "1"}, absent="0"),
+    "samsa_embedded_wait_injected": Row(args={"id": "1", "n": "0"}),
     "samsa_embedded_withdraw": Row(args={"id": "0"}),
     "samsa_embedded_wait_requests": Row(args={"api": '"Metadata"', "n": "1"}),
     "samsa_embedded_stop_broker": Row(args={"broker": "0"}, bad={"broker": ["-1", "7"]}),
     "samsa_embedded_start_broker": Row(args={"broker": "0"}, bad={"broker": ["-1", "7"]}),
+    "samsa_embedded_close_connections": Row(args={"broker": "0"}, bad={"broker": ["7"]}),
+    "samsa_embedded_delete_records": Row(args={"topic": '"abuse"', "partition": "0", "offset": "0"},
+                                         bad=BAD_PARTITION),
+    "samsa_embedded_truncate": Row(args={"topic": '"abuse"', "partition": "0", "offset": "0"},
+                                   bad=BAD_PARTITION),
     "samsa_embedded_free": PLAIN,
 }
 

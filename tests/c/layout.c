@@ -105,6 +105,6 @@ AT(samsa_columns, struct_size, 0);
 ASSERT(sizeof(samsa_columns) == 80);
 AT(samsa_new_topic, struct_size, 0);
 AT(samsa_fault, struct_size, 0);
-ASSERT(sizeof(samsa_fault) == 64);
+ASSERT(sizeof(samsa_fault) == 72);
 ASSERT(sizeof(samsa_packed) == 112);
 ASSERT(sizeof(samsa_new_topic) == 48);

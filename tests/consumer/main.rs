@@ -1,10 +1,13 @@
 //! The consumer's behaviour against the embedded broker, over TCP. Tests named `rule_x_y` keep the
 //! invariant of that number.
 
+mod codes;
 mod eras;
 mod failures;
 mod memory;
 mod positions;
 mod reading;
 mod rig;
+mod sessions;
+mod truncation;
 mod waiting;

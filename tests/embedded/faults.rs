@@ -173,15 +173,19 @@ fn a_leader_that_moved_before_the_request_is_named_in_the_answer() {
 
 #[test]
 fn a_waiting_fetch_learns_at_once_that_the_leader_moved() {
-    let cluster = Cluster::start(2).unwrap();
-    cluster.create_topic("t", 1).unwrap();
-    let mut peer = Peer::of(&cluster, 0);
-    let waits = FetchRequest { max_wait_ms: 60_000, ..fetch_request("t", 0) };
-    let correlation = peer.send(11, &waits);
-    cluster.wait_requests(ApiKey::Fetch, 1, soon()).unwrap();
-    cluster.move_leader("t", 0, 1).unwrap();
-    let answer = peer.receive::<FetchRequest>(11, correlation);
-    assert_eq!(answer.responses[0].partitions[0].error_code, 6);
+    // Since KIP-392 a broker that still is a replica goes by the epoch.
+    for (version, epoch, code) in [(10, -1, 6), (11, 0, 74)] {
+        let cluster = Cluster::start(2).unwrap();
+        cluster.create_topic("t", 1).unwrap();
+        let mut peer = Peer::of(&cluster, 0);
+        let mut waits = FetchRequest { max_wait_ms: 60_000, ..fetch_request("t", 0) };
+        waits.topics[0].partitions[0].current_leader_epoch = epoch;
+        let correlation = peer.send(version, &waits);
+        cluster.wait_requests(ApiKey::Fetch, 1, soon()).unwrap();
+        cluster.move_leader("t", 0, 1).unwrap();
+        let answer = peer.receive::<FetchRequest>(version, correlation);
+        assert_eq!(answer.responses[0].partitions[0].error_code, code, "version {version}");
+    }
 }
 
 #[test]

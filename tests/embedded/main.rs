@@ -4,7 +4,10 @@
 
 mod faults;
 mod hostile;
+mod legacy;
 mod lifecycle;
+mod partition_faults;
 mod peer;
 mod releases;
+mod sessions;
 mod wire;

@@ -11,6 +11,9 @@ use samsa::protocol::modern::messages::find_coordinator::FindCoordinatorRequest;
 use samsa::protocol::modern::messages::init_producer_id::InitProducerIdRequest;
 use samsa::protocol::modern::messages::list_offsets::ListOffsetsRequest;
 use samsa::protocol::modern::messages::metadata::MetadataRequest;
+use samsa::protocol::modern::messages::offset_for_leader_epoch::{
+    OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic,
+};
 use samsa::protocol::modern::messages::produce::ProduceRequest;
 use samsa::protocol::modern::{ApiKey, Request};
 use samsa::protocol::record::{BatchIter, Compression, Format};
@@ -39,7 +42,7 @@ fn every_version_that_is_advertised_is_answered() {
     assert!(id.is_empty(), "an empty list asks for no topic");
     let mut peer = Peer::of(&cluster, 0);
     let rows = peer.ask(4, &named()).api_keys;
-    assert_eq!(rows.len(), 9);
+    assert_eq!(rows.len(), 10);
     for row in rows {
         let range = (row.min_version, row.max_version);
         match ApiKey::try_from(row.api_key).unwrap() {
@@ -59,6 +62,9 @@ fn every_version_that_is_advertised_is_answered() {
             ApiKey::CreateTopics => all(&mut peer, range, |_| CreateTopicsRequest::default()),
             ApiKey::DeleteTopics => all(&mut peer, range, |_| DeleteTopicsRequest::default()),
             ApiKey::InitProducerId => all(&mut peer, range, |_| InitProducerIdRequest::default()),
+            ApiKey::OffsetForLeaderEpoch => {
+                all(&mut peer, range, |_| OffsetForLeaderEpochRequest::default());
+            }
             other => panic!("{other} is advertised and not asked here"),
         }
     }
@@ -310,6 +316,31 @@ fn offsets_and_epochs_that_do_not_fit_are_refused() {
 }
 
 #[test]
+fn kip_320_the_end_of_an_era_is_where_the_next_one_began() {
+    let cluster = one_topic();
+    let mut peer = Peer::of(&cluster, 0);
+    peer.produce("t", batch(&["a", "b"]));
+    cluster.set_leader_epoch("t", 0, 3).unwrap();
+    peer.produce("t", batch(&["c"]));
+    cluster.set_leader_epoch("t", 0, 5).unwrap();
+    let mut ask = |leader_epoch, current_leader_epoch| {
+        let partition =
+            OffsetForLeaderPartition { partition: 0, current_leader_epoch, leader_epoch };
+        let topic = OffsetForLeaderTopic { topic: "t".to_owned(), partitions: vec![partition] };
+        let request = OffsetForLeaderEpochRequest { replica_id: -1, topics: vec![topic] };
+        let mut answer = peer.ask(4, &request);
+        let end = answer.topics.remove(0).partitions.remove(0);
+        (end.error_code, end.leader_epoch, end.end_offset)
+    };
+    let ends = [0, 2, 3, 4, 5, 6].map(|epoch| ask(epoch, -1));
+    let expected = [(0, 0, 2), (0, 0, 2), (0, 3, 3), (0, 3, 3), (0, 5, 3), (0, -1, -1)];
+    assert_eq!(ends, expected);
+    assert_eq!((ask(0, 4), ask(0, 6)), ((74, -1, -1), (75, -1, -1)));
+    cluster.elect_unclean("t", 0, 0, 2).unwrap();
+    assert_eq!((ask(3, -1), ask(6, -1)), ((0, 0, 2), (0, 6, 2)));
+}
+
+#[test]
 fn kip_320_a_log_that_was_truncated_says_where_it_parted() {
     let cluster = one_topic();
     let mut peer = Peer::of(&cluster, 0);
@@ -489,6 +520,7 @@ fn batches_written_behind_the_protocols_back_are_served_as_they_are() {
     let cluster = one_topic();
     let mut raw = batch(&["a", "b"]).to_vec();
     raw[..8].copy_from_slice(&10_i64.to_be_bytes());
+    raw[12..16].copy_from_slice(&0_i32.to_be_bytes());
     *raw.last_mut().unwrap() ^= 1;
     cluster.append_raw("t", 0, &raw).unwrap();
     assert_eq!(cluster.log_end_offset("t", 0).unwrap(), 12);

@@ -27,7 +27,7 @@ import org.apache.kafka.common.protocol.ObjectSerializationCache;
 public final class GoldenMessages {
     private static final String[] APIS = {
         "Produce", "Fetch", "ListOffsets", "Metadata", "FindCoordinator", "ApiVersions",
-        "CreateTopics", "DeleteTopics", "InitProducerId",
+        "CreateTopics", "DeleteTopics", "InitProducerId", "OffsetForLeaderEpoch",
     };
     private static final JsonMapper JSON =
         JsonMapper.builder().enable(JsonReadFeature.ALLOW_JAVA_COMMENTS).build();

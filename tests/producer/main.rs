@@ -3,11 +3,13 @@
 #![cfg(feature = "embedded")]
 
 mod bench;
+mod codes;
 mod ends;
 mod faults;
 mod memory;
 #[cfg(feature = "panic-injection")]
 mod panics;
+mod partitioning;
 mod publish;
 mod releases;
 mod send;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use samsa::Result;
 use samsa::protocol::modern::messages::{
     api_versions, create_topics, delete_topics, fetch, find_coordinator, init_producer_id,
-    list_offsets, metadata, produce,
+    list_offsets, metadata, offset_for_leader_epoch, produce,
 };
 use samsa::protocol::modern::schema::{Field, Schema};
 use samsa::protocol::modern::structure::{Inspector, Structure};
@@ -82,6 +82,7 @@ pub(crate) fn codecs() -> Vec<Codec> {
         both::<create_topics::CreateTopicsRequest>(),
         both::<delete_topics::DeleteTopicsRequest>(),
         both::<init_producer_id::InitProducerIdRequest>(),
+        both::<offset_for_leader_epoch::OffsetForLeaderEpochRequest>(),
     ]
     .concat()
 }

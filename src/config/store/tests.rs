@@ -80,7 +80,7 @@ fn what_has_no_effect_is_refused_with_the_reason() {
         ("group.id", "g", "consumer groups are not there yet"),
         ("zookeeper.connect", "z:1", "bootstrap.servers"),
         ("enable.auto.commit", "true", "only false is taken"),
-        ("partitioner.class", "x.Y", "set partitioner"),
+        ("sticky.partitioning.linger.ms", "10", "batch.size"),
     ] {
         let error = failure(&mut Config::new(), name, value);
         assert_eq!(error.code(), Code::INVALID_PROPERTY);

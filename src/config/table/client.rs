@@ -163,9 +163,9 @@ pub(super) const ROWS: &[Property] = &[
         name: "samsa.events",
         owner: Owner::Common,
         per_topic: false,
-        kind: Kind::List(&["topics", "partition_end"]),
+        kind: Kind::List(&["topics", "partition_end", "log_truncated"]),
         default: "",
-        doc: "Which events are wanted: `topics` (the cluster tells changes of every topic, not only of those in use), `partition_end` (a consumer tells when a partition is read to its end).",
+        doc: "Which events are wanted: `topics` (the cluster tells changes of every topic, not only of those in use), `partition_end` (a consumer tells when a partition is read to its end), `log_truncated` (a consumer tells when an unclean leader election lost messages that it has read, and goes on where the log parts).",
         aliases: &[librdkafka_as(
             "enable.partition.eof",
             Unit::Map(&[("true", "partition_end"), ("false", "")]),

@@ -246,7 +246,7 @@ mod tests {
         }
     }
 
-    const JAVA: [&str; 35] = [
+    const JAVA: [&str; 38] = [
         "acks",
         "allow.auto.create.topics",
         "auto.offset.reset",
@@ -274,6 +274,9 @@ mod tests {
         "max.request.size",
         "metadata.max.age.ms",
         "metadata.recovery.rebootstrap.trigger.ms",
+        "partitioner.adaptive.partitioning.enable",
+        "partitioner.availability.timeout.ms",
+        "partitioner.ignore.keys",
         "reconnect.backoff.max.ms",
         "reconnect.backoff.ms",
         "request.timeout.ms",

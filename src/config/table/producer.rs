@@ -1,7 +1,7 @@
 //! What belongs to producers.
 
 use super::{
-    INT_MAX, Kind, Owner, Property, Unit, bytes, librdkafka, librdkafka_as, millis, pykafka,
+    Alias, INT_MAX, Kind, Owner, Property, Unit, bytes, librdkafka, librdkafka_as, millis, pykafka,
 };
 
 /// -1, or 1 to 9: 0 would be "stored", which the codec `none` does better.
@@ -9,7 +9,24 @@ const GZIP_LEVELS: &[&[&str]] =
     &[&["-1"], &["1"], &["2"], &["3"], &["4"], &["5"], &["6"], &["7"], &["8"], &["9"]];
 
 /// librdkafka's `murmur2_random` is Java's rule.
-const PARTITIONERS: &[&[&str]] = &[&["default", "murmur2_random"], &["roundrobin"], &["random"]];
+const PARTITIONERS: &[&[&str]] = &[
+    &["default", "murmur2_random"],
+    &["roundrobin", "round_robin"],
+    &["random"],
+    &["consistent"],
+    &["consistent_random"],
+    &["murmur2"],
+    &["fnv1a"],
+    &["fnv1a_random"],
+    &["hashing", "hashing_partitioner"],
+    &["group_hashing"],
+];
+
+/// Java's classes by their partitioner here.
+const CLASSES: Unit = Unit::Map(&[
+    ("org.apache.kafka.clients.producer.RoundRobinPartitioner", "roundrobin"),
+    ("org.apache.kafka.clients.producer.internals.DefaultPartitioner", "default"),
+]);
 
 pub(super) const ROWS: &[Property] = &[
     Property {
@@ -153,7 +170,43 @@ pub(super) const ROWS: &[Property] = &[
         per_topic: true,
         kind: Kind::Choice(PARTITIONERS),
         default: "default",
-        doc: "Who chooses the partition of a record that has none: `default` (as Java: the key's murmur2 hash; without key one partition for a batch's worth, then another), `roundrobin`, `random` (both whatever the key).",
+        doc: "Who chooses the partition of a record that has none. `default` (as Java, and librdkafka's `murmur2_random`): the key's murmur2 hash; without key one partition for a batch's worth, then another. `roundrobin`, `random`: whatever the key, among partitions that have a leader. librdkafka's `consistent` (CRC-32), `murmur2`, `fnv1a`: a null key counts as an empty one; `consistent_random` (null and empty keys), `fnv1a_random` (null keys): those without key as in `default`. PyKafka's `hashing` (SHA-1; a record without key is refused) and `group_hashing` (`samsa.partitioner.group.size`). Keys count all partitions of the topic, also those without leader. A callback is asked before any of them.",
+        aliases: &[Alias { name: "partitioner.class", from: "Java", unit: CLASSES }],
+    },
+    Property {
+        name: "partitioner.ignore.keys",
+        owner: Owner::Producer,
+        per_topic: true,
+        kind: Kind::Boolean,
+        default: "false",
+        doc: "Has `partitioner=default` treat every record as one without key.",
+        aliases: &[],
+    },
+    Property {
+        name: "partitioner.adaptive.partitioning.enable",
+        owner: Owner::Producer,
+        per_topic: true,
+        kind: Kind::Boolean,
+        default: "true",
+        doc: "Records without key go to a partition the more often the fewer batches wait there, so that a slow broker gets less (KIP-794). `false`: to each as often.",
+        aliases: &[],
+    },
+    Property {
+        name: "partitioner.availability.timeout.ms",
+        owner: Owner::Producer,
+        per_topic: true,
+        kind: millis(0),
+        default: "0",
+        doc: "With adaptive partitioning: records without key avoid the partitions of a broker that has taken no batch for so long although some wait for it. 0: they do not.",
+        aliases: &[],
+    },
+    Property {
+        name: "samsa.partitioner.group.size",
+        owner: Owner::Producer,
+        per_topic: true,
+        kind: Kind::Number { min: 1, max: INT_MAX },
+        default: "1",
+        doc: "How many partitions share a key with `partitioner=group_hashing`. A topic with fewer refuses the record.",
         aliases: &[],
     },
     Property {

@@ -55,6 +55,8 @@ pub struct Events {
     pub topics: bool,
     /// `partition_end`: a consumer tells when it has read a partition to its end.
     pub partition_end: bool,
+    /// `log_truncated`: a consumer tells when a partition lost records that were read already.
+    pub log_truncated: bool,
 }
 
 impl ClientConfig {
@@ -103,7 +105,11 @@ impl ClientConfig {
 pub(super) fn events(values: Values<'_>) -> Result<Events> {
     let list = values.text("samsa.events")?;
     let has = |name| list.split(',').any(|item| item == name);
-    Ok(Events { topics: has("topics"), partition_end: has("partition_end") })
+    Ok(Events {
+        topics: has("topics"),
+        partition_end: has("partition_end"),
+        log_truncated: has("log_truncated"),
+    })
 }
 
 fn missing_bootstrap() -> Error {

@@ -2,6 +2,7 @@
 
 mod client;
 mod consumer;
+mod partitioning;
 mod producer;
 
 use std::time::Duration;
@@ -9,7 +10,8 @@ use std::time::Duration;
 pub use crate::protocol::record::Compression;
 pub use client::{ClientConfig, Events};
 pub use consumer::{ConsumerConfig, IsolationLevel, Reset, TopicConsumerConfig};
-pub use producer::{Acks, DeliveryReport, Partitioner, ProducerConfig, TopicProducerConfig};
+pub use partitioning::{Partitioner, Partitioning};
+pub use producer::{Acks, DeliveryReport, ProducerConfig, TopicProducerConfig};
 
 use super::store::Config;
 use super::table::{self, Owner};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use super::{Owner, Values, check_overrides};
+use super::{Owner, Partitioning, Values, check_overrides};
 use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::protocol::record::Compression;
@@ -32,18 +32,6 @@ impl Acks {
             Self::All => -1,
         }
     }
-}
-
-/// How a record without a partition of its own finds one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Partitioner {
-    /// Java's: murmur2 of the key; without key one partition for a batch's worth, then another.
-    #[default]
-    Default,
-    /// Each record to the next partition, whatever its key.
-    RoundRobin,
-    /// Each record to a random partition, whatever its key.
-    Random,
 }
 
 /// Which outcomes are told.
@@ -93,8 +81,8 @@ pub struct ProducerConfig {
     pub compression: Compression,
     /// The level for that codec; `None`: the codec's default.
     pub compression_level: Option<i32>,
-    /// `partitioner`.
-    pub partitioner: Partitioner,
+    /// `partitioner` and what belongs to it.
+    pub partitioning: Partitioning,
     /// `samsa.delivery.report`.
     pub delivery_report: DeliveryReport,
     /// `samsa.delivery.keep`.
@@ -117,8 +105,8 @@ pub struct TopicProducerConfig {
     pub linger: Duration,
     /// `batch.size`, in bytes.
     pub batch_size: usize,
-    /// `partitioner`.
-    pub partitioner: Partitioner,
+    /// `partitioner` and what belongs to it.
+    pub partitioning: Partitioning,
 }
 
 impl ProducerConfig {
@@ -151,7 +139,7 @@ impl ProducerConfig {
             idempotence_required: values.is_explicit("enable.idempotence") && enable_idempotence,
             compression: every.compression,
             compression_level: every.compression_level,
-            partitioner: every.partitioner,
+            partitioning: every.partitioning,
             delivery_report: values.choice("samsa.delivery.report", delivery_report)?,
             delivery_keep: values.boolean("samsa.delivery.keep")?,
             codec_threads: values.number("samsa.codec.threads")?,
@@ -177,7 +165,7 @@ impl ProducerConfig {
             compression_level: self.compression_level,
             linger: self.linger,
             batch_size: self.batch_size,
-            partitioner: self.partitioner,
+            partitioning: self.partitioning,
         })
     }
 
@@ -213,7 +201,7 @@ fn topic_values(values: Values<'_>) -> Result<TopicProducerConfig> {
         compression_level: level(values, compression)?,
         linger: values.millis("linger.ms")?,
         batch_size: values.number("batch.size")?,
-        partitioner: values.choice("partitioner", partitioner)?,
+        partitioning: Partitioning::of(values)?,
     })
 }
 
@@ -299,15 +287,6 @@ fn acks(name: &str) -> Option<Acks> {
 
 fn compression(name: &str) -> Option<Compression> {
     Compression::from_name(name)
-}
-
-fn partitioner(name: &str) -> Option<Partitioner> {
-    match name {
-        "default" => Some(Partitioner::Default),
-        "roundrobin" => Some(Partitioner::RoundRobin),
-        "random" => Some(Partitioner::Random),
-        _ => None,
-    }
 }
 
 fn delivery_report(name: &str) -> Option<DeliveryReport> {

@@ -31,7 +31,10 @@ fn the_defaults_are_java_s() {
     assert_eq!((producer.max_block, producer.delivery_timeout), (ms(60_000), ms(120_000)));
     assert_eq!((producer.retries, producer.max_in_flight), (2_147_483_647, 5));
     assert_eq!((producer.compression, producer.compression_level), (Compression::None, None));
-    assert_eq!(producer.partitioner, Partitioner::Default);
+    let partitioning = producer.partitioning;
+    assert_eq!(partitioning.partitioner, Partitioner::Default);
+    assert!(partitioning.adaptive && !partitioning.ignore_keys);
+    assert_eq!((partitioning.availability_timeout, partitioning.group_size), (None, 1));
     assert_eq!(producer.warnings, Vec::<String>::new());
 
     let consumer = ConsumerConfig::from(&config(&[])).unwrap();
@@ -95,9 +98,12 @@ fn a_topic_has_what_is_set_for_it_and_else_what_is_set_for_all() {
     let producer = ProducerConfig::from(&config).unwrap();
     let (own, other) = (producer.for_topic("t"), producer.for_topic("u"));
     assert_eq!((own.compression, own.compression_level), (Compression::Zstd, Some(3)));
-    assert_eq!(own.partitioner, Partitioner::RoundRobin);
+    assert_eq!(own.partitioning.partitioner, Partitioner::RoundRobin);
     assert_eq!((own.linger, other.linger), (Duration::from_millis(1), Duration::from_millis(1)));
-    assert_eq!((other.compression, other.partitioner), (Compression::None, Partitioner::Default));
+    assert_eq!(
+        (other.compression, other.partitioning.partitioner),
+        (Compression::None, Partitioner::Default)
+    );
     let consumer = ConsumerConfig::from(&config).unwrap();
     assert_eq!(consumer.for_topic("t").auto_offset_reset, Reset::Earliest);
     assert_eq!(consumer.for_topic("u").auto_offset_reset, Reset::Latest);

@@ -13,7 +13,7 @@ use crate::consumer::aborted::Aborted;
 use crate::consumer::budget::{Lease, Unread};
 use crate::consumer::decode::{Outline, Reader, Source, outline};
 use crate::consumer::name::Name;
-use crate::consumer::partition::{Item, Marks, Partition};
+use crate::consumer::partition::{Item, Marks, Partition, Phase};
 use crate::consumer::state::State;
 use crate::error::{Code, Error};
 use crate::protocol::modern::Uuid;
@@ -39,67 +39,122 @@ pub(super) struct Aftermath {
     pub(super) endpoints: Vec<BrokerInfo>,
     /// Metadata is old.
     pub(super) refresh: bool,
+    /// Whether the answer held what it must and nothing else (6.2).
+    pub(super) sound: bool,
+    /// A log parted from what was read: the leader is to be asked where.
+    pub(super) diverged: bool,
     /// Positions that do not exist: topic, partition, offset. They need a look-up.
     pub(super) gone: Vec<(Name, i32, i64)>,
 }
 
-/// The partitions that were asked for and not answered yet.
-struct Outstanding {
-    asked: Vec<Option<Asked>>,
+/// The partitions that were asked for, and which of them were answered.
+struct Outstanding<'a> {
+    asked: &'a [Asked],
+    answered: Vec<bool>,
     cursor: usize,
+    /// Indices in the order of topic and partition, made when an answer leaves the order asked: in a
+    /// session of a thousand partitions three may have news.
+    sorted: Option<Vec<usize>>,
 }
 
-impl Outstanding {
+/// How a share of an answer relates to what was asked.
+enum Match<'a> {
+    /// It is the answer to this.
+    Asked(&'a Asked),
+    /// That was answered before in the same answer.
+    Again,
+    /// Nobody asked for it.
+    Unasked,
+}
+
+impl<'a> Outstanding<'a> {
+    fn new(asked: &'a [Asked]) -> Self {
+        Self { asked, answered: vec![false; asked.len()], cursor: 0, sorted: None }
+    }
+
     /// The question that this share answers, once: an unasked partition and a second answer give
     /// nothing (6.2, 6.23). Brokers mostly answer in the order asked.
-    fn take(&mut self, topic: &FetchableTopicResponse, number: i32) -> Option<Asked> {
-        let fits = |a: &Option<Asked>| {
-            a.as_ref().is_some_and(|a| {
-                let same_topic = match topic.topic_id == Uuid::ZERO {
-                    true => a.name.as_str() == topic.topic,
-                    false => a.id == topic.topic_id,
-                };
-                a.number == number && same_topic
-            })
+    fn take(&mut self, topic: &FetchableTopicResponse, number: i32) -> Match<'a> {
+        let wanted = (topic.topic_id, topic.topic.as_str(), number);
+        let by_id = !topic.topic_id.is_zero();
+        let next = self.asked.get(self.cursor);
+        let at = match next.is_some_and(|a| place(a, by_id) == wanted) {
+            true => Some(self.cursor),
+            false => self.find(wanted, by_id),
         };
-        let at = match self.asked.get(self.cursor).is_some_and(&fits) {
-            true => self.cursor,
-            false => self.asked.iter().position(fits)?,
+        let Some((at, asked)) = at.and_then(|at| Some((at, self.asked.get(at)?))) else {
+            return Match::Unasked;
         };
         self.cursor = at + 1;
-        self.asked.get_mut(at)?.take()
+        match self.answered.get_mut(at).map(|answered| std::mem::replace(answered, true)) {
+            Some(false) => Match::Asked(asked),
+            _ => Match::Again,
+        }
+    }
+
+    fn find(&mut self, wanted: (Uuid, &str, i32), by_id: bool) -> Option<usize> {
+        let asked = self.asked;
+        let key = |at: usize| asked.get(at).map(|a| place(a, by_id));
+        let sorted = self.sorted.get_or_insert_with(|| {
+            let mut sorted: Vec<usize> = (0..asked.len()).collect();
+            sorted.sort_unstable_by_key(|&at| key(at));
+            sorted
+        });
+        let found = sorted.binary_search_by(|&at| key(at).cmp(&Some(wanted)));
+        found.ok().and_then(|found| sorted.get(found).copied())
+    }
+
+    fn unanswered(&self) -> impl Iterator<Item = &'a Asked> {
+        self.asked.iter().zip(&self.answered).filter(|(_, answered)| !**answered).map(|(a, _)| a)
     }
 }
 
-/// Takes in a whole answer.
+/// A partition as answers name it: with ids or with names, the same for a whole answer.
+fn place(asked: &Asked, by_id: bool) -> (Uuid, &str, i32) {
+    match by_id {
+        true => (asked.id, "", asked.number),
+        false => (Uuid::ZERO, asked.name.as_str(), asked.number),
+    }
+}
+
+/// Takes in a whole answer. `full`: it must hold every partition that was asked for (6.4).
 pub(super) fn accept(
     state: &mut State,
-    asked: Vec<Asked>,
+    asked: &[Asked],
+    full: bool,
     response: FetchResponse,
     context: &Context<'_>,
 ) -> Aftermath {
     let endpoints = response.node_endpoints.into_iter().filter_map(endpoint).collect();
-    let mut aftermath = Aftermath { endpoints, ..Aftermath::default() };
+    let mut aftermath = Aftermath { endpoints, sound: true, ..Aftermath::default() };
     let mut delivered = HashSet::new();
     let throttled = response.throttle_time_ms > 0 && response.responses.is_empty();
-    let mut outstanding = Outstanding { asked: asked.into_iter().map(Some).collect(), cursor: 0 };
+    let mut outstanding = Outstanding::new(asked);
     for mut topic in response.responses {
         for data in std::mem::take(&mut topic.partitions) {
-            let Some(asked) = outstanding.take(&topic, data.partition_index) else { continue };
-            // Another era, or an offset that is not the one to be fetched now: void.
+            let asked = match outstanding.take(&topic, data.partition_index) {
+                Match::Asked(asked) => asked,
+                Match::Again => continue,
+                Match::Unasked => {
+                    aftermath.sound = false;
+                    continue;
+                }
+            };
+            // Another era, another leader's, or an offset that is not the one to be fetched now: void.
             let current = state.current(asked.slot);
-            if current.is_some_and(|p| p.fetch_offset == asked.offset) {
+            if current.is_some_and(|p| asked.still_counts(p)) {
                 if data.records.as_ref().is_some_and(|records| !records.is_empty()) {
                     delivered.insert(asked.slot.index);
                 }
-                take_share(state, &asked, data, context, &mut aftermath);
+                take_share(state, asked, data, context, &mut aftermath);
             }
         }
     }
     // A full answer holds all partitions; an empty one with a throttle time is a quota's notice
     // (6.4). Anything else is odd: not asked again at once.
-    if !throttled {
-        for asked in outstanding.asked.into_iter().flatten() {
+    if full && !throttled {
+        for asked in outstanding.unanswered() {
+            aftermath.sound = false;
             if let Some(partition) = state.current(asked.slot) {
                 context.config.back_off(&mut partition.retry, context.now);
             }
@@ -125,6 +180,15 @@ fn take_share(
     let code = Code::from(data.error_code);
     let verdict = classify(code);
     match verdict {
+        Verdict::Data if data.diverging_epoch.epoch >= 0 => {
+            partition.doubt();
+            if partition.phase == Phase::Fetch {
+                // Nothing is known that could be validated: not asked again at once (6.10).
+                context.config.back_off(&mut partition.retry, context.now);
+            }
+            aftermath.diverged = true;
+            return;
+        }
         Verdict::Data => {
             take_data(state, asked, data, context);
             return;
@@ -172,8 +236,9 @@ fn take_data(state: &mut State, asked: &Asked, data: PartitionData, context: &Co
             }
             return;
         }
-        Outline::UpTo(end) => {
+        Outline::UpTo(end, epoch) => {
             partition.fetch_offset = end;
+            partition.fetch_epoch = epoch;
             partition.fetch_size = partition.own.max_partition_fetch_bytes;
         }
         Outline::Unclear => partition.awaits_reader = true,

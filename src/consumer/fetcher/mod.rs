@@ -1,9 +1,10 @@
-//! Fetching: what to ask a broker for ([`plan`]), what its answer means ([`answer`]), and the task
-//! that does it ([`task`]).
+//! Fetching: what to ask a broker for ([`plan`]) and in which words ([`session`]), what its answer
+//! means ([`answer`], [`arrival`]), and the task that does it ([`task`]).
 
 mod answer;
 mod arrival;
 mod plan;
+mod session;
 mod task;
 #[cfg(test)]
 mod tests;

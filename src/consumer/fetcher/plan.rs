@@ -1,21 +1,24 @@
 //! What the next fetch asks a broker for: pure.
 //!
 //! One fetch a broker is on its way while the application reads the answer before it. Every
-//! partition that wants data is in each request: nothing then sits out somebody else's long poll,
-//! and a fetch session would not lose partitions whose data waits here (6.7).
+//! partition that wants data is asked for each time, also while data of it waits here: nothing then
+//! sits out somebody else's long poll, and the session does not shrink and grow with what is read (6.7).
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
+use super::session::{ENDS, Forgotten, Words};
 use crate::consumer::name::Name;
-use crate::consumer::partition::Partition;
+use crate::consumer::partition::{Partition, Phase};
 use crate::consumer::state::{Led, Slot, State};
 use crate::protocol::modern::Uuid;
 use crate::protocol::modern::messages::fetch;
 
+/// From here on there are sessions.
+pub(super) const FIRST_VERSION_WITH_SESSIONS: i16 = 7;
 /// From here on topics go by id.
-const FIRST_VERSION_WITH_IDS: i16 = 13;
+pub(super) const FIRST_VERSION_WITH_IDS: i16 = 13;
 /// From here on a request can ask for committed data only.
 pub(super) const FIRST_VERSION_WITH_ISOLATION: i16 = 4;
 /// From here on the first batch comes whole, whatever its size (KIP-74).
@@ -28,12 +31,29 @@ const ANSWERS_AHEAD: usize = 2;
 #[derive(Clone, Debug)]
 pub(super) struct Asked {
     pub(super) slot: Slot,
+    /// The cluster's number of the topic.
+    pub(super) topic: usize,
     pub(super) name: Name,
     pub(super) id: Uuid,
     pub(super) number: i32,
     pub(super) offset: i64,
     pub(super) leader_epoch: i32,
     pub(super) size: i32,
+}
+
+impl Asked {
+    /// Topic and partition, whatever the topic's id.
+    pub(super) fn key(&self) -> (usize, i32) {
+        (self.topic, self.number)
+    }
+
+    /// Whether an answer counts: nothing moved since (6.11), and what was read is not being validated
+    /// with a newer leader (6.16).
+    pub(super) fn still_counts(&self, partition: &Partition) -> bool {
+        partition.phase == Phase::Fetch
+            && partition.fetch_offset == self.offset
+            && partition.leader_epoch == self.leader_epoch
+    }
 }
 
 /// The numbers of a request that do not depend on partitions.
@@ -75,6 +95,7 @@ pub(super) fn choose(
 fn ask(partition: &Partition, index: usize) -> Asked {
     Asked {
         slot: Slot { index, era: partition.era },
+        topic: partition.topic.index(),
         name: partition.name.clone(),
         id: partition.topic_id,
         number: partition.number,
@@ -119,11 +140,23 @@ pub(super) fn all_have_ids(asked: &[Asked]) -> bool {
     asked.iter().all(|a| !a.id.is_zero())
 }
 
-/// The request, without a session (id 0, epoch −1: KIP-227's "no session, and make none").
-pub(super) fn request(asked: &[Asked], version: i16, limits: Limits) -> fetch::FetchRequest {
+/// One partition's worth for a broker, whatever is held (principle 15): that of the topic with the
+/// largest `max.partition.fetch.bytes`.
+pub(super) fn worth(asked: &[Asked]) -> usize {
+    asked.iter().map(|a| usize::try_from(a.size).unwrap_or(0)).max().unwrap_or(0)
+}
+
+/// The request: what the session has to hear of `wanted`.
+pub(super) fn request(
+    wanted: &[Asked],
+    words: &Words,
+    version: i16,
+    limits: Limits,
+) -> fetch::FetchRequest {
+    let by_id = |id: Uuid| if version >= FIRST_VERSION_WITH_IDS { id } else { Uuid::ZERO };
     let mut topics: Vec<fetch::FetchTopic> = Vec::new();
     let mut places = HashMap::new();
-    for a in asked {
+    for a in words.named.iter().filter_map(|&at| wanted.get(at)) {
         let partition = fetch::FetchPartition {
             partition: a.number,
             current_leader_epoch: a.leader_epoch,
@@ -132,11 +165,11 @@ pub(super) fn request(asked: &[Asked], version: i16, limits: Limits) -> fetch::F
             ..Default::default()
         };
         // Order is priority (6.8): topics in the order of their first partition.
-        let at = *places.entry(a.name.as_str()).or_insert(topics.len());
+        let at = *places.entry(a.topic).or_insert(topics.len());
         if at == topics.len() {
             topics.push(fetch::FetchTopic {
                 topic: a.name.as_str().to_owned(),
-                topic_id: if version >= FIRST_VERSION_WITH_IDS { a.id } else { Uuid::ZERO },
+                topic_id: by_id(a.id),
                 partitions: Vec::new(),
             });
         }
@@ -147,9 +180,32 @@ pub(super) fn request(asked: &[Asked], version: i16, limits: Limits) -> fetch::F
         min_bytes: limits.min_bytes,
         max_bytes: limits.max_bytes,
         isolation_level: limits.isolation,
-        session_id: 0,
-        session_epoch: -1,
+        session_id: words.session,
+        session_epoch: words.epoch,
         topics,
+        forgotten_topics_data: forgotten(&words.forgotten, by_id),
         ..Default::default()
     }
+}
+
+fn forgotten(gone: &[Forgotten], by_id: impl Fn(Uuid) -> Uuid) -> Vec<fetch::ForgottenTopic> {
+    let mut topics: Vec<fetch::ForgottenTopic> = Vec::new();
+    let mut places = HashMap::new();
+    for Forgotten { name, id, number, .. } in gone {
+        let at = *places.entry((name.as_str(), *id)).or_insert(topics.len());
+        if at == topics.len() {
+            topics.push(fetch::ForgottenTopic {
+                topic: name.as_str().to_owned(),
+                topic_id: by_id(*id),
+                partitions: Vec::new(),
+            });
+        }
+        topics[at].partitions.push(*number);
+    }
+    topics
+}
+
+/// The request that closes a session: nobody waits for its answer.
+pub(super) fn closing(session: i32) -> fetch::FetchRequest {
+    fetch::FetchRequest { session_id: session, session_epoch: ENDS, ..Default::default() }
 }

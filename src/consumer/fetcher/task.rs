@@ -6,13 +6,14 @@ use std::time::Instant;
 
 use super::arrival::{self, Context};
 use super::plan::{self, Asked, Limits};
+use super::session::{Refusal, Session, Words};
 use crate::config::IsolationLevel;
 use crate::consumer::budget::{Seat, Unread};
 use crate::consumer::core::Core;
 use crate::consumer::partition::Retry;
 use crate::error::{Code, Error, Persistence, Result};
 use crate::log::Level;
-use crate::net::{Broker, Connection, Purpose};
+use crate::net::{Broker, Connection, Flush, Purpose};
 use crate::protocol::modern::messages::fetch::{FetchRequest, FetchResponse};
 use crate::runtime::{Task, inject_panic};
 
@@ -23,6 +24,7 @@ pub(in crate::consumer) fn start(core: &Arc<Core>, broker: i32, seat: Arc<Seat>)
         broker,
         seat,
         own: None,
+        session: Session::default(),
         retry: Retry::default(),
         repeated: false,
         told: None,
@@ -37,6 +39,7 @@ struct Fetcher {
     seat: Arc<Seat>,
     /// The broker with connections of this fetcher's own; they close with it.
     own: Option<Arc<Broker>>,
+    session: Session,
     retry: Retry,
     /// The last request met a connection that had ended before.
     repeated: bool,
@@ -46,7 +49,10 @@ struct Fetcher {
 
 /// A request ready to be sent.
 struct Ask {
+    /// All that is to be fetched.
     partitions: Vec<Asked>,
+    /// What of it the broker must hear.
+    words: Words,
     version: i16,
     limits: Limits,
 }
@@ -70,7 +76,10 @@ impl Fetcher {
                 None => self.choose(now).map_continue(|_| ()),
             };
             match pause {
-                ControlFlow::Break(until) => self.rest(until).await,
+                ControlFlow::Break(until) => {
+                    self.leave_when_done();
+                    self.rest(until).await;
+                }
                 ControlFlow::Continue(()) => {
                     if let Err(error) = self.fetch().await {
                         self.failed(&error);
@@ -116,11 +125,20 @@ impl Fetcher {
                 // From now on, whatever time connecting took; and more than the broker may wait
                 // (6.10), or each quiet partition would cost a connection.
                 let deadline = Instant::now() + config.request_timeout + config.fetch_max_wait;
-                let request = plan::request(&ask.partitions, ask.version, ask.limits);
-                let response: FetchResponse =
-                    connection.request_at(ask.version, &request, deadline).await?;
+                let Ask { partitions, words, version, limits } = &ask;
+                let request = plan::request(partitions, words, *version, *limits);
+                let answer = connection.request_at(*version, &request, deadline).await;
+                drop(request);
                 inject_panic("fetcher");
-                self.accept(ask, response)
+                match answer {
+                    Ok(response) => self.accept(ask, response),
+                    Err(error) => {
+                        if error.persistence() != Persistence::NotPersisted {
+                            self.session.doubt();
+                        }
+                        Err(error)
+                    }
+                }
             }
         }
     }
@@ -144,7 +162,7 @@ impl Fetcher {
         };
         let config = &self.core.config;
         let bytes = |number: i32| usize::try_from(number).unwrap_or(0);
-        let worth = bytes(config.max_partition_fetch_bytes);
+        let worth = plan::worth(&partitions);
         let brokers = self.core.lock().brokers();
         let wish = bytes(config.fetch_max_bytes).min(self.core.budget.share(brokers));
         let Some(grant) = self.core.budget.grant(&self.seat, wish, worth) else {
@@ -158,7 +176,11 @@ impl Fetcher {
             max_bytes: i32::try_from(grant).unwrap_or(i32::MAX),
             isolation: config.isolation_level.wire(),
         };
-        Ok(Prepared::Ask(Ask { partitions, version, limits }))
+        let words = match version >= plan::FIRST_VERSION_WITH_SESSIONS {
+            true => self.session.next(&partitions, version >= plan::FIRST_VERSION_WITH_IDS),
+            false => Words::sessionless(&partitions),
+        };
+        Ok(Prepared::Ask(Ask { partitions, words, version, limits }))
     }
 
     /// Topic ids only where every topic of the request has one (2.6); committed data only where the
@@ -179,7 +201,10 @@ impl Fetcher {
     fn accept(&mut self, ask: Ask, response: FetchResponse) -> Result<()> {
         let code = Code::from(response.error_code);
         if code != Code::NONE {
-            return Err(Error::new(code, "the fetch was refused as a whole"));
+            return match self.session.refused(&ask.words, code) {
+                Refusal::AskAgain => Ok(()),
+                Refusal::Pause => Err(Error::new(code, "the fetch was refused as a whole")),
+            };
         }
         self.retry.clear();
         self.repeated = false;
@@ -188,7 +213,14 @@ impl Fetcher {
         Ok(())
     }
 
-    fn take_in(&self, ask: Ask, response: FetchResponse) {
+    fn take_in(&mut self, ask: Ask, response: FetchResponse) {
+        let session = response.session_id;
+        let sound = self.file(&ask, response);
+        self.session.acknowledged(&ask.words, &ask.partitions, session, sound);
+    }
+
+    /// Files the shares of an answer under their partitions; whether it was sound.
+    fn file(&self, ask: &Ask, response: FetchResponse) -> bool {
         let core = &self.core;
         let shares = response.responses.iter().flat_map(|topic| &topic.partitions);
         let bytes = shares.map(|p| p.records.as_ref().map_or(0, bytes::Bytes::len)).sum();
@@ -201,7 +233,8 @@ impl Fetcher {
             unread: Unread::new(&self.seat),
         };
         let mut state = core.lock();
-        let aftermath = arrival::accept(&mut state, ask.partitions, response, &context);
+        let full = ask.words.is_full();
+        let aftermath = arrival::accept(&mut state, &ask.partitions, full, response, &context);
         let news = state.has_news();
         drop(state);
         drop(context);
@@ -214,6 +247,9 @@ impl Fetcher {
         if aftermath.refresh {
             core.cluster.refresh("a broker no longer leads what was fetched from it");
         }
+        if aftermath.diverged {
+            core.kick.notify_one();
+        }
         for (topic, partition, offset) in &aftermath.gone {
             core.cluster.logger().info(
                 "fetcher",
@@ -225,6 +261,35 @@ impl Fetcher {
             );
             core.kick.notify_one();
         }
+        aftermath.sound
+    }
+
+    /// Closes the session when this broker has nothing for us any more.
+    fn leave_when_done(&mut self) {
+        if self.session.is_open() {
+            let state = self.core.lock();
+            let done = state.led.get(&self.broker).is_none_or(|led| led.order.is_empty());
+            drop(state);
+            if done {
+                self.close_session();
+            }
+        }
+    }
+
+    /// Frees the session's place at the broker, best effort (6.1): nothing is opened for it, and
+    /// nobody waits for the answer. Behind our own long poll it would not be read in time; a session
+    /// may be closed on any connection.
+    fn close_session(&mut self) {
+        let Some(id) = self.session.take() else { return };
+        let own = self.own.as_ref().and_then(|own| own.open_connection(Purpose::Fetch));
+        let shared = || self.core.cluster.broker(self.broker)?.open_connection(Purpose::Control);
+        let connection = own.filter(|own| own.in_flight() == 0).or_else(shared);
+        let Some(connection) = connection else { return };
+        let version = connection.versions().pick::<FetchRequest>();
+        let Ok(version) = version else { return };
+        let deadline = Instant::now() + self.core.config.request_timeout;
+        // It may fail: the broker then drops the session when it needs the place.
+        let _unheard = connection.start(version, &plan::closing(id), deadline, Flush::Now);
     }
 
     /// The connection or the whole request failed: keep away for a while, and ask who leads now.
@@ -253,5 +318,11 @@ impl Fetcher {
             core.lock().report_general(error.clone());
             core.signal.notify();
         }
+    }
+}
+
+impl Drop for Fetcher {
+    fn drop(&mut self) {
+        self.close_session();
     }
 }

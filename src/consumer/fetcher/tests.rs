@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::arrival::{Aftermath, Context, accept};
 use super::plan::{Asked, Limits, choose, cut_to_fit, request};
+use super::session::{Session, Words};
 use crate::config::Reset;
 use crate::consumer::budget::{Budget, Unread};
 use crate::consumer::fixture::{
@@ -13,6 +14,7 @@ use crate::consumer::fixture::{
 use crate::consumer::partition::{Item, Phase};
 use crate::consumer::position::Start;
 use crate::consumer::state::State;
+use crate::consumer::truncation::Finding;
 use crate::error::Code;
 use crate::protocol::modern::Uuid;
 use crate::protocol::modern::messages::fetch::{FetchResponse, PartitionData};
@@ -41,7 +43,7 @@ fn take(state: &mut State, asked: Vec<Asked>, response: FetchResponse, version: 
         lease: Some(budget.charge(&seat, 1)),
         unread: Unread::new(&seat),
     };
-    accept(state, asked, response, &context)
+    accept(state, &asked, true, response, &context)
 }
 
 fn fetch(state: &mut State, shares: Vec<PartitionData>) -> Aftermath {
@@ -54,9 +56,10 @@ fn limits() -> Limits {
 }
 
 #[test]
-fn a_request_is_sessionless_and_names_each_topic_once() {
+fn a_request_outside_of_sessions_names_each_topic_once() {
     let state = state(2);
-    let made = request(&ask(&state, now()), 12, limits());
+    let asked = ask(&state, now());
+    let made = request(&asked, &Words::sessionless(&asked), 12, limits());
     assert_eq!((made.session_id, made.session_epoch, made.max_bytes), (0, -1, 10_000));
     assert_eq!(made.topics.len(), 1);
     let partitions = &made.topics[0].partitions;
@@ -71,8 +74,12 @@ fn rule_2_6_topic_ids_go_only_into_versions_that_have_them() {
     state.partitions[0].topic_id = Uuid([7; 16]);
     let asked = ask(&state, now());
     assert!(super::plan::all_have_ids(&asked));
-    assert_eq!(request(&asked, 13, limits()).topics[0].topic_id, Uuid([7; 16]));
-    assert_eq!(request(&asked, 12, limits()).topics[0].topic_id, Uuid::ZERO);
+    let id_in = |version| {
+        request(&asked, &Session::default().next(&asked, version >= 13), version, limits()).topics
+            [0]
+        .topic_id
+    };
+    assert_eq!((id_in(13), id_in(12)), (Uuid([7; 16]), Uuid::ZERO));
 }
 
 #[test]
@@ -276,9 +283,40 @@ fn the_end_of_a_partition_is_marked_once_in_its_place() {
     let share = |records| PartitionData { high_watermark: 2, ..share(0, 0, records) };
     for records in [batch(0, 2), vec![], vec![]] {
         let asked = ask(&state, now());
-        accept(&mut state, asked, answer(vec![share(records)]), &context);
+        accept(&mut state, &asked, true, answer(vec![share(records)]), &context);
     }
     let kinds: Vec<_> =
         state.partitions[0].queue.iter().map(|i| matches!(i, Item::End(2))).collect();
     assert_eq!(kinds, [false, true]);
+}
+
+#[test]
+fn rule_6_10_a_log_that_parted_is_validated_and_not_asked_again_meanwhile() {
+    let mut state = state(2);
+    fetch(&mut state, vec![share(0, 0, batch(0, 4)), share(1, 0, vec![])]);
+    let parted = |number| {
+        let mut share = share(number, 0, vec![]);
+        (share.diverging_epoch.epoch, share.diverging_epoch.end_offset) = (2, 3);
+        share
+    };
+    let aftermath = fetch(&mut state, vec![parted(0), parted(1)]);
+    assert!(aftermath.diverged);
+    assert_eq!(state.partitions[0].phase, Phase::Validate { asked: false });
+    // What has no epoch cannot be validated: it waits instead.
+    assert_eq!(state.partitions[1].phase, Phase::Fetch);
+    assert!(ask(&state, now()).is_empty());
+}
+
+#[test]
+fn rule_6_16_an_answer_of_the_old_leader_counts_no_more_when_another_leads() {
+    let mut state = state(1);
+    fetch(&mut state, vec![share(0, 0, batch(0, 4))]);
+    let asked = ask(&state, now());
+    state.partitions[0].follow(BROKER, 4);
+    take(&mut state, asked.clone(), answer(vec![share(0, 0, batch(4, 4))]), 12);
+    assert_eq!(state.partitions[0].fetch_offset, 4, "while the position is validated");
+    state.validated(0, Finding::Sound);
+    take(&mut state, asked, answer(vec![share(0, 1, vec![])]), 12);
+    assert_eq!(state.partitions[0].phase, Phase::Fetch, "and afterwards");
+    assert_eq!(state.partitions[0].fetch_offset, 4);
 }

@@ -30,6 +30,10 @@ impl Serve for ApiVersionsRequest {
         response.api_keys = advertised(call.shared, call.broker);
         Served::Answer(response)
     }
+
+    fn throttle(response: &mut ApiVersionsResponse, ms: i32) {
+        response.throttle_time_ms = ms;
+    }
 }
 
 fn advertised(shared: &Shared, broker: i32) -> Vec<ApiVersion> {

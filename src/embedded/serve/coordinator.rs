@@ -42,6 +42,10 @@ impl Serve for FindCoordinatorRequest {
         }
         Served::Answer(response)
     }
+
+    fn throttle(response: &mut FindCoordinatorResponse, ms: i32) {
+        response.throttle_time_ms = ms;
+    }
 }
 
 impl Serve for InitProducerIdRequest {
@@ -72,5 +76,9 @@ impl Serve for InitProducerIdRequest {
                 ..InitProducerIdResponse::default()
             },
         })
+    }
+
+    fn throttle(response: &mut InitProducerIdResponse, ms: i32) {
+        response.throttle_time_ms = ms;
     }
 }

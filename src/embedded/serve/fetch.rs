@@ -8,9 +8,10 @@ use tokio::sync::Notify;
 
 use super::{is_topic, resolve, wire};
 use crate::embedded::fault::Verdict;
+use crate::embedded::fetch_sessions::Scope;
 use crate::embedded::log::Entry;
 use crate::embedded::partition::State;
-use crate::embedded::state::Shared;
+use crate::embedded::state::{Seat, Shared};
 use crate::embedded::topics::Topic;
 use crate::error::{Code, Result};
 use crate::protocol::modern::header;
@@ -27,6 +28,8 @@ const FIRST_V1: i16 = 2;
 const FIRST_SESSION: i16 = 7;
 /// The first version that may be given zstd.
 const FIRST_ZSTD: i16 = 10;
+/// The first version whose answer may name a nearer replica, and that followers answer.
+const FIRST_RACK: i16 = 11;
 const FIRST_DIVERGING: i16 = 12;
 const FIRST_TOPIC_ID: i16 = 13;
 /// The first version whose answer says where the leader is that should be asked (KIP-951).
@@ -37,9 +40,9 @@ const RESPONSE_MAX: usize = 55 * 1024 * 1024;
 /// The longest wait that a client may ask for.
 const WAIT_MAX: Duration = Duration::from_secs(300);
 
-/// Whether a fetch names this topic and this partition (None: any).
+/// Whether a fetch of these topics names this topic and this partition (None: any).
 pub(super) fn names(
-    request: &FetchRequest,
+    topics: &[FetchTopic],
     shared: &Shared,
     topic: Option<&str>,
     partition: Option<i32>,
@@ -48,7 +51,7 @@ pub(super) fn names(
         is_topic(shared, topic, &t.topic, t.topic_id)
             && partition.is_none_or(|p| t.partitions.iter().any(|f| f.partition == p))
     };
-    request.topics.iter().any(of)
+    topics.iter().any(of)
 }
 
 /// A fetch that may have to wait.
@@ -57,7 +60,10 @@ pub(crate) struct Fetch {
     broker: i32,
     version: i16,
     correlation: i32,
+    /// With all partitions of its session.
     request: FetchRequest,
+    /// Its session, or the error of the request as a whole.
+    scope: Result<Scope, i16>,
     verdict: Verdict,
     /// When it is answered with what there is.
     pub(crate) deadline: Instant,
@@ -75,17 +81,23 @@ struct Look {
 }
 
 impl Fetch {
+    /// Takes the request, and with it what it changes in its session.
     pub(super) fn new(
-        broker: i32,
-        version: i16,
-        correlation: i32,
-        request: FetchRequest,
+        shared: &Shared,
+        (seat, broker): (&Seat, i32),
+        (version, correlation): (i16, i32),
+        mut request: FetchRequest,
         verdict: Verdict,
-        now: Instant,
     ) -> Self {
+        let now = Instant::now();
+        let scope = match injected(&verdict, version) {
+            Some(code) => Err(code),
+            None => seat.sessions().begin(&mut request, version, now).map_err(wire),
+        };
+        shared.progress.notify_all();
         let wait = Duration::from_millis(u64::try_from(request.max_wait_ms).unwrap_or(0));
         let deadline = now + wait.min(WAIT_MAX);
-        Self { broker, version, correlation, request, verdict, deadline }
+        Self { broker, version, correlation, request, scope, verdict, deadline }
     }
 
     /// The answer's frame, if there is enough to answer with or it is due; else None, and the waiter
@@ -99,20 +111,26 @@ impl Fetch {
         waiter: &Arc<Notify>,
         due: bool,
     ) -> Option<Result<Vec<Bytes>>> {
-        let look = self.look(shared, (!due).then_some(waiter));
+        let mut look = self.look(shared, (!due).then_some(waiter));
         let enough = usize::try_from(self.request.min_bytes).unwrap_or(0);
         let at_once = due || look.urgent || self.request.max_wait_ms <= 0;
         if !at_once && look.ready < enough {
             return None;
+        }
+        if let (Ok(scope), Ok(seat)) = (self.scope, shared.seat(self.broker)) {
+            let (slots, now) = (shared.options().fetch_session_slots, Instant::now());
+            seat.sessions().finish(scope, &self.request, &mut look.response, (slots, now));
+            shared.progress.notify_all();
         }
         let (version, correlation) = (self.version, self.correlation);
         Some(header::encode_response::<FetchRequest>(version, correlation, &look.response))
     }
 
     fn look(&self, shared: &Shared, waiter: Option<&Arc<Notify>>) -> Look {
-        let response = FetchResponse::default();
+        let throttle_time_ms = self.verdict.throttle_ms();
+        let response = FetchResponse { throttle_time_ms, ..FetchResponse::default() };
         let mut look = Look { response, bytes: 0, ready: 0, urgent: true };
-        if let Some(code) = self.request_error() {
+        if let Err(code) = self.scope {
             look.response.error_code = code;
             return look;
         }
@@ -123,10 +141,12 @@ impl Fetch {
             let mut partitions = Vec::with_capacity(topic.partitions.len());
             for asked in &topic.partitions {
                 let data = match &found {
-                    Ok(topic) => self.partition(topic, asked, &mut look, waiter),
+                    Ok(topic) => self.partition(shared, topic, asked, &mut look, waiter),
                     Err(code) => refused(*code),
                 };
-                look.urgent |= data.error_code != 0 || data.diverging_epoch.epoch >= 0;
+                look.urgent |= data.error_code != 0
+                    || data.diverging_epoch.epoch >= 0
+                    || data.preferred_read_replica >= 0;
                 partitions.push(PartitionData { partition_index: asked.partition, ..data });
             }
             look.response.responses.push(FetchableTopicResponse {
@@ -139,35 +159,21 @@ impl Fetch {
         look
     }
 
-    /// An error of the request as a whole. There are no sessions: who asks for one is given 0,
-    /// which says so, and who claims to be in one is told that it is unknown.
-    fn request_error(&self) -> Option<i16> {
-        const SESSION_ERRORS: [Code; 3] = [
-            Code::FETCH_SESSION_ID_NOT_FOUND,
-            Code::INVALID_FETCH_SESSION_EPOCH,
-            Code::FETCH_SESSION_TOPIC_ID_ERROR,
-        ];
-        if self.version < FIRST_SESSION {
-            return None;
-        }
-        if let Some((code, _)) = self.verdict.request_code() {
-            if SESSION_ERRORS.iter().any(|c| wire(*c) == code) {
-                return Some(code);
-            }
-        }
-        let in_session = self.request.session_id != 0 || self.request.session_epoch > 0;
-        in_session.then_some(wire(Code::FETCH_SESSION_ID_NOT_FOUND))
-    }
-
     fn partition(
         &self,
+        shared: &Shared,
         topic: &Topic,
         asked: &FetchPartition,
         look: &mut Look,
         waiter: Option<&Arc<Notify>>,
     ) -> PartitionData {
         if let Some((code, _)) = self.verdict.code(&topic.name, asked.partition) {
-            return refused(Code(code.into()));
+            let mut data = refused(Code(code.into()));
+            let named = self.verdict.named_leader(&topic.name, asked.partition);
+            if let Some((leader_id, leader_epoch)) = named.filter(|_| self.names_leaders()) {
+                data.current_leader = LeaderIdAndEpoch { leader_id, leader_epoch };
+            }
+            return data;
         }
         let Some(partition) = topic.partition(asked.partition) else {
             return refused(Code::UNKNOWN_TOPIC_OR_PARTITION);
@@ -186,12 +192,38 @@ impl Fetch {
         if let Some(waiter) = waiter {
             state.register(waiter);
         }
-        self.read(&mut state, asked, look)
+        let nearer = self.nearer(shared, &state);
+        let mut data = self.read(&mut state, asked, look, nearer.is_none());
+        data.preferred_read_replica = nearer.unwrap_or(-1);
+        data
+    }
+
+    /// The replica in the client's rack, if the leader is in another one (KIP-392).
+    fn nearer(&self, shared: &Shared, state: &State) -> Option<i32> {
+        let rack = self.request.rack_id.as_str();
+        if self.version < FIRST_RACK || rack.is_empty() || state.leader != self.broker {
+            return None;
+        }
+        let options = shared.options().clone();
+        if !options.rack_aware || options.rack(self.broker) == Some(rack) {
+            return None;
+        }
+        let mut near = state.replicas.iter().filter(|r| options.rack(**r) == Some(rack));
+        near.find(|replica| shared.is_alive(**replica)).copied()
+    }
+
+    /// The first version that has diverging epochs has leaders too.
+    fn names_leaders(&self) -> bool {
+        self.version >= FIRST_DIVERGING
     }
 
     fn refusal(&self, state: &State, asked: &FetchPartition) -> Option<PartitionData> {
         let claimed = asked.current_leader_epoch;
-        let code = if state.leader != self.broker {
+        // Since KIP-392 followers serve consumers too.
+        let follows = self.version >= FIRST_RACK
+            && state.leader >= 0
+            && state.replicas.contains(&self.broker);
+        let code = if state.leader != self.broker && !follows {
             Code::NOT_LEADER_OR_FOLLOWER
         } else if claimed >= 0 && claimed < state.leader_epoch {
             Code::FENCED_LEADER_EPOCH
@@ -208,14 +240,21 @@ impl Fetch {
         };
         let mut refusal = refused(code);
         let elsewhere = matches!(code, Code::NOT_LEADER_OR_FOLLOWER | Code::FENCED_LEADER_EPOCH);
-        if elsewhere && self.version >= FIRST_DIVERGING {
+        if elsewhere && self.names_leaders() {
             refusal.current_leader =
                 LeaderIdAndEpoch { leader_id: state.leader, leader_epoch: state.leader_epoch };
         }
         Some(refusal)
     }
 
-    fn read(&self, state: &mut State, asked: &FetchPartition, look: &mut Look) -> PartitionData {
+    /// What the log holds from the offset on; without records if they are to be read elsewhere.
+    fn read(
+        &self,
+        state: &mut State,
+        asked: &FetchPartition,
+        look: &mut Look,
+        records: bool,
+    ) -> PartitionData {
         let end = state.log.end_offset();
         let mut data = PartitionData {
             high_watermark: end,
@@ -227,6 +266,9 @@ impl Fetch {
         };
         if let Some(diverging) = self.diverging(state, asked) {
             data.diverging_epoch = diverging;
+            return data;
+        }
+        if !records {
             return data;
         }
         if let Some(code) = state.log.entry_at(asked.fetch_offset).and_then(|e| self.unreadable(e))
@@ -291,10 +333,27 @@ impl Fetch {
                 node_id: leader,
                 host: seat.address.ip().to_string(),
                 port: i32::from(seat.address.port()),
-                rack: None,
+                rack: shared.options().rack(leader).map(str::to_owned),
             });
         }
     }
+}
+
+/// An injected error of the request as a whole.
+fn injected(verdict: &Verdict, version: i16) -> Option<i16> {
+    const SESSION_ERRORS: [Code; 3] = [
+        Code::FETCH_SESSION_ID_NOT_FOUND,
+        Code::INVALID_FETCH_SESSION_EPOCH,
+        Code::FETCH_SESSION_TOPIC_ID_ERROR,
+    ];
+    if version < FIRST_SESSION {
+        return None;
+    }
+    if let Some(code) = verdict.whole_code() {
+        return Some(code);
+    }
+    let (code, _) = verdict.request_code()?;
+    SESSION_ERRORS.iter().any(|c| wire(*c) == code).then_some(code)
 }
 
 fn refused(code: Code) -> PartitionData {

@@ -53,6 +53,10 @@ impl Serve for ListOffsetsRequest {
         let topics = topics.collect();
         Served::Answer(ListOffsetsResponse { topics, ..ListOffsetsResponse::default() })
     }
+
+    fn throttle(response: &mut ListOffsetsResponse, ms: i32) {
+        response.throttle_time_ms = ms;
+    }
 }
 
 /// Partitions that are named more than once, which brokers refuse: each look-up by time decompresses

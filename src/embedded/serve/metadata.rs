@@ -4,6 +4,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{Call, Serve, Served, is_topic, wire};
+use crate::embedded::options::Options;
 use crate::embedded::state::Shared;
 use crate::embedded::topics::Topic;
 use crate::error::Code;
@@ -41,22 +42,31 @@ impl Serve for MetadataRequest {
             asked.retain(|t| seen.insert((t.topic_id, t.name.clone())));
             asked.into_iter().map(|t| answer(t, call, create, &living)).collect()
         };
+        let options = shared.options().clone();
         Served::Answer(MetadataResponse {
-            brokers: shared.living().map(|(id, seat)| broker(id, seat.address)).collect(),
-            cluster_id: Some(shared.options().cluster_id.clone()),
+            brokers: shared.living().map(|(id, seat)| broker(id, seat.address, &options)).collect(),
+            cluster_id: Some(options.cluster_id.clone()),
             controller_id: living.first().copied().unwrap_or(-1),
             topics,
             ..MetadataResponse::default()
         })
     }
+
+    fn throttle(response: &mut MetadataResponse, ms: i32) {
+        response.throttle_time_ms = ms;
+    }
 }
 
-fn broker(node_id: i32, address: std::net::SocketAddr) -> MetadataResponseBroker {
+fn broker(
+    node_id: i32,
+    address: std::net::SocketAddr,
+    options: &Options,
+) -> MetadataResponseBroker {
     MetadataResponseBroker {
         node_id,
         host: address.ip().to_string(),
         port: i32::from(address.port()),
-        ..MetadataResponseBroker::default()
+        rack: options.rack(node_id).map(str::to_owned),
     }
 }
 

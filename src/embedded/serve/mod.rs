@@ -3,13 +3,13 @@
 mod api_versions;
 mod coordinator;
 mod fetch;
+mod leader_epoch;
 mod list_offsets;
 mod metadata;
 mod produce;
 mod topics;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use bytes::{Bytes, BytesMut};
 
@@ -23,7 +23,8 @@ use crate::protocol::modern::messages::{
     api_versions::ApiVersionsRequest, create_topics::CreateTopicsRequest,
     delete_topics::DeleteTopicsRequest, fetch::FetchRequest,
     find_coordinator::FindCoordinatorRequest, init_producer_id::InitProducerIdRequest,
-    list_offsets::ListOffsetsRequest, metadata::MetadataRequest, produce::ProduceRequest,
+    list_offsets::ListOffsetsRequest, metadata::MetadataRequest,
+    offset_for_leader_epoch::OffsetForLeaderEpochRequest, produce::ProduceRequest,
 };
 use crate::protocol::modern::{ApiKey, Reader, Request, Uuid, header};
 
@@ -74,6 +75,8 @@ pub(super) enum Fate {
     Malformed,
     /// Half of it is sent, and the connection closed.
     Half,
+    /// The answer is sent, then for so many milliseconds nothing is read.
+    Quiet(u32),
 }
 
 impl Step {
@@ -109,6 +112,9 @@ trait Serve: Request {
     fn names(&self, shared: &Shared, topic: Option<&str>, partition: Option<i32>) -> bool;
 
     fn serve(self, call: &Call<'_>) -> Served<Self::Response>;
+
+    /// Tells the client in the answer for how many milliseconds it is to be quiet.
+    fn throttle(response: &mut Self::Response, ms: i32);
 }
 
 /// The head of a request, as every version has it.
@@ -169,12 +175,15 @@ fn dispatch(shared: &Arc<Shared>, caller: Caller, head: &Head, frame: Bytes) -> 
         Ok(ApiKey::CreateTopics) => at_once::<CreateTopicsRequest>(shared, caller, head, frame),
         Ok(ApiKey::DeleteTopics) => at_once::<DeleteTopicsRequest>(shared, caller, head, frame),
         Ok(ApiKey::InitProducerId) => at_once::<InitProducerIdRequest>(shared, caller, head, frame),
+        Ok(ApiKey::OffsetForLeaderEpoch) => {
+            at_once::<OffsetForLeaderEpochRequest>(shared, caller, head, frame)
+        }
         _ => Step::close(),
     }
 }
 
 /// The APIs that [`dispatch`] serves, with the versions that are defined.
-fn served_apis() -> [(i16, Range); 9] {
+fn served_apis() -> [(i16, Range); 10] {
     fn of<R: Request>() -> (i16, Range) {
         (R::KEY as i16, (*R::VERSIONS.start(), *R::VERSIONS.end()))
     }
@@ -188,6 +197,7 @@ fn served_apis() -> [(i16, Range); 9] {
         of::<CreateTopicsRequest>(),
         of::<DeleteTopicsRequest>(),
         of::<InitProducerIdRequest>(),
+        of::<OffsetForLeaderEpochRequest>(),
     ]
 }
 
@@ -211,10 +221,13 @@ fn at_once<R: Serve>(shared: &Arc<Shared>, caller: Caller, head: &Head, frame: B
     };
     let call = Call { shared, broker: caller.broker, version: head.version, verdict: &verdict };
     match request.serve(&call) {
-        Served::Answer(response) => match encode::<R>(head, &response) {
-            Some(frame) => Step { answer: Answer::Frame(frame), fate },
-            None => Step::close(),
-        },
+        Served::Answer(mut response) => {
+            R::throttle(&mut response, verdict.throttle_ms());
+            match encode::<R>(head, &response) {
+                Some(frame) => Step { answer: Answer::Frame(frame), fate },
+                None => Step::close(),
+            }
+        }
         Served::Silent => Step { answer: Answer::None, fate },
         Served::Close => Step::close(),
     }
@@ -222,15 +235,19 @@ fn at_once<R: Serve>(shared: &Arc<Shared>, caller: Caller, head: &Head, frame: B
 
 fn fetch(shared: &Arc<Shared>, caller: Caller, head: &Head, frame: Bytes) -> Step {
     let Some(request) = decode::<FetchRequest>(head, frame) else { return Step::close() };
-    let names = |topic: Option<&str>, partition| fetch::names(&request, shared, topic, partition);
+    let Ok(seat) = shared.seat(caller.broker) else { return Step::close() };
+    // Within a session a fault meets the request whether the partition is named again or not.
+    let names = |topic: Option<&str>, partition| {
+        let meant = seat.sessions().meant(&request, head.version);
+        fetch::names(&meant, shared, topic, partition)
+    };
     let verdict = shared.meet(&Facts { broker: caller.broker, api: head.api, names: &names });
     let fate = match before(&verdict) {
         Ok(fate) => fate,
         Err(step) => return step,
     };
     let (version, correlation) = (head.version, head.correlation);
-    let now = Instant::now();
-    let fetch = Fetch::new(caller.broker, version, correlation, request, verdict, now);
+    let fetch = Fetch::new(shared, (seat, caller.broker), (version, correlation), request, verdict);
     Step { answer: Answer::Fetch(Box::new(fetch)), fate }
 }
 
@@ -246,7 +263,8 @@ fn before(verdict: &Verdict) -> Result<Fate, Step> {
         Some(FaultKind::Garbage) => Ok(Fate::Garbage),
         Some(FaultKind::Malformed) => Ok(Fate::Malformed),
         Some(FaultKind::CloseMidFrame) => Ok(Fate::Half),
-        Some(FaultKind::ErrorCode(_) | FaultKind::LeaderMove(_)) | None => Ok(Fate::Send),
+        // What is no action changes answers, and is found there.
+        _ => Ok(verdict.throttle.map_or(Fate::Send, Fate::Quiet)),
     }
 }
 
@@ -327,6 +345,6 @@ fn is_topic(shared: &Shared, wanted: Option<&str>, name: &str, id: Uuid) -> bool
 }
 
 /// Kafka's number of a code.
-fn wire(code: Code) -> i16 {
+pub(super) fn wire(code: Code) -> i16 {
     i16::try_from(code.0).unwrap_or(-1)
 }

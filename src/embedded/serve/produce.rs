@@ -13,8 +13,9 @@ use crate::embedded::state::Shared;
 use crate::embedded::topics::{Settings, Topic};
 use crate::error::{Code, Error, Result};
 use crate::protocol::modern::messages::produce::{
-    LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
-    ProduceResponse, TopicProduceData, TopicProduceResponse,
+    BatchIndexAndErrorMessage, LeaderIdAndEpoch, NodeEndpoint, PartitionProduceData,
+    PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData,
+    TopicProduceResponse,
 };
 use crate::protocol::record::{Assignment, Format, assign_offsets};
 
@@ -56,7 +57,7 @@ impl Serve for ProduceRequest {
                     Ok(topic) => produce(topic, data, call),
                     Err(code) => Err((*code).into()),
                 };
-                outcome.unwrap_or_else(|refusal: Refusal| refusal.answer())
+                outcome.unwrap_or_else(|refusal: Refusal| refusal.answer(call.version))
             });
             response.responses.push(TopicProduceResponse {
                 name: topic.name,
@@ -74,6 +75,10 @@ impl Serve for ProduceRequest {
         response.node_endpoints = endpoints(call, partitions());
         Served::Answer(response)
     }
+
+    fn throttle(response: &mut ProduceResponse, ms: i32) {
+        response.throttle_time_ms = ms;
+    }
 }
 
 /// Why a partition's batch was not stored.
@@ -81,6 +86,8 @@ struct Refusal {
     index: i32,
     error: Error,
     leader: LeaderIdAndEpoch,
+    /// The record that is to blame.
+    record: Option<i32>,
 }
 
 impl From<Code> for Refusal {
@@ -91,18 +98,27 @@ impl From<Code> for Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        Self { index: -1, error, leader: LeaderIdAndEpoch::default() }
+        Self { index: -1, error, leader: LeaderIdAndEpoch::default(), record: None }
     }
 }
 
 impl Refusal {
-    fn answer(self) -> PartitionProduceResponse {
+    fn answer(self, version: i16) -> PartitionProduceResponse {
+        let blamed = |batch_index| BatchIndexAndErrorMessage {
+            batch_index,
+            batch_index_error_message: Some(format!("record {batch_index} is refused")),
+        };
         PartitionProduceResponse {
+            record_errors: self.record.map(blamed).into_iter().collect(),
             index: self.index,
             error_code: wire(self.error.code()),
             base_offset: -1,
             error_message: Some(self.error.message()),
-            current_leader: self.leader,
+            // An older answer cannot name a leader, and must not be asked to.
+            current_leader: match version {
+                FIRST_LEADER.. => self.leader,
+                _ => LeaderIdAndEpoch::default(),
+            },
             ..PartitionProduceResponse::default()
         }
     }
@@ -123,7 +139,22 @@ fn produce(
         Some((code, true)) => Err(Code(code.into()).into()),
         _ => stored,
     };
-    stored.map_err(|refusal| Refusal { index, ..refusal })
+    let verdict = call.verdict;
+    match stored {
+        Ok(mut answer) => {
+            if verdict.hides_offset(&topic.name, index) {
+                answer.base_offset = -1;
+            }
+            Ok(answer)
+        }
+        Err(mut refusal) => {
+            if let Some((leader_id, leader_epoch)) = verdict.named_leader(&topic.name, index) {
+                refusal.leader = LeaderIdAndEpoch { leader_id, leader_epoch };
+            }
+            refusal.record = verdict.record(&topic.name, index);
+            Err(Refusal { index, ..refusal })
+        }
+    }
 }
 
 fn store(

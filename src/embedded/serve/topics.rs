@@ -24,6 +24,10 @@ impl Serve for CreateTopicsRequest {
         let topics = self.topics.iter().map(|t| result(t, call, validate_only)).collect();
         Served::Answer(CreateTopicsResponse { topics, ..CreateTopicsResponse::default() })
     }
+
+    fn throttle(response: &mut CreateTopicsResponse, ms: i32) {
+        response.throttle_time_ms = ms;
+    }
 }
 
 fn result(topic: &CreatableTopic, call: &Call<'_>, validate_only: bool) -> CreatableTopicResult {
@@ -84,6 +88,10 @@ impl Serve for DeleteTopicsRequest {
         let asked = self.topics.into_iter().chain(self.topic_names.into_iter().map(by_name));
         let responses = asked.map(|topic| delete(topic, call)).collect();
         Served::Answer(DeleteTopicsResponse { responses, ..DeleteTopicsResponse::default() })
+    }
+
+    fn throttle(response: &mut DeleteTopicsResponse, ms: i32) {
+        response.throttle_time_ms = ms;
     }
 }
 

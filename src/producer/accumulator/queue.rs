@@ -64,6 +64,8 @@ pub(super) struct State {
     pub(super) timed: Option<Instant>,
     /// The keeper has a timer for the delivery deadline.
     pub(super) expiry_timed: bool,
+    /// When a batch left last.
+    pub(super) taken_at: Option<Instant>,
     /// What records without a key brought since they came to this partition.
     sticky_bytes: usize,
     /// How large the last batch became: the next one starts with as much room.
@@ -352,6 +354,28 @@ impl Queue {
     pub(crate) fn is_busy(&self) -> bool {
         let state = self.lock();
         !state.flying.is_empty() || !state.sealed.is_empty()
+    }
+
+    /// How many batches wait here for the broker; none if it has taken none for `patience` although some
+    /// wait for it, here or in another queue of the broker's.
+    pub(crate) fn backlog(&self, patience: Option<Duration>) -> Option<u32> {
+        let state = self.lock();
+        if let (Some(leader), Some(patience)) = (&state.leader, patience) {
+            if leader.mail.is_stalled(patience) || self.is_stalled(&state, patience) {
+                return None;
+            }
+        }
+        let waiting = state.sealed.len() + usize::from(state.open.is_some());
+        Some(u32::try_from(waiting).unwrap_or(u32::MAX))
+    }
+
+    /// Whether the head has waited for `patience` and so has everybody since the last batch left: the
+    /// broker's mail knows nothing of it while an answer is awaited.
+    fn is_stalled(&self, state: &State, patience: Duration) -> bool {
+        let Some(head) = state.sealed.front() else { return false };
+        let opened = head.deadline.checked_sub(self.ledger.delivery_timeout);
+        let since = opened.max(state.taken_at);
+        since.is_some_and(|since| since.elapsed() > self.config.linger.saturating_add(patience))
     }
 
     /// As [`name`](Self::name); an error that the broker's generation causes names the broker too.

@@ -173,6 +173,7 @@ impl Queue {
             return Take::NoRoom;
         }
         drop(body);
+        state.taken_at = Some(wanted.now);
         self.fly(&mut state, with_identity)
     }
 

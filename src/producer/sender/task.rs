@@ -226,7 +226,7 @@ impl Sender {
     async fn sleep(&self) {
         let resting = self.rests_until.filter(|_| !self.rotation.is_empty());
         let until = [self.timers.next(), resting].into_iter().flatten().min();
-        if self.mail.may_sleep(until, self.is_saturated()) {
+        if self.mail.may_sleep(until, self.is_saturated(), self.rotation.is_empty()) {
             self.mail.sleep(until).await;
         }
     }

@@ -10,6 +10,7 @@ use super::messages::find_coordinator::FindCoordinatorRequest;
 use super::messages::init_producer_id::InitProducerIdRequest;
 use super::messages::list_offsets::ListOffsetsRequest;
 use super::messages::metadata::MetadataRequest;
+use super::messages::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
 use super::messages::produce::ProduceRequest;
 use super::schema::Schema;
 use super::structure::Structure;
@@ -96,6 +97,7 @@ any_request! {
     CreateTopics(CreateTopicsRequest),
     DeleteTopics(DeleteTopicsRequest),
     InitProducerId(InitProducerIdRequest),
+    OffsetForLeaderEpoch(OffsetForLeaderEpochRequest),
 }
 
 impl AnyRequest {

@@ -6,8 +6,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use crate::ground::Ground;
-use crate::harness::java;
 use crate::harness::process::wait_until;
+use crate::harness::{java, topics};
 use crate::programs::{program, rows, run, text};
 
 const MESSAGES: usize = 3000;
@@ -16,7 +16,7 @@ const MESSAGES: usize = 3000;
 /// programs go on by themselves. They run with the default action of SIGPIPE.
 pub fn killing_the_leader_loses_and_reorders_nothing(ground: &Ground) {
     let topic = ground.topic("leader");
-    create(ground, &topic, 3);
+    topics::create(ground, &topic, 3, 3, &["min.insync.replicas=2"]);
     let bootstrap = format!("bootstrap.servers={}", ground.address);
     // Until every acknowledged message came; duplicates may come before the last one.
     let mut consumer = program("consume")
@@ -103,14 +103,6 @@ fn in_order_and_complete(consumed: &[Vec<String>]) {
     }
     let missing: Vec<usize> = (0..MESSAGES).filter(|i| !first_seen.contains(i)).take(10).collect();
     assert!(missing.is_empty(), "acknowledged, but lost: {missing:?} …");
-}
-
-fn create(ground: &Ground, topic: &str, replicas: u32) {
-    let mut command = java::tool(ground.release, "org.apache.kafka.tools.TopicCommand");
-    command.args(["--bootstrap-server", &ground.address, "--create", "--topic", topic]);
-    command.args(["--partitions", "3", "--replication-factor", &replicas.to_string()]);
-    let output = run(command.args(["--config", "min.insync.replicas=2"]), b"");
-    assert!(output.status.success(), "{}{}", text(&output.stdout), text(&output.stderr));
 }
 
 /// The index of the broker that leads a partition, as Kafka's own tool says.

@@ -5,6 +5,7 @@ mod harness;
 mod leader;
 mod peers;
 mod programs;
+mod workload;
 
 use crate::ground::Ground;
 use crate::harness::Need;
@@ -52,9 +53,22 @@ pub const ALL: &[Case] = &[
     ),
     Case {
         name: "a_killed_broker_serves_again_on_the_same_port",
-        needs: &[],
+        // Elsewhere the workload's broker is killed and comes back.
+        needs: &[Need::Since(4, 3)],
         own_cluster: 1,
         run: harness::a_killed_broker_serves_again_on_the_same_port,
+    },
+    Case {
+        name: "a_workload_survives_the_death_of_its_only_broker",
+        needs: &[Need::Before(4, 3)],
+        own_cluster: 1,
+        run: workload::a_workload_survives_the_death_of_its_only_broker,
+    },
+    Case {
+        name: "a_million_records_survive_kills_and_leader_moves",
+        needs: &[Need::Since(4, 3)],
+        own_cluster: 3,
+        run: workload::a_million_records_survive_kills_and_leader_moves,
     },
     Case {
         name: "killing_the_leader_loses_and_reorders_nothing",

@@ -186,7 +186,8 @@ impl Broker {
              listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}\n\
              advertised.listeners=PLAINTEXT://127.0.0.1:{port}\n\
              listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
-             controller.quorum.voters={voters}\n"
+             controller.quorum.voters={voters}\n\
+             broker.session.timeout.ms=3000\nbroker.heartbeat.interval.ms=500\n"
         )
     }
 }

@@ -6,6 +6,7 @@ pub mod jars;
 pub mod java;
 pub mod probe;
 pub mod process;
+pub mod topics;
 pub mod versions;
 pub mod zookeeper;
 

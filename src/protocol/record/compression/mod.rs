@@ -93,7 +93,7 @@ impl Compression {
     }
 
     /// Appends `input`, compressed, to `out`. `level` is the codec's own default if none.
-    pub(super) fn compress(
+    pub(in crate::protocol) fn compress(
         self,
         level: Option<i32>,
         format: Format,
@@ -111,7 +111,12 @@ impl Compression {
     }
 
     /// Decompresses `input` into at most `cap` bytes.
-    pub(super) fn decompress(self, format: Format, input: &[u8], cap: usize) -> Result<Vec<u8>> {
+    pub(in crate::protocol) fn decompress(
+        self,
+        format: Format,
+        input: &[u8],
+        cap: usize,
+    ) -> Result<Vec<u8>> {
         // Spans hold 32-bit positions.
         let cap = cap.min(u32::MAX as usize - 1);
         match self {

@@ -1,0 +1,136 @@
+//! Which partition a record goes to when the caller does not say.
+//!
+//! Java's default: a key decides by murmur2 over **all** partitions, dead ones included, so that keys
+//! stay where they are when a broker dies; without a key records stick to one partition that has a
+//! leader, and move on by bytes (KIP-480, KIP-794; invariant 4.17). Other clients' partitioners have
+//! their exact results: the tables in `tests/golden` come from those clients themselves.
+
+mod custom;
+mod hash;
+mod load;
+mod sticky;
+
+#[cfg(test)]
+mod golden_tests;
+
+pub use custom::CustomPartitioner;
+pub use hash::murmur2;
+pub(crate) use sticky::{Backlog, moves_on};
+
+use self::sticky::Sticky;
+use super::record::Record;
+use crate::config::{Partitioner, Partitioning};
+use crate::error::{Code, Error, Result};
+
+/// The partition of a key among `partitions` (> 0), as Java's default partitioner chooses it.
+#[inline]
+#[must_use]
+pub fn keyed(key: &[u8], partitions: u32) -> i32 {
+    modulo(murmur2(key) & 0x7fff_ffff, partitions)
+}
+
+#[inline]
+fn modulo(hash: u32, partitions: u32) -> i32 {
+    (hash % partitions.max(1)) as i32
+}
+
+/// The partitioner of one topic, with what it remembers.
+#[derive(Debug)]
+pub(crate) struct Chooser {
+    partitioning: Partitioning,
+    /// What sends record after record through the two branches at the top of [`choose`](Self::choose).
+    is_default: bool,
+    sticky: Sticky,
+}
+
+impl Chooser {
+    /// `seed` sets topics and producers apart, so that they do not all begin with one partition.
+    pub(crate) fn new(partitioning: Partitioning, seed: u64) -> Self {
+        Self {
+            partitioning,
+            is_default: partitioning.partitioner == Partitioner::Default
+                && !partitioning.ignore_keys,
+            sticky: Sticky::new(seed, partitioning.adaptive),
+        }
+    }
+
+    /// The partition of a record among `partitions` (> 0), and whether the choice was free: then the
+    /// record sticks to the partition for a batch's worth, and may go elsewhere.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT for a record without the key that the partitioner needs, and for a topic with
+    /// fewer partitions than a group has.
+    #[inline]
+    pub(crate) fn choose(&self, record: &Record<'_>, partitions: u32) -> Result<(i32, bool)> {
+        match record.key {
+            Some(key) if self.is_default => Ok((keyed(key, partitions), false)),
+            None if self.is_default => Ok(self.free(partitions)),
+            _ => self.choose_otherwise(record, partitions),
+        }
+    }
+
+    #[inline]
+    fn free(&self, partitions: u32) -> (i32, bool) {
+        (self.sticky.current(partitions), true)
+    }
+
+    #[inline(never)]
+    fn choose_otherwise(&self, record: &Record<'_>, partitions: u32) -> Result<(i32, bool)> {
+        let key = record.key.unwrap_or_default();
+        let hash = match (self.partitioning.partitioner, record.key) {
+            (Partitioner::Default, _) | (Partitioner::Fnv1aRandom, None) => {
+                return Ok(self.free(partitions));
+            }
+            (Partitioner::ConsistentRandom, _) if key.is_empty() => {
+                return Ok(self.free(partitions));
+            }
+            (Partitioner::RoundRobin, _) => return Ok((self.sticky.turn(partitions), false)),
+            (Partitioner::Random, _) => return Ok((self.sticky.any(partitions), false)),
+            (Partitioner::Hashing | Partitioner::GroupHashing, None) => {
+                return Err(lacks_key(record));
+            }
+            (Partitioner::Consistent | Partitioner::ConsistentRandom, _) => crc32fast::hash(key),
+            (Partitioner::Murmur2, _) => murmur2(key) & 0x7fff_ffff,
+            (Partitioner::Fnv1a | Partitioner::Fnv1aRandom, _) => hash::fnv1a(key),
+            (Partitioner::Hashing, Some(_)) => hash::sha1_modulo(key, partitions),
+            (Partitioner::GroupHashing, Some(_)) => self.group(record, key, partitions)?,
+        };
+        Ok((modulo(hash, partitions), false))
+    }
+
+    /// Any of the partitions of a key's group; may be up to twice `partitions`, and wraps there.
+    fn group(&self, record: &Record<'_>, key: &[u8], partitions: u32) -> Result<u32> {
+        let size = self.partitioning.group_size;
+        if size > partitions {
+            let name = record.topic.name();
+            let text = format!(
+                "samsa.partitioner.group.size={size}, but topic {name} has only {partitions} partitions"
+            );
+            return Err(Error::new(Code::INVALID_ARGUMENT, text)
+                .with_topic(&**name)
+                .with_property("samsa.partitioner.group.size"));
+        }
+        let begin = u64::from(hash::sha1_modulo(key, partitions));
+        Ok(((begin + self.sticky.number_below(size)) % u64::from(partitions.max(1))) as u32)
+    }
+
+    /// Another partition than `from` for records that no key binds; `backlog` tells of the queues.
+    pub(crate) fn move_on(&self, from: i32, partitions: u32, backlog: Backlog<'_>) {
+        self.sticky.leave(from, partitions, Some(backlog));
+    }
+
+    /// Notes which of so many partitions have a leader.
+    pub(crate) fn set_available(&self, available: Vec<i32>, partitions: u32) {
+        self.sticky.set_available(available, partitions);
+    }
+}
+
+#[cold]
+fn lacks_key(record: &Record<'_>) -> Error {
+    let name = record.topic.name();
+    let text = format!(
+        "the record has no key, and the partitioner of topic {name} has nothing else to choose by: give \
+         it a key, or an empty one"
+    );
+    Error::new(Code::INVALID_ARGUMENT, text).with_topic(&**name).with_property("partitioner")
+}
