@@ -452,12 +452,12 @@ enum {
   SAMSA_ERR_RUNTIME = -136,
   /* The task that served this call ended */
   SAMSA_ERR_ABANDONED = -137,
-  /* The partition lost records that were read already */
-  SAMSA_ERR_LOG_TRUNCATED = -138,
   /* What the application still holds fills samsa.memory.limit */
   SAMSA_ERR_MEMORY_LIMIT = -138,
   /* The broker refused another record of the same batch */
   SAMSA_ERR_BATCH_REFUSED = -139,
+  /* The partition lost records that were read already */
+  SAMSA_ERR_LOG_TRUNCATED = -140,
 };
 
 enum {

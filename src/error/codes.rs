@@ -228,9 +228,9 @@ codes! {
     -135 FOREIGN_TOPIC Permanent "The topic handle belongs to another cluster";
     -136 RUNTIME Permanent "The I/O threads could not be started";
     -137 ABANDONED Retriable "The task that served this call ended";
-    -138 LOG_TRUNCATED Permanent "The partition lost records that were read already";
     -138 MEMORY_LIMIT Retriable "What the application still holds fills samsa.memory.limit";
     -139 BATCH_REFUSED Retriable "The broker refused another record of the same batch";
+    -140 LOG_TRUNCATED Permanent "The partition lost records that were read already";
 }
 
 impl Code {

@@ -138,27 +138,20 @@ impl<'a, T> Strided<'a, T> {
     /// # Safety
     /// `pointer` is NULL or points to `count` elements, `stride` bytes apart, that live during `'a`;
     /// every bit pattern is a valid `T`.
+    #[inline]
     pub unsafe fn new(
         name: &str,
         pointer: *const T,
         count: usize,
         stride: usize,
     ) -> Result<Strided<'a, T>> {
-        let refuse = |why: String| Err(Error::new(Code::INVALID_ARGUMENT, why));
         if count > 0 && pointer.is_null() {
             return Err(null_with_length(name, count));
         }
-        if stride < size_of::<T>() || stride % align_of::<T>() != 0 {
-            return refuse(format!(
-                "the size of an element of {name}, {stride}, is not that of samsa.h ({}): pass sizeof",
-                size_of::<T>()
-            ));
-        }
-        if !pointer.is_aligned() {
-            return refuse(format!("{name} is not aligned"));
-        }
-        if count.checked_mul(stride).is_none_or(|size| isize::try_from(size).is_err()) {
-            return refuse(format!("the length of {name}, {count}, is out of range"));
+        let bytes = count.checked_mul(stride).and_then(|size| isize::try_from(size).ok());
+        let sized = stride >= size_of::<T>() && stride % align_of::<T>() == 0;
+        if !sized || !pointer.is_aligned() || bytes.is_none() {
+            return Err(bad_array::<T>(name, count, stride, sized && bytes.is_some()));
         }
         Ok(Self { base: pointer.cast(), count, stride, elements: PhantomData })
     }
@@ -255,6 +248,22 @@ fn check_struct_size(name: &str, size: usize) -> Result<()> {
 #[cold]
 pub fn null_argument(name: &str) -> Error {
     Error::new(Code::INVALID_ARGUMENT, format!("{name} is NULL"))
+}
+
+/// Why an array is refused that is not NULL. `misaligned`: nothing else is wrong with it.
+#[cold]
+fn bad_array<T>(name: &str, count: usize, stride: usize, misaligned: bool) -> Error {
+    let text = if misaligned {
+        format!("{name} is not aligned")
+    } else if stride < size_of::<T>() || stride % align_of::<T>() != 0 {
+        let size = size_of::<T>();
+        format!(
+            "the size of an element of {name}, {stride}, is not that of samsa.h ({size}): pass sizeof"
+        )
+    } else {
+        format!("the length of {name}, {count}, is out of range")
+    };
+    Error::new(Code::INVALID_ARGUMENT, text)
 }
 
 #[cold]

@@ -101,6 +101,7 @@ pub mod record;
 pub mod snapshot;
 pub mod subscribe;
 pub mod topic;
+pub mod unpack;
 
 /// The result of a call: 0 ok; from 1 and −1 Kafka's own error numbers; −100 … −109 conditions,
 /// which are no errors; from −110 down the library's errors (SAMSA_ERR_…).

@@ -14,10 +14,11 @@ use super::deliveries::{DeliveriesHandle, samsa_deliveries};
 use super::error::samsa_error;
 use super::guard::{free, guard, poll_like, signal};
 use super::handle::{self, Lent, Opaque};
-use super::record::{Unpacker, read_record, samsa_packed, samsa_record};
+use super::record::{LastTopic, RecordList, read_plain, read_record, samsa_packed, samsa_record};
 use super::samsa_code;
+use super::unpack::Unpacker;
 use crate::error::{Code, Error, Result};
-use crate::producer::{Deliveries, Producer, PurgeWhat};
+use crate::producer::{Deliveries, List, Producer, PurgeWhat};
 
 /// For samsa_producer_purge: records that are with no broker now.
 pub const SAMSA_PURGE_QUEUED: u32 = 1;
@@ -161,15 +162,21 @@ pub unsafe extern "C" fn samsa_producer_send(
     unsafe {
         guard(err, producer, |held| {
             let record = one_record(record, record_size)?;
-            held.producer.send(&read_record(record, None)?, timeout_ms)
+            match read_plain(record, &mut LastTopic::default()) {
+                Some(record) => held.producer.send(&record, timeout_ms),
+                None => held.producer.send(&read_record(record, None)?, timeout_ms),
+            }
         })
     }
 }
 
 /// # Safety
 /// `record` is NULL or points to `size` bytes that live during the call.
-#[inline]
+#[inline(always)]
 unsafe fn one_record<'a>(record: *const samsa_record, size: usize) -> Result<&'a samsa_record> {
+    if record.is_null() {
+        return Err(super::args::null_argument("record"));
+    }
     // SAFETY: by the contract of this function.
     let array = unsafe { Strided::new("record", record, 1, size) }?;
     array.get(0).ok_or_else(|| super::args::null_argument("record"))
@@ -197,14 +204,15 @@ pub unsafe extern "C" fn samsa_producer_send_batch(
     unsafe {
         let accepted = Out::new(accepted, 0);
         guard(err, producer, |held| {
-            let records = Strided::new("records", records, n, stride)?;
+            let mut records = RecordList::new(records, n, stride, accepted)?;
             let mut sending = held.producer.sending(timeout_ms)?;
-            for (index, record) in records.iter().enumerate() {
-                accepted.set(index);
+            loop {
+                sending.send_list(&mut records)?;
+                // Where the list stops it is at its end, or at a record for a closer look.
+                let Some(record) = records.current() else { return Ok(()) };
                 sending.send(&read_record(record, None)?)?;
+                records.drop_first();
             }
-            accepted.set(n);
-            Ok(())
         })
     }
 }
@@ -227,14 +235,15 @@ pub unsafe extern "C" fn samsa_producer_send_packed(
         let accepted = Out::new(accepted, 0);
         guard(err, producer, |held| {
             let packed = sized("packed", packed)?;
-            let mut records = Unpacker::new(&packed)?;
+            let mut records = Unpacker::new(&packed, accepted)?;
             let mut sending = held.producer.sending(timeout_ms)?;
-            let (mut headers, mut taken) = (Vec::new(), 0);
-            while records.next(&mut headers, |record| sending.send(record))? {
-                taken += 1;
-                accepted.set(taken);
+            let mut headers = Vec::new();
+            loop {
+                sending.send_list(&mut records)?;
+                if !records.next(&mut headers, |record| sending.send(record))? {
+                    return Ok(());
+                }
             }
-            Ok(())
         })
     }
 }

@@ -1,14 +1,15 @@
-//! `samsa_record` and `samsa_packed`: records on their way in.
+//! `samsa_record` and `samsa_packed`: records on their way in. [`unpack`](super::unpack) reads the packed
+//! ones.
 
 use std::ffi::c_void;
 use std::mem::offset_of;
 
-use super::args::{self, array, bytes};
-use super::handle::look;
+use super::args::{Out, Strided, array, bytes};
+use super::handle::{look, peek};
 use super::header::samsa_header;
 use super::topic::{TopicHandle, samsa_topic};
 use crate::error::{Code, Error, Result};
-use crate::producer::Record;
+use crate::producer::{List, Record};
 use crate::protocol::record::{Header, Headers};
 
 /// In samsa_record.flags and samsa_packed.flags: `partition` says where to; else the partitioner
@@ -156,7 +157,7 @@ unsafe fn check_headers(record: &samsa_record) -> Result<()> {
 }
 
 /// The partition of a record: none if it is not given, or −1.
-fn partition_of(flags: u32, partition: i64) -> Result<Option<i32>> {
+pub(super) fn partition_of(flags: u32, partition: i64) -> Result<Option<i32>> {
     if flags & !KNOWN_FLAGS != 0 {
         let text = format!("the flags {flags:#x} of a record are not all known: set others to 0");
         return Err(Error::new(Code::INVALID_ARGUMENT, text));
@@ -205,123 +206,114 @@ pub(super) unsafe fn read_record<'a>(
     }
 }
 
-/// Takes a packed buffer apart, record by record.
-pub(super) struct Unpacker<'a> {
-    topic: &'a TopicHandle,
-    partition: Option<i32>,
-    buffer: &'a [u8],
-    keys: Option<&'a [u32]>,
-    values: Option<&'a [u32]>,
-    timestamps: Option<&'a [i64]>,
-    opaques: Option<&'a [u64]>,
-    headers_counts: Option<&'a [u32]>,
-    header_lengths: &'a [u32],
-    count: usize,
-    next: usize,
-}
+/// The topic of the record before, which is mostly that of the next one.
+#[derive(Default)]
+pub(super) struct LastTopic<'a>(Option<(*const samsa_topic, &'a TopicHandle)>);
 
-impl<'a> Unpacker<'a> {
+impl<'a> LastTopic<'a> {
     /// # Safety
-    /// Everything that `packed` points to lives during `'a`.
-    pub(super) unsafe fn new(packed: &samsa_packed) -> Result<Self> {
-        /// A column of as many elements as there are records, or NULL.
-        ///
-        /// # Safety
-        /// As `array`.
-        unsafe fn column<'a, T>(
-            name: &str,
-            pointer: *const T,
-            count: usize,
-        ) -> Result<Option<&'a [T]>> {
-            if pointer.is_null() {
-                return Ok(None);
+    /// `topic` is NULL or a handle of this library, not freed during `'a`.
+    #[inline(always)]
+    unsafe fn find(&mut self, topic: *const samsa_topic) -> Option<&'a TopicHandle> {
+        match self.0 {
+            Some((last, handle)) if last == topic => Some(handle),
+            _ => {
+                // SAFETY: by the contract of this function.
+                let handle = unsafe { peek::<samsa_topic>(topic) }?;
+                self.0 = Some((topic, handle));
+                Some(handle)
             }
-            // SAFETY: by the contract of this function.
-            unsafe { array(name, pointer, count) }.map(Some)
         }
-        let count = packed.count;
-        // SAFETY: by the contract of this function.
-        unsafe {
-            Ok(Self {
-                topic: look::<samsa_topic>(packed.topic)?.inner()?,
-                partition: partition_of(packed.flags, packed.partition)?,
-                buffer: bytes("buffer", packed.buffer, packed.buffer_length)?.unwrap_or_default(),
-                keys: column("key_lengths", packed.key_lengths, count)?,
-                values: column("value_lengths", packed.value_lengths, count)?,
-                timestamps: column("timestamps", packed.timestamps, count)?,
-                opaques: column("opaques", packed.opaques, count)?,
-                headers_counts: column("headers_counts", packed.headers_counts, count)?,
-                header_lengths: args::array(
-                    "header_lengths",
-                    packed.header_lengths,
-                    packed.header_lengths_count,
-                )?,
-                count,
-                next: 0,
-            })
-        }
-    }
-
-    /// Gives the next record to `take`; false after the last.
-    ///
-    /// # Errors
-    /// INVALID_ARGUMENT when its lengths are more than the buffer has; what `take` gives.
-    pub(super) fn next(
-        &mut self,
-        headers: &mut Vec<Header<'a>>,
-        take: impl FnOnce(&Record<'_>) -> Result<()>,
-    ) -> Result<bool> {
-        if self.next >= self.count {
-            return Ok(false);
-        }
-        let index = self.next;
-        let length = |column: Option<&[u32]>| column.map_or(ABSENT, |column| column[index]);
-        let key = self.cut(length(self.keys))?;
-        let value = self.cut(length(self.values))?;
-        headers.clear();
-        for _ in 0..self.headers_counts.map_or(0, |counts| counts[index]) {
-            let header = self.header()?;
-            headers.push(header);
-        }
-        let record = Record {
-            topic: &self.topic.topic,
-            partition: self.partition,
-            timestamp: self.timestamps.map(|timestamps| timestamps[index]),
-            key,
-            value,
-            headers: if headers.is_empty() { &() } else { headers },
-            opaque: self.opaques.map_or(0, |opaques| opaques[index]),
-        };
-        take(&record)?;
-        self.next += 1;
-        Ok(true)
-    }
-
-    fn header(&mut self) -> Result<Header<'a>> {
-        let Some((lengths, rest)) = self.header_lengths.split_at_checked(2) else {
-            return Err(self.too_short("header_lengths"));
-        };
-        self.header_lengths = rest;
-        let name = self.cut(lengths[0])?.unwrap_or_default();
-        Ok(Header { name, value: self.cut(lengths[1])? })
-    }
-
-    fn cut(&mut self, length: u32) -> Result<Option<&'a [u8]>> {
-        if length == ABSENT {
-            return Ok(None);
-        }
-        let Some((bytes, rest)) = self.buffer.split_at_checked(length as usize) else {
-            return Err(self.too_short("buffer"));
-        };
-        self.buffer = rest;
-        Ok(Some(bytes))
-    }
-
-    fn too_short(&self, what: &str) -> Error {
-        let text = format!("{what} ends within record {} of {}", self.next, self.count);
-        Error::new(Code::INVALID_ARGUMENT, text)
     }
 }
 
-/// The length that stands for null.
-const ABSENT: u32 = u32::MAX;
+/// A record without headers in which nothing is wrong; none for any other, which [`read_record`] reads
+/// or refuses. Makes no error object: this is the way that most records take.
+///
+/// # Safety
+/// As [`read_record`].
+#[inline(always)]
+pub(super) unsafe fn read_plain<'a>(
+    record: &'a samsa_record,
+    topics: &mut LastTopic<'a>,
+) -> Option<Record<'a>> {
+    if record.headers_count != 0 || record.flags & !KNOWN_FLAGS != 0 {
+        return None;
+    }
+    let partition = match record.partition {
+        _ if record.flags & SAMSA_RECORD_PARTITION == 0 => None,
+        -1 => None,
+        given => Some(i32::try_from(given).ok().filter(|given| *given >= 0)?),
+    };
+    let timed = record.flags & SAMSA_RECORD_TIMESTAMP != 0;
+    // SAFETY: by the contract of this function.
+    unsafe {
+        Some(Record {
+            topic: &topics.find(record.topic)?.topic,
+            partition,
+            timestamp: timed.then_some(record.timestamp),
+            key: plain_bytes(record.key, record.key_length)?,
+            value: plain_bytes(record.value, record.value_length)?,
+            headers: &(),
+            opaque: record.opaque as usize as u64,
+        })
+    }
+}
+
+/// Bytes by pointer and length; the outer none for a length without a pointer.
+///
+/// # Safety
+/// `pointer` is NULL or points to `length` bytes that live during the call.
+#[inline(always)]
+unsafe fn plain_bytes<'a>(pointer: *const c_void, length: u32) -> Option<Option<&'a [u8]>> {
+    if pointer.is_null() {
+        return (length == 0).then_some(None);
+    }
+    let length = usize::try_from(length).ok().filter(|length| isize::try_from(*length).is_ok())?;
+    // SAFETY: by the contract of this function.
+    Some(Some(unsafe { std::slice::from_raw_parts(pointer.cast(), length) }))
+}
+
+/// An array of records from C, of which so many were accepted.
+pub(super) struct RecordList<'a> {
+    records: Strided<'a, samsa_record>,
+    next: usize,
+    topics: LastTopic<'a>,
+    accepted: Out<usize>,
+}
+
+impl<'a> RecordList<'a> {
+    /// # Safety
+    /// `records` is NULL or points to `n` records, `stride` bytes apart, which live during `'a` with all
+    /// they point to.
+    pub(super) unsafe fn new(
+        records: *const samsa_record,
+        n: usize,
+        stride: usize,
+        accepted: Out<usize>,
+    ) -> Result<Self> {
+        // SAFETY: by the contract of this function.
+        let records = unsafe { Strided::new("records", records, n, stride) }?;
+        Ok(Self { records, next: 0, topics: LastTopic::default(), accepted })
+    }
+
+    /// The first that was not accepted, whatever it is like.
+    pub(super) fn current(&self) -> Option<&'a samsa_record> {
+        self.records.get(self.next)
+    }
+}
+
+impl<'a> List<'a> for RecordList<'a> {
+    #[inline(always)]
+    fn first(&mut self) -> Option<Record<'a>> {
+        let record = self.records.get(self.next)?;
+        // SAFETY: by the contract of `new`.
+        unsafe { read_plain(record, &mut self.topics) }
+    }
+
+    #[inline(always)]
+    fn drop_first(&mut self) {
+        self.next += 1;
+        self.accepted.set(self.next);
+    }
+}

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::accumulator::{Leader, Ledger, Purge, Seal};
+use super::accumulator::{Leader, Ledger, Purge, Seal, largest_plain};
 use super::mail::Mail;
 use super::partitioner::CustomPartitioner;
 use super::topics::{TopicQueues, Topics};
@@ -26,6 +26,8 @@ pub(crate) struct Core {
     /// Where application threads wait. A publisher's is its cluster's, whose wake-up ends its waits.
     pub(crate) signal: Arc<Signal>,
     owns_signal: bool,
+    /// The most bytes of key and value that are accepted unseen, without headers.
+    pub(crate) largest_plain: usize,
     pub(crate) ledger: Arc<Ledger>,
     pub(crate) topics: Topics,
     senders: Mutex<BTreeMap<i32, Arc<Mail>>>,
@@ -60,6 +62,7 @@ impl Core {
             cluster: Arc::clone(cluster),
             runtime: cluster.runtime(),
             ledger,
+            largest_plain: largest_plain(config.max_request_size.min(config.buffer_memory)),
             config,
             partitioner,
             signal,

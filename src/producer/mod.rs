@@ -38,6 +38,7 @@ use std::time::Instant;
 pub use deliveries::{Deliveries, Delivery, Kept, Run};
 pub use lifecycle::PurgeWhat;
 pub use record::Record;
+pub(crate) use send::List;
 pub use send::Sending;
 
 use self::core::{Core, Life};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Producer;
-use super::accumulator::{Appended, Arrival, Reserved, Seal, largest_encoding};
+use super::accumulator::{Appended, Arrival, Entrance, Reserved, Seal, largest_encoding};
 use super::core::Core;
 use super::record::Record;
 use super::topics::TopicQueues;
@@ -80,11 +80,19 @@ impl Producer {
     /// BUFFER_FULL and TIMED_OUT when the time is over; UNREAD_DELIVERIES at once if polling is what
     /// makes room; RECORD_TOO_LARGE, INVALID_ARGUMENT, FOREIGN_TOPIC, UNKNOWN_TOPIC_OR_PARTITION,
     /// UNSUPPORTED_FEATURE for what is wrong with it; WOKEN, CLOSED, FORKED, PANIC.
+    #[inline]
     pub fn send(&self, record: &Record<'_>, timeout_ms: i32) -> Result<()> {
         let core = &self.core;
         core.era.check()?;
-        let mut patience = Patience::new(timeout_ms, core.config.max_block)?;
-        core.put(record, &mut Now::default(), &mut patience)
+        let mut now = Now::default();
+        let mut chosen = None;
+        if timeout_ms >= -1 {
+            match core.put_plain(record, &mut now) {
+                Plain::Done => return Ok(()),
+                Plain::Not(found) => chosen = found,
+            }
+        }
+        core.put_patiently(record, chosen, &mut now, timeout_ms)
     }
 
     /// As [`send`](Self::send) for each record in turn, until one is refused: gives how many were
@@ -129,7 +137,107 @@ pub struct Sending<'a> {
 impl Sending<'_> {
     /// Accepts a record, as [`Producer::send`] does.
     pub fn send(&mut self, record: &Record<'_>) -> Result<()> {
-        self.core.put(record, &mut self.now, &mut self.patience)
+        match self.core.put_plain(record, &mut self.now) {
+            Plain::Done => Ok(()),
+            Plain::Not(chosen) => self.put(record, chosen),
+        }
+    }
+
+    /// Accepts records as far as `list` shows them; those that follow one another into one partition
+    /// take its lock together.
+    pub(crate) fn send_list<'r>(&mut self, list: &mut impl List<'r>) -> Result<()> {
+        let core = self.core;
+        // The choice for a record that did not go where the one before it went: it is made once.
+        let mut ahead = None;
+        while let Some(record) = list.first() {
+            let Some(topic) = core.plain_topic(&record) else {
+                self.put(&record, None)?;
+                list.drop_first();
+                continue;
+            };
+            let chosen = ahead.take().unwrap_or_else(|| topic.choose(&record, topic.partitions()));
+            let place = match &chosen {
+                Ok((partition, sticky)) => topic.queue(*partition).map(|queue| (queue, *sticky)),
+                Err(_) => None,
+            };
+            let accepted = match place {
+                Some((queue, sticky)) => {
+                    let (partition, largest) = (queue.partition(), core.largest_plain);
+                    let run = Run { topic, partition, sticky, largest };
+                    run.put(queue.enter(), record, list, &mut self.now, &mut ahead)
+                }
+                None => false,
+            };
+            if !accepted {
+                self.put(&record, Some(chosen))?;
+                list.drop_first();
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, record: &Record<'_>, chosen: Option<Choice>) -> Result<()> {
+        self.core.put(record, chosen, &mut self.now, &mut self.patience)
+    }
+}
+
+/// Records that lie ready in memory. They are read while a queue's lock is held: reading them calls
+/// nothing of the application's and waits for nothing.
+pub(crate) trait List<'r> {
+    /// The first that was not accepted yet; none at the end, and at one that must be looked at closer.
+    fn first(&mut self) -> Option<Record<'r>>;
+    /// It was accepted.
+    fn drop_first(&mut self);
+}
+
+/// What the partitioner said.
+type Choice = Result<(i32, bool)>;
+
+/// The most records that enter a queue under one lock: the sender must not wait for long.
+const RUN: usize = 256;
+
+/// Records that go to one partition one after the other.
+struct Run<'a> {
+    topic: &'a Arc<TopicQueues>,
+    partition: i32,
+    sticky: bool,
+    largest: usize,
+}
+
+impl Run<'_> {
+    /// Puts `record` and those of `list` that follow it to the same partition. False if not even the
+    /// first went in. `ahead`: the choice for the next one, if it was made.
+    #[inline(always)]
+    fn put<'r>(
+        &self,
+        mut entrance: Entrance<'_>,
+        mut record: Record<'r>,
+        list: &mut impl List<'r>,
+        now: &mut Now,
+        ahead: &mut Option<Choice>,
+    ) -> bool {
+        for count in 0..RUN {
+            if !entrance.append_plain(&record, now.or(record.timestamp), self.sticky) {
+                if count > 0 {
+                    *ahead = Some(Ok((self.partition, self.sticky)));
+                }
+                return count > 0;
+            }
+            list.drop_first();
+            let Some(next) = list.first() else { break };
+            let here = Arc::ptr_eq(next.topic, record.topic) && !self.topic.asks_application();
+            if !here || !is_plain(&next, self.largest) {
+                break;
+            }
+            match self.topic.choose(&next, self.topic.partitions()) {
+                Ok(choice) if choice == (self.partition, self.sticky) => record = next,
+                other => {
+                    *ahead = Some(other);
+                    break;
+                }
+            }
+        }
+        true
     }
 }
 
@@ -149,10 +257,66 @@ impl Now {
     }
 }
 
+/// What became of a record on the short way.
+enum Plain {
+    Done,
+    /// It must take the long way; what was chosen for it stays chosen.
+    Not(Option<Choice>),
+}
+
+/// Whether nothing about a record wants a closer look.
+#[inline(always)]
+fn is_plain(record: &Record<'_>, largest: usize) -> bool {
+    let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
+    record.headers.count() == 0
+        && record.timestamp.is_none_or(|timestamp| timestamp >= 0)
+        && length(record.key).saturating_add(length(record.value)) <= largest
+}
+
 impl Core {
+    /// The topic's queues, for a record that may take the short way.
+    #[inline(always)]
+    fn plain_topic(&self, record: &Record<'_>) -> Option<&Arc<TopicQueues>> {
+        if self.ledger.is_closed() || !is_plain(record, self.largest_plain) {
+            return None;
+        }
+        self.topics.get(record.topic).filter(|topic| topic.partitions() > 0)
+    }
+
+    /// The short way: a record without headers into a batch that is open and has room.
+    #[inline(always)]
+    fn put_plain(&self, record: &Record<'_>, now: &mut Now) -> Plain {
+        let Some(topic) = self.plain_topic(record) else { return Plain::Not(None) };
+        let chosen = topic.choose(record, topic.partitions());
+        if let Ok((partition, sticky)) = chosen {
+            if let Some(queue) = topic.queue(partition) {
+                let timestamp = now.or(record.timestamp);
+                if queue.enter().append_plain(record, timestamp, sticky) {
+                    return Plain::Done;
+                }
+            }
+        }
+        Plain::Not(Some(chosen))
+    }
+
+    #[inline(never)]
+    fn put_patiently(
+        self: &Arc<Self>,
+        record: &Record<'_>,
+        chosen: Option<Choice>,
+        now: &mut Now,
+        timeout_ms: i32,
+    ) -> Result<()> {
+        let mut patience = Patience::new(timeout_ms, self.config.max_block)?;
+        self.put(record, chosen, now, &mut patience)
+    }
+
+    /// The long way, for every record. `chosen`: what the partitioner said, if it was asked.
+    #[inline(never)]
     fn put(
         self: &Arc<Self>,
         record: &Record<'_>,
+        chosen: Option<Choice>,
         now: &mut Now,
         patience: &mut Patience,
     ) -> Result<()> {
@@ -162,7 +326,7 @@ impl Core {
         self.validate(record)?;
         let topic = self.queues_of(record.topic, patience)?;
         let timestamp = now.or(record.timestamp);
-        let chosen = topic.choose(record, topic.partitions());
+        let chosen = chosen.unwrap_or_else(|| topic.choose(record, topic.partitions()));
         // A partition that is not known may have been added just now.
         let (mut partition, sticky) = chosen.inspect_err(|_| {
             self.cluster.refresh("a record names a partition that is not known");

@@ -97,11 +97,19 @@ impl TopicQueues {
         self.count.load(Ordering::Acquire)
     }
 
+    /// Whether the application's own function chooses partitions: it runs under no lock.
+    #[inline]
+    pub(crate) fn asks_application(&self) -> bool {
+        self.custom.is_some()
+    }
+
+    #[inline]
     pub(crate) fn queue(&self, partition: i32) -> Option<&Arc<Queue>> {
         usize::try_from(partition).ok().and_then(|partition| self.queues.get(partition))
     }
 
-    /// Where a record goes, and whether the partitioner chose freely (then it may move on).
+    /// Where a record goes, and whether the partitioner chose freely (then it may move on). Takes no
+    /// queue's lock: records of a list are placed while one is held.
     #[inline]
     pub(crate) fn choose(&self, record: &Record<'_>, partitions: u32) -> Result<(i32, bool)> {
         if let Some(partition) = record.partition {

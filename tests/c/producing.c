@@ -118,6 +118,79 @@ static void packed_records(samsa_cluster *cluster, samsa_topic *topic)
   GIVES(SAMSA_ERR_INVALID_ARGUMENT,
         samsa_producer_send_packed(producer, &packed, 10000, &accepted, &err));
   CHECK(accepted == 0);
+
+  packed.header_lengths_count = 2;
+  packed.buffer = "kv1hHHvX";
+  packed.buffer_length = 8; /* one byte that no record has */
+  GIVES(SAMSA_ERR_INVALID_ARGUMENT,
+        samsa_producer_send_packed(producer, &packed, 10000, &accepted, &err));
+  CHECK(accepted == 0);
+  packed.buffer_length = 7;
+  packed.headers_counts = NULL; /* lengths of headers that no record has */
+  GIVES(SAMSA_ERR_INVALID_ARGUMENT,
+        samsa_producer_send_packed(producer, &packed, 10000, &accepted, &err));
+  CHECK(accepted == 0);
+
+  packed.header_lengths = NULL;
+  packed.header_lengths_count = 0;
+  packed.buffer = "kv1v";
+  packed.buffer_length = 4;
+  OK(samsa_producer_send_packed(producer, &packed, 10000, &accepted, &err));
+  CHECK(accepted == 3);
+  packed.buffer_length = 3; /* the second value is missing */
+  GIVES(SAMSA_ERR_INVALID_ARGUMENT,
+        samsa_producer_send_packed(producer, &packed, 10000, &accepted, &err));
+  CHECK(accepted == 1);
+  OK(samsa_producer_close(producer, 10000, &err));
+  samsa_producer_free(producer);
+}
+
+/* A list may change topic, partition and manner from record to record; order and marks stay. */
+static void mixed_list(samsa_cluster *cluster, samsa_topic *topic)
+{
+  samsa_producer *producer = open_producer(cluster, "linger.ms", "50");
+  const samsa_header header = {"h", "1", 1, 1};
+  enum { COUNT = 600 };
+  static samsa_record records[COUNT];
+  samsa_deliveries *deliveries = NULL;
+  const samsa_delivery *list = NULL;
+  size_t accepted = 0;
+
+  memset(records, 0, sizeof records);
+  for (size_t i = 0; i < COUNT; i++) {
+    records[i].topic = topic;
+    records[i].value = "value";
+    records[i].value_length = 5;
+    records[i].opaque = (void *)(uintptr_t)(i + 1);
+    if (i % 7 == 3) {
+      records[i].headers = &header;
+      records[i].headers_count = 1;
+    }
+  }
+  OK(samsa_producer_send_batch(producer, records, COUNT, sizeof records[0], 10000, &accepted, &err));
+  CHECK(accepted == COUNT);
+  OK(samsa_producer_flush(producer, 10000, NULL, &err));
+  size_t seen = 0;
+  while (seen < COUNT) {
+    OK(samsa_producer_poll(producer, 10000, &deliveries, &err));
+    size_t count = samsa_deliveries_list(deliveries, &list);
+    for (size_t i = 0; i < count; i++, seen++)
+      CHECK((uintptr_t)list[i].opaque == seen + 1 && list[i].code == 0);
+    samsa_deliveries_free(deliveries);
+  }
+  CHECK(seen == COUNT);
+
+  records[400].flags = SAMSA_RECORD_PARTITION;
+  records[400].partition = 99;
+  GIVES(SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION,
+        samsa_producer_send_batch(producer, records, COUNT, sizeof records[0], 0, &accepted, &err));
+  CHECK(accepted == 400);
+  records[399].value = NULL; /* with a length */
+  GIVES(SAMSA_ERR_INVALID_ARGUMENT,
+        samsa_producer_send_batch(producer, records, COUNT, sizeof records[0], 0, &accepted, &err));
+  CHECK(accepted == 399);
+  GIVES(SAMSA_ERR_INVALID_ARGUMENT,
+        samsa_producer_send(producer, NULL, sizeof records[0], 0, &err));
   OK(samsa_producer_close(producer, 10000, &err));
   samsa_producer_free(producer);
 }
@@ -158,6 +231,7 @@ int main(void)
   kept_deliveries(cluster, topic);
   refused_batch(cluster, topic);
   packed_records(cluster, topic);
+  mixed_list(cluster, topic);
   published_lists(topic);
 
   OK(samsa_cluster_close(cluster, 10000, &err));

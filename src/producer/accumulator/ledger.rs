@@ -62,7 +62,13 @@ impl Ledger {
     /// `CLOSED`, or the panic that broke the producer, once no record is accepted any more.
     #[inline]
     pub(crate) fn check_open(&self) -> Result<()> {
-        if self.closed.load(Ordering::Relaxed) { Err(self.closed_error()) } else { Ok(()) }
+        if self.is_closed() { Err(self.closed_error()) } else { Ok(()) }
+    }
+
+    /// Whether no record is accepted any more.
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Relaxed)
     }
 
     #[cold]

@@ -23,7 +23,8 @@ pub(crate) use budget::Budget;
 pub(crate) use budget::Reserved;
 pub(crate) use ledger::Ledger;
 pub(crate) use queue::{
-    Appended, Arrival, LARGEST_OVERHEAD, Leader, Queue, largest_encoding, largest_record,
+    Appended, Arrival, Entrance, LARGEST_OVERHEAD, Leader, Queue, largest_encoding, largest_plain,
+    largest_record,
 };
 pub(crate) use queue_answer::Answer;
 pub(crate) use queue_fate::{Purge, Withdrawn};

@@ -126,6 +126,11 @@ pub(crate) fn largest_encoding(record: &Record<'_>) -> usize {
     LARGEST_OVERHEAD.saturating_add(largest_record(record))
 }
 
+/// The most bytes of key and value, without headers, whose [`largest_encoding`] is at most `limit`.
+pub(crate) fn largest_plain(limit: usize) -> usize {
+    limit.saturating_sub(LARGEST_OVERHEAD + LARGEST_RECORD_OVERHEAD)
+}
+
 /// An upper bound of what a record takes in a batch, in any format.
 pub(crate) fn largest_record(record: &Record<'_>) -> usize {
     let length = |bytes: Option<&[u8]>| bytes.map_or(0, <[u8]>::len);
@@ -148,8 +153,16 @@ impl Queue {
         Arc::new(Self { topic, partition, config, ledger, state: Mutex::default() })
     }
 
+    #[inline]
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Enters the queue to put records into the batch that is open.
+    #[inline]
+    pub(crate) fn enter(&self) -> Entrance<'_> {
+        let state = self.lock();
+        Entrance { state, ledger: &self.ledger, limit: self.config.batch_size }
     }
 
     /// Encodes a record into the open batch. `room` is what a wait for memory brought; what is left
@@ -482,6 +495,42 @@ impl Queue {
 impl fmt::Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Queue({}-{})", self.topic.name(), self.partition)
+    }
+}
+
+/// The way that most records take: into a batch that is open and has room for them. Holds the queue's
+/// lock: nothing of the application's is called meanwhile.
+pub(crate) struct Entrance<'a> {
+    state: MutexGuard<'a, State>,
+    ledger: &'a Ledger,
+    limit: usize,
+}
+
+impl Entrance<'_> {
+    /// Encodes a record without headers. False, and nothing done, when it takes more than that (a batch
+    /// must be opened, closed or made larger, the producer is closed, the record is not right):
+    /// [`Queue::append`] does it then, or says why not.
+    #[inline(always)]
+    pub(crate) fn append_plain(
+        &mut self,
+        record: &Record<'_>,
+        timestamp: i64,
+        sticky: bool,
+    ) -> bool {
+        let Some(open) = &mut self.state.open else { return false };
+        if self.ledger.is_closed() {
+            return false;
+        }
+        let index = open.builder.count();
+        let appended = open.builder.append_plain(timestamp, record.key, record.value, self.limit);
+        let Some(grown) = appended else { return false };
+        if self.ledger.keeps_tokens {
+            open.tokens.push(index, record.opaque, timestamp);
+        }
+        if sticky {
+            self.state.sticky_bytes += grown;
+        }
+        true
     }
 }
 

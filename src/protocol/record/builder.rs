@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 
 use super::header::NewRecord;
 use super::legacy::{self, NewMessage};
@@ -10,12 +10,23 @@ use super::v2::{self, BATCH_OVERHEAD, Measure, NewBatch};
 use super::{Compression, Format, NO_TIMESTAMP, SealedBatch};
 use crate::error::{Code, Error, Result};
 
+/// How far zeros are laid out ahead of the records. What is behind them is summed while the nearest
+/// cache still has it.
+const AHEAD: usize = 8 * 1024;
+
 /// The open batch of one partition: records are encoded straight into its one buffer, which starts
 /// small and grows, with room for the batch header in front.
 ///
 /// Offsets inside count from 0 in every format; the broker assigns the real ones.
 pub struct BatchBuilder {
-    buffer: Vec<u8>,
+    /// The batch, and behind it zeros that the next records overwrite: a few kilobytes at a time, so
+    /// that a record is written with one look at the length, and the zeros cost next to nothing.
+    buffer: BytesMut,
+    /// How many bytes the batch has; the buffer's length for messages v0 and v1.
+    size: usize,
+    /// Up to where the records of an uncompressed v2 batch are in `crc`.
+    summed: usize,
+    crc: u32,
     format: Format,
     compression: Compression,
     level: Option<i32>,
@@ -36,12 +47,28 @@ impl BatchBuilder {
         level: Option<i32>,
         initial_capacity: usize,
     ) -> Result<Self> {
+        Self::in_buffer(format, compression, level, BytesMut::with_capacity(initial_capacity))
+    }
+
+    /// The same in a buffer that was used before; what it holds is forgotten.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn in_buffer(
+        format: Format,
+        compression: Compression,
+        level: Option<i32>,
+        mut buffer: BytesMut,
+    ) -> Result<Self> {
         compression.check(format)?;
         let room = if format == Format::V2 { BATCH_OVERHEAD } else { 0 };
-        let mut buffer = Vec::with_capacity(initial_capacity.max(room));
+        buffer.clear();
         buffer.resize(room, 0);
         Ok(Self {
             buffer,
+            size: room,
+            summed: room,
+            crc: 0,
             format,
             compression,
             level,
@@ -66,7 +93,11 @@ impl BatchBuilder {
     /// Makes the buffer `capacity` bytes large, if it is smaller: for callers that account for its
     /// memory and do not want it to double by itself.
     pub fn grow_to(&mut self, capacity: usize) {
-        self.buffer.reserve_exact(capacity.saturating_sub(self.buffer.len()));
+        if capacity > self.buffer.capacity() {
+            let mut larger = BytesMut::with_capacity(capacity);
+            larger.extend_from_slice(&self.buffer[..self.size]);
+            self.buffer = larger;
+        }
     }
 
     /// How many bytes [`append`](Self::append) would add now, before compression.
@@ -95,10 +126,67 @@ impl BatchBuilder {
             return self.append_message(record);
         }
         let measure = self.measure(record);
-        v2::check_size(self.buffer.len() + measure.at_most())?;
-        v2::append_record(&mut self.buffer, record, &measure);
+        v2::check_size(self.size + measure.at_most())?;
+        if self.buffer.len() - self.size < measure.room() {
+            self.make_ready(measure.room(), true);
+        }
+        self.size += v2::write_record(&mut self.buffer[self.size..], record, &measure);
         self.note(record.timestamp);
         Ok(())
+    }
+
+    /// Encodes a record without headers if nothing stands in the way: a batch v2 that stays below
+    /// `limit` bytes, a buffer that need not grow, a timestamp that is one. Gives how many bytes that
+    /// were; none, and nothing done, for [`append`](Self::append) to look closer.
+    #[inline]
+    pub(crate) fn append_plain(
+        &mut self,
+        timestamp: i64,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        limit: usize,
+    ) -> Option<usize> {
+        let delta = if self.count == 0 { 0 } else { timestamp.wrapping_sub(self.base_timestamp) };
+        let measure = Measure::of_plain(key, value, delta, self.count);
+        let limit = limit.min(i32::MAX as usize);
+        if self.size + measure.at_most() >= limit
+            || self.format != Format::V2
+            || timestamp < NO_TIMESTAMP
+        {
+            return None;
+        }
+        if self.buffer.len() - self.size < measure.room() && !self.make_ready(measure.room(), false)
+        {
+            return None;
+        }
+        let written = v2::write_plain(&mut self.buffer[self.size..], key, value, &measure);
+        self.size += written;
+        self.note(timestamp);
+        Some(written)
+    }
+
+    /// Puts zeros behind the batch, at least `room` of them. While that part of the buffer is being
+    /// left, its records are summed: they are still in the nearest cache. False, and nothing done, if
+    /// the buffer is too small and `may_grow` is false.
+    #[cold]
+    fn make_ready(&mut self, room: usize, may_grow: bool) -> bool {
+        let needed = self.size + room;
+        if needed > self.buffer.capacity() && !may_grow {
+            return false;
+        }
+        self.sum_records();
+        let ahead = (needed + AHEAD).min(self.buffer.capacity()).max(needed);
+        self.buffer.resize(ahead, 0);
+        true
+    }
+
+    /// Brings the CRC of the records up to date. Those of a compressed batch are summed when they have
+    /// their final bytes.
+    fn sum_records(&mut self) {
+        if self.format == Format::V2 && self.compression == Compression::None {
+            self.crc = crc32c::crc32c_append(self.crc, &self.buffer[self.summed..self.size]);
+            self.summed = self.size;
+        }
     }
 
     fn append_message(&mut self, record: &NewRecord<'_>) -> Result<()> {
@@ -107,7 +195,7 @@ impl BatchBuilder {
         }
         // The wrapper of a compressed batch has an overhead of its own.
         let wrapper = legacy::overhead(self.format);
-        v2::check_size(self.buffer.len() + self.encoded_size(record) + wrapper)?;
+        v2::check_size(self.size + self.encoded_size(record) + wrapper)?;
         let message = NewMessage {
             format: self.format,
             offset: i64::from(self.count),
@@ -117,11 +205,12 @@ impl BatchBuilder {
             value: record.value,
         };
         legacy::append_message(&mut self.buffer, &message);
+        self.size = self.buffer.len();
         self.note(record.timestamp);
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn measure(&self, record: &NewRecord<'_>) -> Measure {
         // Deltas count from the first record's timestamp and may be negative.
         let first = self.count == 0;
@@ -129,7 +218,7 @@ impl BatchBuilder {
         Measure::of(record, delta, self.count)
     }
 
-    #[inline]
+    #[inline(always)]
     fn note(&mut self, timestamp: i64) {
         if self.count == 0 {
             self.base_timestamp = timestamp;
@@ -140,6 +229,7 @@ impl BatchBuilder {
 
     /// How many records it holds.
     #[must_use]
+    #[inline]
     pub fn count(&self) -> u32 {
         self.count
     }
@@ -152,8 +242,9 @@ impl BatchBuilder {
 
     /// Its size in bytes, overhead included, before compression.
     #[must_use]
+    #[inline]
     pub fn size(&self) -> usize {
-        self.buffer.len()
+        self.size
     }
 
     /// What its buffer takes of memory, in bytes.
@@ -174,38 +265,43 @@ impl BatchBuilder {
     /// # Errors
     /// INVALID_STATE for an empty batch, which no broker takes (invariant 3.15); INVALID_ARGUMENT
     /// if the codec refuses its level.
-    pub fn seal(self) -> Result<SealedBatch> {
+    pub fn seal(mut self) -> Result<SealedBatch> {
         if self.count == 0 {
             return Err(Error::new(Code::INVALID_STATE, "a batch without records cannot be sent"));
         }
         let (format, compression, count) = (self.format, self.compression, self.count);
         let max_timestamp = self.max_timestamp;
-        let bytes = match format {
+        self.sum_records();
+        self.buffer.truncate(self.size);
+        let (bytes, records_crc) = match format {
             Format::V2 => self.seal_batch()?,
-            Format::V0 | Format::V1 => self.seal_messages()?,
+            Format::V0 | Format::V1 => (self.seal_messages()?, 0),
         };
         v2::check_size(bytes.len())?;
-        Ok(SealedBatch { bytes: Bytes::from(bytes), count, max_timestamp, format, compression })
+        Ok(SealedBatch { bytes, count, max_timestamp, format, compression, records_crc })
     }
 
-    fn seal_batch(self) -> Result<Vec<u8>> {
+    fn seal_batch(self) -> Result<(Bytes, u32)> {
         let new = NewBatch {
             attributes: self.compression.id(),
             count: self.count,
             base_timestamp: self.base_timestamp,
             max_timestamp: self.max_timestamp,
         };
-        let mut batch = match self.compression {
-            Compression::None => self.buffer,
-            _ => self.compressed(BATCH_OVERHEAD)?,
-        };
-        v2::write_header(&mut batch, &new);
-        Ok(batch)
+        if self.compression == Compression::None {
+            let mut batch = self.buffer;
+            v2::write_header(&mut batch, &new, self.crc);
+            return Ok((batch.freeze(), self.crc));
+        }
+        let mut batch = self.compressed(BATCH_OVERHEAD)?;
+        let crc = crc32c::crc32c(&batch[BATCH_OVERHEAD..]);
+        v2::write_header(&mut batch, &new, crc);
+        Ok((Bytes::from(batch), crc))
     }
 
-    fn seal_messages(self) -> Result<Vec<u8>> {
+    fn seal_messages(self) -> Result<Bytes> {
         if self.compression == Compression::None {
-            return Ok(self.buffer);
+            return Ok(self.buffer.freeze());
         }
         let value = self.compressed(0)?;
         let message = NewMessage {
@@ -218,7 +314,7 @@ impl BatchBuilder {
         };
         let mut wrapper = Vec::with_capacity(legacy::overhead(self.format) + value.len());
         legacy::append_message(&mut wrapper, &message);
-        Ok(wrapper)
+        Ok(Bytes::from(wrapper))
     }
 
     /// The records, compressed, behind `room` empty bytes.

@@ -3,6 +3,10 @@
 //! `offset i64, size i32, crc u32, magic i8, attributes i8, [timestamp i64,] key, value`, where key
 //! and value have 32-bit lengths, −1 for null. The CRC-32 covers everything from the magic on.
 
+use std::ops::DerefMut;
+
+use bytes::BufMut;
+
 use super::Format;
 use super::corrupt::corrupt;
 use super::v2::LOG_APPEND_TIME;
@@ -47,27 +51,29 @@ pub(super) struct NewMessage<'a> {
 }
 
 /// Appends a message with its CRC. The caller has checked that its size fits into 31 bits.
-pub(super) fn append_message(buffer: &mut Vec<u8>, message: &NewMessage<'_>) {
+pub(super) fn append_message<B>(buffer: &mut B, message: &NewMessage<'_>)
+where
+    B: BufMut + DerefMut<Target = [u8]>,
+{
     let begin = buffer.len();
     let content = message.key.map_or(0, <[u8]>::len) + message.value.map_or(0, <[u8]>::len);
     let size = overhead(message.format) - LOG_OVERHEAD + content;
-    buffer.reserve(LOG_OVERHEAD + size);
-    buffer.extend_from_slice(&message.offset.to_be_bytes());
-    buffer.extend_from_slice(&(size as u32).to_be_bytes());
-    buffer.extend_from_slice(&[0; 4]);
-    buffer.extend_from_slice(&[message.format.magic(), message.attributes as u8]);
+    buffer.put_i64(message.offset);
+    buffer.put_u32(size as u32);
+    buffer.put_u32(0); // the CRC
+    buffer.put_slice(&[message.format.magic(), message.attributes as u8]);
     if message.format != Format::V0 {
-        buffer.extend_from_slice(&message.timestamp.to_be_bytes());
+        buffer.put_i64(message.timestamp);
     }
     append_bytes(buffer, message.key);
     append_bytes(buffer, message.value);
     write_crc(&mut buffer[begin..]);
 }
 
-fn append_bytes(buffer: &mut Vec<u8>, bytes: Option<&[u8]>) {
+fn append_bytes(buffer: &mut impl BufMut, bytes: Option<&[u8]>) {
     let length = bytes.map_or(-1, |bytes| bytes.len() as i32);
-    buffer.extend_from_slice(&length.to_be_bytes());
-    buffer.extend_from_slice(bytes.unwrap_or_default());
+    buffer.put_i32(length);
+    buffer.put_slice(bytes.unwrap_or_default());
 }
 
 /// Writes the CRC-32 of one whole message, which is at least its overhead long.

@@ -13,9 +13,9 @@
 
 mod batch_iter;
 mod builder;
+mod checksum;
 mod compression;
 mod corrupt;
-mod crc;
 mod format;
 mod header;
 mod legacy;

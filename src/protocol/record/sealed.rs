@@ -20,11 +20,13 @@ pub struct SealedBatch {
     pub format: Format,
     /// The codec.
     pub compression: Compression,
+    /// The CRC-32C of the records as they stand in a v2 batch: a stamp changes the header alone.
+    pub(super) records_crc: u32,
 }
 
 impl SealedBatch {
-    /// Writes the producer's identity into a v2 batch and mends its CRC, in a time that does not depend
-    /// on the batch's size; v0 and v1 have no place for it and stay as they are.
+    /// Writes the producer's identity into a v2 batch and brings its CRC up to date; v0 and v1 have no
+    /// place for it and stay as they are. The records are not touched: any thread may do it.
     ///
     /// Bytes that a socket may still hold are not touched (invariant 4.1): if `bytes` was cloned
     /// and the clone lives, the batch is copied, else it is changed in place.
@@ -36,12 +38,11 @@ impl SealedBatch {
             .try_into_mut()
             .unwrap_or_else(|shared| BytesMut::from(&shared[..]));
         let attributes = self.compression.id() | if transactional { TRANSACTIONAL } else { 0 };
-        let before = v2::identity_crc(&batch);
         put(&mut batch, at::ATTRIBUTES, attributes.to_be_bytes());
         put(&mut batch, at::PRODUCER_ID, producer_id.to_be_bytes());
         put(&mut batch, at::PRODUCER_EPOCH, epoch.to_be_bytes());
         put(&mut batch, at::BASE_SEQUENCE, base_sequence.to_be_bytes());
-        v2::mend_crc(&mut batch, before);
+        v2::write_crc_from(&mut batch, self.records_crc);
         self.bytes = batch.freeze();
     }
 

@@ -2,7 +2,7 @@
 
 use super::header::NewRecord;
 use super::{NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE};
-use super::{crc, varint};
+use super::{checksum, varint};
 use crate::error::{Code, Error, Result};
 
 /// Bytes of a batch header of format v2; the records follow.
@@ -48,8 +48,9 @@ pub(super) struct NewBatch {
     pub(super) max_timestamp: i64,
 }
 
-/// Writes the header of a batch whose records already stand behind it, then its CRC.
-pub(super) fn write_header(batch: &mut [u8], new: &NewBatch) {
+/// Writes the header of a batch whose records already stand behind it, then its CRC. `records_crc` is
+/// that of the records alone.
+pub(super) fn write_header(batch: &mut [u8], new: &NewBatch, records_crc: u32) {
     let length = (batch.len() - at::LEADER_EPOCH) as u32;
     put(batch, at::BASE_OFFSET, 0_i64.to_be_bytes());
     put(batch, at::LENGTH, length.to_be_bytes());
@@ -63,7 +64,7 @@ pub(super) fn write_header(batch: &mut [u8], new: &NewBatch) {
     put(batch, at::PRODUCER_EPOCH, NO_PRODUCER_EPOCH.to_be_bytes());
     put(batch, at::BASE_SEQUENCE, NO_SEQUENCE.to_be_bytes());
     put(batch, at::COUNT, new.count.to_be_bytes());
-    write_crc(batch);
+    write_crc_from(batch, records_crc);
 }
 
 /// Writes the CRC-32C, which covers everything from the attributes on (invariant 3.9).
@@ -72,19 +73,11 @@ pub(super) fn write_crc(batch: &mut [u8]) {
     put(batch, at::CRC, crc.to_be_bytes());
 }
 
-/// The CRC of the part of the header that holds attributes and identity, for [`mend_crc`].
-pub(super) fn identity_crc(batch: &[u8]) -> u32 {
-    crc32c::crc32c(&batch[at::ATTRIBUTES..at::COUNT])
-}
-
-/// Makes the CRC right again after attributes or identity have changed; `before` is what
-/// [`identity_crc`] was. The records are not read again: a CRC is linear, so that a difference at the
-/// front changes it by that difference moved over the bytes behind.
-pub(super) fn mend_crc(batch: &mut [u8], before: u32) {
-    let change = crc::moved(before ^ identity_crc(batch), batch.len() - at::COUNT);
-    let mut field = [0; 4];
-    field.copy_from_slice(&batch[at::CRC..at::ATTRIBUTES]);
-    put(batch, at::CRC, (u32::from_be_bytes(field) ^ change).to_be_bytes());
+/// The same, with the CRC of the records alone: they are not read again.
+pub(super) fn write_crc_from(batch: &mut [u8], records_crc: u32) {
+    let header = crc32c::crc32c(&batch[at::ATTRIBUTES..BATCH_OVERHEAD]);
+    let crc = checksum::combine(header, records_crc, batch.len() - BATCH_OVERHEAD);
+    put(batch, at::CRC, crc.to_be_bytes());
 }
 
 /// Writes a field; `batch` is at least a header long.
@@ -106,21 +99,43 @@ pub(super) struct Measure {
 impl Measure {
     #[inline]
     pub(super) fn of(record: &NewRecord<'_>, timestamp_delta: i64, offset_delta: u32) -> Self {
+        let plain = Self::of_plain(record.key, record.value, timestamp_delta, offset_delta);
+        match record.headers.count() {
+            0 => plain,
+            headers => {
+                let body = plain.body - 1 + headers_size(record, headers);
+                Self { body, headers, ..plain }
+            }
+        }
+    }
+
+    /// Of a record without headers.
+    #[inline(always)]
+    pub(super) fn of_plain(
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        timestamp_delta: i64,
+        offset_delta: u32,
+    ) -> Self {
         let optional = |bytes: Option<&[u8]>| match bytes {
             None => 1,
             Some(bytes) => varint::len(bytes.len() as i64) + bytes.len(),
         };
-        let fixed = 1 + varint::len(timestamp_delta) + varint::len(i64::from(offset_delta));
-        let headers = record.headers.count();
-        let headers_size = if headers == 0 { 1 } else { headers_size(record, headers) };
-        let body = fixed + optional(record.key) + optional(record.value) + headers_size;
-        Self { body, timestamp_delta, offset_delta, headers }
+        let fixed = 2 + varint::len(timestamp_delta) + varint::len(i64::from(offset_delta));
+        let body = fixed + optional(key) + optional(value);
+        Self { body, timestamp_delta, offset_delta, headers: 0 }
     }
 
     /// The whole record, its length field included, at most.
-    #[inline]
+    #[inline(always)]
     pub(super) fn at_most(&self) -> usize {
         self.body + varint::MAX_I32
+    }
+
+    /// The room that [`write_record`] wants.
+    #[inline(always)]
+    pub(super) fn room(&self) -> usize {
+        self.body + varint::MAX_I32 + varint::ROOM
     }
 }
 
@@ -133,68 +148,61 @@ fn headers_size(record: &NewRecord<'_>, count: usize) -> usize {
     varint::len(count as i64) + each.sum::<usize>()
 }
 
-/// Room for the numbers in front of a record's key or value: five varints and the attributes.
-const HEAD: usize = 32;
-
-/// Appends one record as it was measured, behind its length.
+/// Writes one record as it was measured, behind its length; gives how many bytes that are. `room` has
+/// at least [`Measure::room`] bytes.
 ///
-/// This is the producer's hot path. The numbers are written where they belong, into room that two
-/// vector stores made; put together on the stack and copied, they would wait some 12 cycles for
-/// bytes just stored to be loadable as a vector.
+/// This is the producer's hot path. Numbers are written where they belong: put together on the stack
+/// and copied, they would wait some 12 cycles for bytes just stored to be loadable as a vector.
 #[inline]
-pub(super) fn append_record(buffer: &mut Vec<u8>, record: &NewRecord<'_>, measure: &Measure) {
-    buffer.reserve(measure.at_most() + HEAD);
-    append_head(buffer, |head, used| {
-        varint::put(head, used, measure.body as i64);
-        *used += 1; // the record's attributes: none are defined
-        varint::put(head, used, measure.timestamp_delta);
-        varint::put(head, used, i64::from(measure.offset_delta));
-        varint::put(head, used, length(record.key));
-        if record.key.is_none() {
-            varint::put(head, used, length(record.value));
-        }
-    });
-    if let Some(key) = record.key {
-        buffer.extend_from_slice(key);
-        append_head(buffer, |head, used| varint::put(head, used, length(record.value)));
-    }
-    buffer.extend_from_slice(record.value.unwrap_or_default());
+pub(super) fn write_record(room: &mut [u8], record: &NewRecord<'_>, measure: &Measure) -> usize {
+    let at = write_plain(room, record.key, record.value, measure);
     match measure.headers {
-        0 => buffer.push(0),
-        count => append_headers(buffer, record, count),
+        0 => at,
+        count => write_headers(room, at - 1, record, count), // in place of "no headers"
     }
 }
 
-/// The length field of key, value or header value: −1 for null.
-#[inline]
-fn length(bytes: Option<&[u8]>) -> i64 {
-    bytes.map_or(-1, |bytes| bytes.len() as i64)
-}
-
+/// The same for a record without headers.
 #[inline(always)]
-fn append_head(buffer: &mut Vec<u8>, write: impl FnOnce(&mut [u8; HEAD], &mut usize)) {
-    let begin = buffer.len();
-    buffer.extend_from_slice(&[0; HEAD]);
-    let mut used = 0;
-    if let Some(head) = buffer.last_chunk_mut() {
-        write(head, &mut used);
-    }
-    buffer.truncate(begin + used);
+pub(super) fn write_plain(
+    room: &mut [u8],
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    measure: &Measure,
+) -> usize {
+    let mut at = varint::put(room, 0, measure.body as i64);
+    room[at] = 0; // the record's attributes: none are defined
+    at = varint::put(room, at + 1, measure.timestamp_delta);
+    at = varint::put(room, at, i64::from(measure.offset_delta));
+    at = write_bytes(room, at, key);
+    at = write_bytes(room, at, value);
+    room[at] = 0; // no headers
+    at + 1
 }
 
-fn append_headers(buffer: &mut Vec<u8>, record: &NewRecord<'_>, count: usize) {
-    append_varint(buffer, count as i64);
+/// Key, value or header value behind its length, which is −1 for null.
+#[inline(always)]
+fn write_bytes(room: &mut [u8], at: usize, bytes: Option<&[u8]>) -> usize {
+    match bytes {
+        None => varint::put(room, at, -1),
+        Some(bytes) => {
+            let begin = varint::put(room, at, bytes.len() as i64);
+            let end = begin + bytes.len();
+            room[begin..end].copy_from_slice(bytes);
+            end
+        }
+    }
+}
+
+#[inline(never)]
+fn write_headers(room: &mut [u8], at: usize, record: &NewRecord<'_>, count: usize) -> usize {
+    let mut at = varint::put(room, at, count as i64);
     for index in 0..count {
         let header = record.headers.get(index);
-        append_varint(buffer, header.name.len() as i64);
-        buffer.extend_from_slice(header.name);
-        append_varint(buffer, length(header.value));
-        buffer.extend_from_slice(header.value.unwrap_or_default());
+        at = write_bytes(room, at, Some(header.name));
+        at = write_bytes(room, at, header.value);
     }
-}
-
-fn append_varint(buffer: &mut Vec<u8>, value: i64) {
-    append_head(buffer, |head, used| varint::put(head, used, value));
+    at
 }
 
 /// The error of a record or batch that does not fit into Kafka's 32-bit lengths.

@@ -23,17 +23,41 @@ pub(super) const fn len(value: i64) -> usize {
     (bits * 9 + 64) / 64
 }
 
-/// Writes `value` at `at`, which moves behind it. The caller leaves [`MAX_I64`] bytes of room.
+/// What [`put`] wants behind the position it writes at: it stores whole words where that is cheaper.
+pub(super) const ROOM: usize = MAX_I64;
+
+/// Writes `value` at `at` and gives the position behind it. The caller leaves [`ROOM`] bytes there; those
+/// behind the value may be overwritten.
 #[inline(always)]
-pub(super) fn put(into: &mut [u8], at: &mut usize, value: i64) {
-    let mut raw = zigzag(value);
+pub(super) fn put(into: &mut [u8], at: usize, value: i64) -> usize {
+    let raw = zigzag(value);
+    if raw < 0x80 {
+        into[at] = raw as u8;
+        return at + 1;
+    }
+    if raw < 0x4000 {
+        let two = (raw as u16 & 0x7f) | 0x80 | (raw as u16 >> 7) << 8;
+        into[at..at + 2].copy_from_slice(&two.to_le_bytes());
+        return at + 2;
+    }
+    if raw < 0x20_0000 {
+        let raw = raw as u32;
+        let three = (raw & 0x7f) | (raw << 1 & 0x7f00) | 0x8080 | raw >> 14 << 16;
+        into[at..at + 4].copy_from_slice(&three.to_le_bytes());
+        return at + 3;
+    }
+    put_long(into, at, raw)
+}
+
+#[inline(never)]
+fn put_long(into: &mut [u8], mut at: usize, mut raw: u64) -> usize {
     while raw >= 0x80 {
-        into[*at] = raw as u8 | 0x80;
-        *at += 1;
+        into[at] = raw as u8 | 0x80;
+        at += 1;
         raw >>= 7;
     }
-    into[*at] = raw as u8;
-    *at += 1;
+    into[at] = raw as u8;
+    at + 1
 }
 
 /// Reads a 64-bit varint and moves `at` behind it; none if it is cut or longer than ten bytes.
@@ -120,9 +144,9 @@ mod tests {
     ];
 
     fn encoded(value: i64) -> Vec<u8> {
-        let (mut into, mut at) = ([0; MAX_I64], 0);
-        put(&mut into, &mut at, value);
-        into[..at].to_vec()
+        let mut into = [0; ROOM];
+        let end = put(&mut into, 0, value);
+        into[..end].to_vec()
     }
 
     #[test]
