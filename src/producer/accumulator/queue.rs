@@ -49,8 +49,6 @@ pub(super) struct State {
     /// How many may be, as the leader's sender said last.
     pub(super) window: usize,
     pub(super) books: Books,
-    /// The partition does without identity: its topic's format has no place for one.
-    pub(super) plain: bool,
     /// The head waits for the producer's id.
     pub(super) awaits_id: bool,
     /// The metadata that was looked at last, and the topic's id in it: another id is another log.

@@ -179,11 +179,6 @@ impl Queue {
                 batch.maybe_written = false;
                 self.retry(state, batch, error, now);
             }
-            Verdict::Without => {
-                self.do_without(state);
-                batch.stamp = None;
-                self.retry(state, batch, error, now);
-            }
             Verdict::Fail(persistence) => self.fail(state, batch, error, persistence),
         }
     }

@@ -181,7 +181,6 @@ impl Queue {
     pub(super) fn has_room(&self, state: &State) -> bool {
         state.flying.is_empty()
             || (state.flying.len() < state.window
-                && !state.plain
                 && state.books.is_steady()
                 && state.sealed.front().is_none_or(|head| head.stamp.is_none())
                 && state.flying.iter().all(|flying| !flying.is_retry && flying.batch.is_some()))
@@ -205,7 +204,7 @@ impl Queue {
 
     fn identify(&self, state: &mut State, wanted: &Wanted) -> Identified {
         let identity = &self.ledger.identity;
-        if state.plain || identity.is_off() {
+        if state.books.is_without() || identity.is_off() {
             return Identified::Without;
         }
         if wanted.format != Format::V2 {
@@ -219,6 +218,9 @@ impl Queue {
         }
         if state.flying.is_empty() {
             self.settle_books(state, wanted.now);
+        }
+        if state.books.is_without() {
+            return Identified::Without;
         }
         if state.books.era().is_some() {
             return Identified::With;
@@ -241,21 +243,10 @@ impl Queue {
         let Some(why) = state.books.settle(unresolved, now) else { return };
         state.void_stamps();
         let Some(logger) = self.ledger.identity.logger() else { return };
-        let (topic, partition, why_text) = (self.topic.name(), self.partition, why.text());
-        let level = if why == Why::Gap { Level::Warn } else { Level::Info };
-        let what = format_args!("{topic}-{partition}: sequence numbers begin anew: {why_text}");
-        logger.log(level, "producer", what);
-    }
-
-    /// The topic's format has no place for identities (error 43): the partition does without.
-    pub(super) fn do_without(&self, state: &mut State) {
-        if !std::mem::replace(&mut state.plain, true) {
-            let (topic, partition) = (self.topic.name(), self.partition);
-            self.ledger.identity.warn(format_args!(
-                "{topic}-{partition}: {GIVES_WAY}: the topic's message format is older than v2"
-            ));
-        }
-        state.void_stamps();
+        let what = if why == Why::OldFormat { GIVES_WAY } else { "sequence numbers begin anew" };
+        let level = if why.is_bad() { Level::Warn } else { Level::Info };
+        let (topic, partition, why) = (self.topic.name(), self.partition, why.text());
+        logger.log(level, "producer", format_args!("{topic}-{partition}: {what}: {why}"));
     }
 
     /// Records that can never get an identity fail, all that wait.
@@ -273,7 +264,11 @@ impl Queue {
         batch.attempts += 1;
         batch.sent_to = sent_to;
         let (id, count) = (batch.id, batch.count);
-        if with_identity && batch.stamp.is_none() {
+        if !with_identity {
+            if let Some(stamp) = batch.stamp.take() {
+                state.books.left(stamp, count);
+            }
+        } else if batch.stamp.is_none() {
             batch.stamp = state.books.stamp(count);
         }
         // The first send gives the stamp, a retry keeps it (invariant 5.2).

@@ -11,13 +11,15 @@ use super::verdict::Why;
 /// comes first for the beginning.
 const UNPROVEN_AFTER: Duration = Duration::from_secs(60);
 
-/// How a partition begins anew.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How a partition begins anew; the stronger wish wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Renewal {
     /// With the next epoch of its producer id; with another id if there is none.
     Epoch,
     /// With another producer id.
     Id,
+    /// Without identity, for good.
+    Without,
 }
 
 /// The books of one partition.
@@ -37,6 +39,8 @@ pub(crate) struct Books {
     hole: Option<i32>,
     /// The partition begins anew as soon as nothing is in flight.
     renewal: Option<(Renewal, Why)>,
+    /// The partition does without identity.
+    without: bool,
     /// The offset of the last record that was acknowledged.
     last_offset: Option<i64>,
 }
@@ -63,6 +67,7 @@ impl Books {
     }
 
     fn begin_anew(&mut self, renewal: Renewal) {
+        self.without |= renewal == Renewal::Without;
         let next_epoch = |era: &Era| era.epoch.checked_add(1).filter(|_| renewal == Renewal::Epoch);
         if let Some(era) = self.era {
             match next_epoch(&era) {
@@ -71,6 +76,11 @@ impl Books {
             }
         }
         (self.next, self.proven, self.hole) = (0, None, None);
+    }
+
+    /// Whether the partition does without identity.
+    pub(crate) fn is_without(&self) -> bool {
+        self.without
     }
 
     /// The era in force; none if a producer id is needed first.
@@ -133,7 +143,7 @@ impl Books {
 
     /// The partition has to begin anew.
     pub(crate) fn renew(&mut self, renewal: Renewal, why: Why) {
-        if !matches!(self.renewal, Some((Renewal::Id, _))) {
+        if self.renewal.is_none_or(|(pending, _)| pending < renewal) {
             self.renewal = Some((renewal, why));
         }
     }
@@ -281,6 +291,17 @@ mod tests {
         books.renew(Renewal::Epoch, Why::Gap);
         assert!(books.settle(true, Instant::now()).is_some(), "the stronger wish wins");
         assert_eq!((books.era(), books.spent()), (None, Some(7)));
+    }
+
+    #[test]
+    fn rule_5_18_a_partition_may_go_on_without_identity_once_nothing_is_in_flight() {
+        let mut books = books();
+        through(&mut books, 1);
+        books.renew(Renewal::Epoch, Why::Gap);
+        books.renew(Renewal::Without, Why::OldFormat);
+        assert!(!books.is_without() && !books.is_steady());
+        assert_eq!(books.settle(true, Instant::now()), Some(Why::OldFormat));
+        assert!(books.is_without() && !books.is_steady());
     }
 
     #[test]

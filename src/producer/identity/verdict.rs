@@ -27,8 +27,6 @@ pub(crate) enum Verdict {
     /// It is not in the log, nor is what follows it: the partition begins anew under another era, in
     /// the old order, once nothing is in flight.
     Restart(Renewal, Why),
-    /// The partition does without identity.
-    Without,
     /// Give up, and this is what is known of it.
     Fail(Persistence),
 }
@@ -48,9 +46,16 @@ pub(crate) enum Why {
     Hole,
     /// The topic was made anew: another log.
     Recreated,
+    /// The topic's message format has no place for identities.
+    OldFormat,
 }
 
 impl Why {
+    /// Whether somebody should look into it.
+    pub(crate) fn is_bad(self) -> bool {
+        matches!(self, Self::Gap | Self::OldFormat)
+    }
+
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Gap => {
@@ -62,6 +67,7 @@ impl Why {
             Self::Fenced => "the broker knows a newer epoch of this producer",
             Self::Hole => "a batch ended without an answer or was refused",
             Self::Recreated => "the topic was made anew",
+            Self::OldFormat => "the topic's message format is older than v2",
         }
     }
 }
@@ -79,7 +85,7 @@ pub(crate) fn judge(case: &Case) -> Verdict {
         Code::UNSUPPORTED_FOR_MESSAGE_FORMAT if case.required => {
             Verdict::Fail(Persistence::NotPersisted)
         }
-        Code::UNSUPPORTED_FOR_MESSAGE_FORMAT => Verdict::Without,
+        Code::UNSUPPORTED_FOR_MESSAGE_FORMAT => Verdict::Restart(Renewal::Without, Why::OldFormat),
 
         // Invariant 5.15: the broker could not even look into its log.
         Code::UNKNOWN_PRODUCER_ID if case.log_start < 0 => Verdict::Again,
@@ -174,7 +180,7 @@ mod tests {
 
     #[test]
     fn rule_5_18_a_topic_format_without_identities_makes_the_default_give_way_and_fails_a_demand() {
-        assert_eq!(judge(&of(43)), Verdict::Without);
+        assert_eq!(judge(&of(43)), Verdict::Restart(Renewal::Without, Why::OldFormat));
         let required = Case { required: true, ..of(43) };
         assert_eq!(judge(&required), Verdict::Fail(Persistence::NotPersisted));
     }
