@@ -95,6 +95,11 @@ impl Body {
         &self.sealed.bytes
     }
 
+    /// Counts `bytes` more for it, whatever the bound says: they were made out of it.
+    pub(crate) fn grow_anyway(&self, bytes: usize) {
+        self.reserved.lock().unwrap_or_else(PoisonError::into_inner).grow_anyway(bytes);
+    }
+
     /// From now on it is the application that holds it.
     pub(crate) fn mark_unread(&self) {
         self.reserved.lock().unwrap_or_else(PoisonError::into_inner).mark_unread();

@@ -40,7 +40,7 @@ impl Queue {
                 self.fail(&mut state, batch, error, persistence);
             }
             if state.open.as_ref().is_some_and(|open| open.opened + delivery_timeout <= now) {
-                // It must have a place in the queue to have an outcome; its bytes are never made.
+                // It must have a place in the queue to have an outcome; its bytes are made for its delivery at most.
                 self.drop_open(&mut state);
                 if let Some(batch) = state.sealed.pop_back() {
                     let error = self.expired(&state, &batch);
@@ -77,10 +77,13 @@ impl Queue {
         records
     }
 
-    /// Closes the open batch without giving it bytes: whoever calls this ends it next.
+    /// Closes the open batch without compressing it: whoever calls this ends it next. Only a delivery
+    /// that keeps its records needs its bytes.
     pub(super) fn drop_open(self: &Arc<Self>, state: &mut State) {
-        if let Some(seal) = self.close_open(state) {
-            seal.forget();
+        let Some(seal) = self.close_open(state) else { return };
+        let body = if self.ledger.keep { seal.finish_plain() } else { seal.forget() };
+        if let Some(batch) = state.sealed.back_mut() {
+            batch.body = body;
         }
     }
 

@@ -344,14 +344,15 @@ impl Queue {
     ) {
         let mut state = self.lock();
         let Some(at) = state.sealed.iter().position(|queued| queued.id == batch) else {
-            return; // it expired or was purged meanwhile
+            return self.ledger.bring_late(batch, bodies); // it expired or was purged meanwhile
         };
         match bodies {
             Ok(bodies) => self.place_bodies(&mut state, at, bodies),
             Err(error) => {
-                if let Some(batch) = state.sealed.remove(at) {
+                if let Some(ended) = state.sealed.remove(at) {
                     let error = self.name_leader(&state, error);
-                    self.fail(&mut state, batch, error, Persistence::NotPersisted);
+                    self.fail(&mut state, ended, error.clone(), Persistence::NotPersisted);
+                    self.ledger.bring_late(batch, Err(error));
                 }
             }
         }
