@@ -5,6 +5,8 @@ mod consumer;
 mod producer;
 mod refused;
 
+pub(super) use consumer::BY_DURATION;
+
 use super::kind::Kind;
 
 /// Which kind of handle a property belongs to.
