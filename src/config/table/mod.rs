@@ -246,7 +246,7 @@ mod tests {
         }
     }
 
-    const JAVA: [&str; 38] = [
+    const JAVA: [&str; 39] = [
         "acks",
         "allow.auto.create.topics",
         "auto.offset.reset",
@@ -255,6 +255,7 @@ mod tests {
         "buffer.memory",
         "check.crcs",
         "client.id",
+        "client.rack",
         "compression.gzip.level",
         "compression.lz4.level",
         "compression.type",
