@@ -101,8 +101,26 @@ fn normalised_value(theirs: &Value, kind: &Kind, codec: &Codec, version: i16) ->
         (Kind::Array(element), Value::Array(elements)) => {
             elements.iter().map(|e| normalised_value(e, element, codec, version)).collect()
         }
+        (Kind::Bytes, Value::String(text)) => base64(text).into(),
         _ => theirs.clone(),
     }
+}
+
+/// Bytes as Kafka's converter writes them.
+fn base64(text: &str) -> Vec<u8> {
+    const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let (mut bytes, mut bits, mut count) = (Vec::new(), 0_u32, 0);
+    for letter in text.trim_end_matches('=').bytes() {
+        let digit = DIGITS.iter().position(|digit| *digit == letter).expect("a digit");
+        bits = (bits << 6) | u32::try_from(digit).expect("below 64");
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            bytes.push((bits >> count) as u8);
+            bits &= (1 << count) - 1;
+        }
+    }
+    bytes
 }
 
 /// Ours with every record set by its size.

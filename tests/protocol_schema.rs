@@ -26,6 +26,11 @@ const DIFFERENCES: &[(&str, &str, &str)] = &[
     // it by hand, here the definition does (rule 2.8).
     ("3.9.2", "FetchRequest.isolation_level", "ignorable"),
     ("4.3.1", "FetchRequest.isolation_level", "ignorable"),
+    // As with Produce: version 10 has the topic's id instead.
+    ("3.9.2", "OffsetCommitRequestTopic.name", "ignorable"),
+    ("3.9.2", "OffsetCommitResponseTopic.name", "ignorable"),
+    ("3.9.2", "OffsetFetchRequestTopics.name", "ignorable"),
+    ("3.9.2", "OffsetFetchResponseTopics.name", "ignorable"),
 ];
 
 /// The directory with the official definitions; none if they cannot be had on this machine.
@@ -103,6 +108,14 @@ fn versions_of(json: &Value, key: &str) -> Versions {
     json.get(key).map_or(Versions::NONE, |text| versions(text.as_str().expect("text")))
 }
 
+/// The first flexible version; as in our tables `i16::MAX` if there is none.
+fn flexible_since(json: &Value) -> i16 {
+    match versions_of(json, "flexibleVersions") {
+        Versions { first, last } if first > last => i16::MAX,
+        flexible => flexible.first,
+    }
+}
+
 fn kind_name(kind: &Kind) -> String {
     match kind {
         Kind::Bool => "bool".to_owned(),
@@ -122,6 +135,7 @@ fn kind_name(kind: &Kind) -> String {
 fn entity_name(entity: Entity) -> &'static str {
     match entity {
         Entity::BrokerId => "brokerId",
+        Entity::GroupId => "groupId",
         Entity::ProducerId => "producerId",
         Entity::TopicName => "topicName",
         Entity::TransactionalId => "transactionalId",
@@ -155,6 +169,7 @@ fn official_default(json: &Value, ours: &Field) -> Value {
             number.expect("a number").into()
         }
         (Kind::String, text) => text.unwrap_or("").into(),
+        (Kind::Bytes, None) => Value::Array(Vec::new()),
         (Kind::Uuid, None) => "AAAAAAAAAAAAAAAAAAAAAA".into(),
         (Kind::Array(_), None) => Value::Array(Vec::new()),
         (Kind::Struct(schema), None) => default_json(schema),
@@ -165,6 +180,7 @@ fn official_default(json: &Value, ours: &Field) -> Value {
 struct Comparison<'a> {
     release: &'a str,
     valid: Versions,
+    commons: &'a Value,
     problems: Vec<String>,
 }
 
@@ -228,17 +244,26 @@ impl Comparison<'_> {
         let entity = json.get("entityType").and_then(Value::as_str);
         self.expect(at, "entityType", ours.entity.map(entity_name), entity);
         if let Some(schema) = element_schema(&ours.kind) {
-            self.structure(schema, &json["fields"]);
+            self.structure(schema, fields_of(json, self.commons));
         }
     }
 }
 
+/// The fields of a structure: written where it is used, or once for several uses.
+fn fields_of<'a>(json: &'a Value, commons: &'a Value) -> &'a Value {
+    let name = json["type"].as_str().expect("a type").trim_start_matches("[]");
+    let mut shared = commons.as_array().into_iter().flatten();
+    let shared = shared.find(|common| common["name"] == name);
+    &shared.unwrap_or(json)["fields"]
+}
+
 fn compare(codec: &Codec, json: &Value, release: &str) -> Vec<String> {
     let valid = versions_of(json, "validVersions");
-    let mut comparison = Comparison { release, valid, problems: Vec::new() };
+    let commons = &json["commonStructs"];
+    let mut comparison = Comparison { release, valid, commons, problems: Vec::new() };
     let ours = (codec.first <= valid.first, valid.last <= codec.last);
     comparison.expect(codec.name, "version range", ours, (true, true));
-    let flexible = versions_of(json, "flexibleVersions").first;
+    let flexible = flexible_since(json);
     comparison.expect(codec.name, "flexibleVersions", codec.flexible, flexible);
     comparison.expect(codec.name, "name", codec.name, json["name"].as_str().unwrap());
     comparison.structure(&codec.schema, &json["fields"]);
@@ -308,7 +333,7 @@ fn every_api_key_has_its_official_name() {
         let Some(number) = json["apiKey"].as_i64() else { continue };
         let key = ApiKey::try_from(i16::try_from(number).unwrap()).expect(name);
         assert_eq!(key.name(), name);
-        let flexible = versions_of(&json, "flexibleVersions").first;
+        let flexible = flexible_since(&json);
         assert_eq!(AnyRequest::api(key).map_or(flexible, |api| api.flexible), flexible, "{name}");
         seen += 1;
     }

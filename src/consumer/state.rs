@@ -289,6 +289,16 @@ impl State {
         partition.end(isolation).map(|end| end.saturating_sub(partition.position).max(0))
     }
 
+    /// Whether nothing but messages waits to be told.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.reports.is_empty() && self.events.is_empty() && !self.closed
+    }
+
+    /// The partition that is read next; it keeps its place.
+    pub(super) fn first_ready(&self) -> Option<Slot> {
+        self.ready.front().copied()
+    }
+
     /// Whether anything is ready to be read.
     pub(super) fn has_ready(&self) -> bool {
         !self.ready.is_empty()

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::accumulator::{Body, Reserved, Tokens};
+use super::accumulator::{Reserved, Tokens};
+use super::kept::KeptBatch;
 use crate::cluster::Topic;
 use crate::error::{Code, Error, Persistence, Result};
 use crate::runtime::Signal;
@@ -73,7 +74,7 @@ pub(crate) struct Entry {
     pub(crate) tokens: Tokens,
     pub(crate) outcome: Outcome,
     /// The records themselves, with `samsa.delivery.keep`.
-    pub(crate) body: Option<Arc<Body>>,
+    pub(crate) kept: Option<Arc<KeptBatch>>,
     /// Unread deliveries count against buffer.memory (invariant 4.12).
     pub(super) room: Option<Reserved>,
 }
@@ -89,15 +90,12 @@ impl Entry {
         partition: i32,
         count: u32,
         (tokens, mut room): (Tokens, Reserved),
-        body: Option<Arc<Body>>,
+        kept: Option<Arc<KeptBatch>>,
         outcome: Outcome,
     ) -> Self {
         // From here on only the application can free it.
         room.mark_unread();
-        if let Some(body) = &body {
-            body.mark_unread();
-        }
-        Self { topic, partition, count, tokens, outcome, body, room: Some(room) }
+        Self { topic, partition, count, tokens, outcome, kept, room: Some(room) }
     }
 
     /// The offset of the record at `index`, −1 if it is not known.

@@ -10,14 +10,28 @@ use samsa::consumer::{Consumer, EARLIEST, Name, Position};
 use samsa::producer::{Producer, Record};
 use samsa::protocol::record::Header;
 
-use crate::peers::Message;
+use crate::peers::{Message, message};
 
 /// Milliseconds that a call may take on a busy machine.
 const PATIENCE_MS: i32 = 60_000;
 
+/// The most bytes that a message of any case has, and room for what is around them.
+const LARGEST: &str = "10000000";
+
 /// Writes the messages to partition 0; the first error of any of them.
 pub fn write(address: &str, topic: &str, codec: &str, messages: &[Message]) -> Result<()> {
-    let cluster = open(address, &[("compression.type", codec), ("linger.ms", "50")])?;
+    write_timed(address, topic, codec, messages).map(drop)
+}
+
+/// The same; gives the times that the outcomes tell.
+pub fn write_timed(
+    address: &str,
+    topic: &str,
+    codec: &str,
+    messages: &[Message],
+) -> Result<Vec<i64>> {
+    let options = [("compression.type", codec), ("linger.ms", "50"), ("max.request.size", LARGEST)];
+    let cluster = open(address, &options)?;
     let producer = Producer::new(&cluster, None)?;
     let topic = cluster.topic(topic)?;
     for message in messages {
@@ -30,26 +44,38 @@ pub fn write(address: &str, topic: &str, codec: &str, messages: &[Message]) -> R
             key: message.key.as_deref(),
             value: message.value.as_deref(),
             headers: &headers,
+            timestamp: message.timestamp,
             ..Record::new(&topic, b"").to_partition(0)
         };
         producer.send(&record, PATIENCE_MS)?;
     }
-    let mut outcomes = 0;
-    while outcomes < messages.len() {
+    let mut times = Vec::new();
+    while times.len() < messages.len() {
         let deliveries = producer.poll(PATIENCE_MS)?;
         for index in 0..deliveries.len() {
             deliveries.error(index).map_or(Ok(()), Err)?;
         }
-        outcomes += deliveries.len();
+        times.extend(deliveries.iter().map(|delivery| delivery.timestamp));
     }
-    Ok(())
+    Ok(times)
+}
+
+/// A consumer of partition 0 from its first message on.
+pub fn reader(address: &str, topic: &str, options: &[(&str, &str)]) -> Result<Arc<Consumer>> {
+    let cluster = open(address, options)?;
+    let consumer = Consumer::new(&cluster, None)?;
+    consumer.assign(&[Position::new(Name::new(topic)?, 0).at(EARLIEST)])?;
+    Ok(consumer)
+}
+
+/// Reads the first `count` messages of partition 0, without their times.
+pub fn read(address: &str, topic: &str, count: usize) -> Result<Vec<Message>> {
+    read_timed(address, topic, count).map(message::timeless)
 }
 
 /// Reads the first `count` messages of partition 0.
-pub fn read(address: &str, topic: &str, count: usize) -> Result<Vec<Message>> {
-    let cluster = open(address, &[])?;
-    let consumer = Consumer::new(&cluster, None)?;
-    consumer.assign(&[Position::new(Name::new(topic)?, 0).at(EARLIEST)])?;
+pub fn read_timed(address: &str, topic: &str, count: usize) -> Result<Vec<Message>> {
+    let consumer = reader(address, topic, &[])?;
     let mut messages = Vec::new();
     while messages.len() < count {
         let batch = consumer.poll(PATIENCE_MS)?;
@@ -62,6 +88,7 @@ pub fn read(address: &str, topic: &str, count: usize) -> Result<Vec<Message>> {
                 key: record.key().map(<[u8]>::to_vec),
                 value: record.value().map(<[u8]>::to_vec),
                 headers: headers.iter().map(named).collect(),
+                timestamp: Some(record.timestamp()),
             });
         }
     }

@@ -46,14 +46,7 @@ pub fn text(bytes: &[u8]) -> String {
 
 /// Runs a command to its end with this standard input, bounded in time by `timeout`.
 pub fn run(command: &mut Command, input: &[u8]) -> Output {
-    let mut bounded = Command::new("timeout");
-    bounded.args(["-k", "5", "120"]).arg(command.get_program()).args(command.get_args());
-    for (name, value) in command.get_envs() {
-        if let Some(value) = value {
-            bounded.env(name, value);
-        }
-    }
-    let mut child = piped(&mut bounded);
+    let mut child = talk(command);
     let mut stdin = child.stdin.take().expect("a pipe");
     let input = input.to_vec();
     // From a thread: a program that answers while it reads must not block on a full pipe.
@@ -63,6 +56,18 @@ pub fn run(command: &mut Command, input: &[u8]) -> Output {
     let output = child.wait_with_output().expect("its output");
     let _ = writer.join();
     output
+}
+
+/// Starts a command to talk with, bounded in time by `timeout`.
+pub fn talk(command: &Command) -> Child {
+    let mut bounded = Command::new("timeout");
+    bounded.args(["-k", "5", "120"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            bounded.env(name, value);
+        }
+    }
+    piped(&mut bounded)
 }
 
 fn piped(command: &mut Command) -> Child {

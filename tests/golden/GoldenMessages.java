@@ -27,7 +27,10 @@ import org.apache.kafka.common.protocol.ObjectSerializationCache;
 public final class GoldenMessages {
     private static final String[] APIS = {
         "Produce", "Fetch", "ListOffsets", "Metadata", "FindCoordinator", "ApiVersions",
-        "CreateTopics", "DeleteTopics", "InitProducerId", "OffsetForLeaderEpoch",
+        "CreateTopics", "DeleteTopics", "InitProducerId", "OffsetForLeaderEpoch", "OffsetCommit",
+        "OffsetFetch", "JoinGroup", "Heartbeat", "LeaveGroup", "SyncGroup", "DescribeGroups",
+        "ListGroups", "DeleteGroups", "OffsetDelete", "ConsumerGroupHeartbeat",
+        "ConsumerGroupDescribe",
     };
     private static final JsonMapper JSON =
         JsonMapper.builder().enable(JsonReadFeature.ALLOW_JAVA_COMMENTS).build();
@@ -52,7 +55,7 @@ public final class GoldenMessages {
                 ApiMessage message = (ApiMessage) type.getConstructor().newInstance();
                 if (!which.equals("default")) {
                     boolean nulls = which.equals("null");
-                    new Filler(type, (short) version, nulls).fill(message, definition.get("fields"), 2);
+                    new Filler(type, (short) version, nulls, definition).fill(message, definition.get("fields"), 2);
                 }
                 print(name, version, which, type, message);
             }
@@ -76,9 +79,10 @@ public final class GoldenMessages {
     }
 
     /** Fills messages with values that differ from field to field and follow from the definition alone. */
-    private record Filler(Class<?> message, short version, boolean nulls, int[] counter) {
-        Filler(Class<?> message, short version, boolean nulls) {
-            this(message, version, nulls, new int[1]);
+    private record Filler(
+        Class<?> message, short version, boolean nulls, JsonNode commons, int[] counter) {
+        Filler(Class<?> message, short version, boolean nulls, JsonNode definition) {
+            this(message, version, nulls, definition.path("commonStructs"), new int[1]);
         }
 
         void fill(Object target, JsonNode fields, int elements) throws Exception {
@@ -129,6 +133,7 @@ public final class GoldenMessages {
                 case "int64" -> 1_000_000_000_000L + n;
                 case "string" -> field.get("name").asText() + "-" + n;
                 case "uuid" -> new Uuid(n, ~n);
+                case "bytes" -> new byte[] {(byte) n, (byte) ~n, 0};
                 case "records" -> records(n);
                 default -> struct(type, field);
             };
@@ -136,7 +141,11 @@ public final class GoldenMessages {
 
         private Object struct(String type, JsonNode field) throws Exception {
             Object element = Class.forName(message.getName() + "$" + type).getConstructor().newInstance();
-            fill(element, field.get("fields"), 1);
+            JsonNode fields = field.get("fields");
+            for (JsonNode common : commons) {
+                fields = common.get("name").asText().equals(type) ? common.get("fields") : fields;
+            }
+            fill(element, fields, 1);
             return element;
         }
 

@@ -74,6 +74,11 @@ impl Generator<'_> {
             Kind::Array(_) | Kind::String | Kind::Bytes | Kind::Records if null => {
                 self.length(None, matches!(field.kind, Kind::String));
             }
+            Kind::Struct(_) if null => self.out.bytes.push(0xff),
+            Kind::Struct(_) if nullable => {
+                self.out.bytes.push(1);
+                self.value(&field.kind);
+            }
             kind => self.value(&kind),
         }
     }

@@ -7,8 +7,10 @@ pub(crate) mod generate;
 use bytes::Bytes;
 use samsa::Result;
 use samsa::protocol::modern::messages::{
-    api_versions, create_topics, delete_topics, fetch, find_coordinator, init_producer_id,
-    list_offsets, metadata, offset_for_leader_epoch, produce,
+    api_versions, consumer_group_describe, consumer_group_heartbeat, create_topics, delete_groups,
+    delete_topics, describe_groups, fetch, find_coordinator, heartbeat, init_producer_id,
+    join_group, leave_group, list_groups, list_offsets, metadata, offset_commit, offset_delete,
+    offset_fetch, offset_for_leader_epoch, produce, sync_group,
 };
 use samsa::protocol::modern::schema::{Field, Schema};
 use samsa::protocol::modern::structure::{Inspector, Structure};
@@ -83,6 +85,18 @@ pub(crate) fn codecs() -> Vec<Codec> {
         both::<delete_topics::DeleteTopicsRequest>(),
         both::<init_producer_id::InitProducerIdRequest>(),
         both::<offset_for_leader_epoch::OffsetForLeaderEpochRequest>(),
+        both::<offset_commit::OffsetCommitRequest>(),
+        both::<offset_fetch::OffsetFetchRequest>(),
+        both::<join_group::JoinGroupRequest>(),
+        both::<heartbeat::HeartbeatRequest>(),
+        both::<leave_group::LeaveGroupRequest>(),
+        both::<sync_group::SyncGroupRequest>(),
+        both::<describe_groups::DescribeGroupsRequest>(),
+        both::<list_groups::ListGroupsRequest>(),
+        both::<delete_groups::DeleteGroupsRequest>(),
+        both::<offset_delete::OffsetDeleteRequest>(),
+        both::<consumer_group_heartbeat::ConsumerGroupHeartbeatRequest>(),
+        both::<consumer_group_describe::ConsumerGroupDescribeRequest>(),
     ]
     .concat()
 }

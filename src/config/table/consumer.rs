@@ -12,6 +12,9 @@ const RESETS: &[&[&str]] = &[
     &["none", "error"],
 ];
 
+/// Before a duration of ISO 8601 (KIP-1106).
+pub(in crate::config) const BY_DURATION: &str = "by_duration:";
+
 pub(super) const ROWS: &[Property] = &[
     Property {
         name: "fetch.min.bytes",
@@ -62,9 +65,9 @@ pub(super) const ROWS: &[Property] = &[
         name: "auto.offset.reset",
         owner: Owner::Consumer,
         per_topic: true,
-        kind: Kind::Choice(RESETS),
+        kind: Kind::ChoiceOrDuration { choices: RESETS, prefix: BY_DURATION },
         default: "latest",
-        doc: "Where to start without a position, and go on when the position is gone: `earliest`, `latest`, `nearest` (the end of what is there that is nearer to the position; `earliest` without one), or `none` (an error).",
+        doc: "Where to start without a position, and go on when the position is gone: `earliest`, `latest`, `nearest` (the end of what is there that is nearer to the position; `earliest` without one), `by_duration:PT1H` (the first message that is at most so old, by its timestamp, counted from the look-up; the end if none is; days, hours, minutes and seconds as in ISO 8601), or `none` (an error).",
         aliases: &[pykafka("auto_offset_reset")],
     },
     Property {

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::client::{Events, events};
 use super::{Owner, Values, check_overrides};
-use crate::config::Config;
+use crate::config::table::BY_DURATION;
+use crate::config::{Config, iso_duration};
 use crate::error::{Code, Error, Result};
 
 /// Where to go on when there is no valid position.
@@ -17,6 +18,8 @@ pub enum Reset {
     Latest,
     /// Out of range below: earliest; above: latest; no position at all: earliest.
     Nearest,
+    /// The first message that is at most so old when it is looked for; the end if none is.
+    ByDuration(Duration),
     /// An error (`NO_OFFSET`).
     None,
 }
@@ -184,7 +187,7 @@ fn reset(name: &str) -> Option<Reset> {
         "latest" => Some(Reset::Latest),
         "nearest" => Some(Reset::Nearest),
         "none" => Some(Reset::None),
-        _ => None,
+        _ => name.strip_prefix(BY_DURATION).and_then(iso_duration::parse).map(Reset::ByDuration),
     }
 }
 

@@ -194,6 +194,15 @@ impl Reserved {
         self.bytes += std::mem::take(&mut other.bytes);
     }
 
+    /// Takes so many more, whatever the bound says.
+    pub(crate) fn grow_anyway(&mut self, bytes: usize) {
+        self.budget.used.fetch_add(bytes, Ordering::SeqCst);
+        if self.unread {
+            self.budget.unread.fetch_add(bytes, Ordering::SeqCst);
+        }
+        self.bytes += bytes;
+    }
+
     /// Gives back what is above `bytes`.
     pub(crate) fn shrink_to(&mut self, bytes: usize) {
         let surplus = self.bytes.saturating_sub(bytes);

@@ -55,9 +55,23 @@ impl Seal {
         }
     }
 
-    /// Lets go of the work: its batch has ended.
-    pub(super) fn forget(mut self) {
+    /// Lets go of the work: its batch has ended, and nobody needs its bytes.
+    pub(super) fn forget(mut self) -> Option<Arc<Body>> {
         self.work = None;
+        None
+    }
+
+    /// Makes the bytes without compression: they are for the delivery of a batch that ends now. Light
+    /// enough for the queue's lock: a header and a checksum.
+    pub(super) fn finish_plain(mut self) -> Option<Arc<Body>> {
+        match self.work.take() {
+            Some(Work::Build { builder, reserved }) => {
+                let sealed = builder.uncompressed().seal().ok()?;
+                Some(Body::new(sealed, reserved))
+            }
+            Some(Work::Reencode { body, .. }) => Some(body),
+            None => None,
+        }
     }
 
     /// For a sender task: does light work at once and gives true (the batch is ready, nobody needs to

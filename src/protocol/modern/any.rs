@@ -3,15 +3,27 @@
 use crate::error::{Code, Error, Result};
 
 use super::messages::api_versions::ApiVersionsRequest;
+use super::messages::consumer_group_describe::ConsumerGroupDescribeRequest;
+use super::messages::consumer_group_heartbeat::ConsumerGroupHeartbeatRequest;
 use super::messages::create_topics::CreateTopicsRequest;
+use super::messages::delete_groups::DeleteGroupsRequest;
 use super::messages::delete_topics::DeleteTopicsRequest;
+use super::messages::describe_groups::DescribeGroupsRequest;
 use super::messages::fetch::FetchRequest;
 use super::messages::find_coordinator::FindCoordinatorRequest;
+use super::messages::heartbeat::HeartbeatRequest;
 use super::messages::init_producer_id::InitProducerIdRequest;
+use super::messages::join_group::JoinGroupRequest;
+use super::messages::leave_group::LeaveGroupRequest;
+use super::messages::list_groups::ListGroupsRequest;
 use super::messages::list_offsets::ListOffsetsRequest;
 use super::messages::metadata::MetadataRequest;
+use super::messages::offset_commit::OffsetCommitRequest;
+use super::messages::offset_delete::OffsetDeleteRequest;
+use super::messages::offset_fetch::OffsetFetchRequest;
 use super::messages::offset_for_leader_epoch::OffsetForLeaderEpochRequest;
 use super::messages::produce::ProduceRequest;
+use super::messages::sync_group::SyncGroupRequest;
 use super::schema::Schema;
 use super::structure::Structure;
 use super::{ApiKey, Message, Reader, Request};
@@ -92,12 +104,24 @@ any_request! {
     Fetch(FetchRequest),
     ListOffsets(ListOffsetsRequest),
     Metadata(MetadataRequest),
+    OffsetCommit(OffsetCommitRequest),
+    OffsetFetch(OffsetFetchRequest),
     FindCoordinator(FindCoordinatorRequest),
+    JoinGroup(JoinGroupRequest),
+    Heartbeat(HeartbeatRequest),
+    LeaveGroup(LeaveGroupRequest),
+    SyncGroup(SyncGroupRequest),
+    DescribeGroups(DescribeGroupsRequest),
+    ListGroups(ListGroupsRequest),
     ApiVersions(ApiVersionsRequest),
     CreateTopics(CreateTopicsRequest),
     DeleteTopics(DeleteTopicsRequest),
     InitProducerId(InitProducerIdRequest),
     OffsetForLeaderEpoch(OffsetForLeaderEpochRequest),
+    DeleteGroups(DeleteGroupsRequest),
+    OffsetDelete(OffsetDeleteRequest),
+    ConsumerGroupHeartbeat(ConsumerGroupHeartbeatRequest),
+    ConsumerGroupDescribe(ConsumerGroupDescribeRequest),
 }
 
 impl AnyRequest {

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use crate::error::{Code, Error, Result};
 
 use super::structure::{self, Inspector, Structure};
-use super::wire::{Version, Wire};
+use super::wire::{Nullable, Version, Wire};
 use super::{ApiKey, Reader, Writer};
 
 impl<S: Structure> Wire for S {
@@ -17,6 +17,27 @@ impl<S: Structure> Wire for S {
 
     fn read(version: Version, r: &mut Reader) -> Result<Self> {
         structure::read(version, r)
+    }
+
+    fn inspect(&self, to: &mut dyn Inspector) {
+        structure::inspect(self, to);
+    }
+}
+
+/// Nullable structures have a byte in front: below 0 for null.
+impl<S: Structure> Nullable for S {
+    const KIND: super::schema::Kind = <S as Wire>::KIND;
+
+    fn write_or_null(value: Option<&Self>, version: Version, w: &mut Writer) -> Result<()> {
+        w.put_i8(if value.is_some() { 1 } else { -1 });
+        value.map_or(Ok(()), |value| structure::write(value, version, w))
+    }
+
+    fn read_or_null(version: Version, r: &mut Reader) -> Result<Option<Self>> {
+        if r.i8()? < 0 {
+            return Ok(None);
+        }
+        structure::read(version, r).map(Some)
     }
 
     fn inspect(&self, to: &mut dyn Inspector) {

@@ -8,6 +8,7 @@
 
 mod any;
 mod api_key;
+pub mod consumer_protocol;
 mod define;
 pub mod header;
 mod message;

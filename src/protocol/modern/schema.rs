@@ -44,6 +44,8 @@ impl fmt::Display for Versions {
 pub enum Entity {
     /// A broker's id.
     BrokerId,
+    /// A group's name.
+    GroupId,
     /// A producer's id.
     ProducerId,
     /// A topic's name.
@@ -114,7 +116,7 @@ impl Schema {
     pub fn min_size(&self, version: Version) -> usize {
         // A flexible structure ends with the count of its tagged fields.
         let present = self.fields.iter().filter(|f| f.tag.is_none() && f.is_in(version));
-        present.map(|f| f.kind.min_size(version)).sum::<usize>() + usize::from(version.flexible)
+        present.map(|f| f.min_size(version)).sum::<usize>() + usize::from(version.flexible)
     }
 }
 
@@ -207,6 +209,14 @@ impl Field {
             self.kind = T::KIND;
         }
         self
+    }
+
+    fn min_size(&self, version: Version) -> usize {
+        match self.kind {
+            // A null structure is a single byte.
+            Kind::Struct(_) if self.nullable.contains(version.number) => 1,
+            kind => kind.min_size(version),
+        }
     }
 
     /// Whether this version has the field.

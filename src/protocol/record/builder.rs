@@ -90,6 +90,13 @@ impl BatchBuilder {
         self.compression
     }
 
+    /// The same records, to be sealed without compression.
+    #[must_use]
+    pub fn uncompressed(mut self) -> Self {
+        self.compression = Compression::None;
+        self
+    }
+
     /// Makes the buffer `capacity` bytes large, if it is smaller: for callers that account for its
     /// memory and do not want it to double by itself.
     pub fn grow_to(&mut self, capacity: usize) {

@@ -3,8 +3,10 @@
 pub mod embedded;
 mod harness;
 mod leader;
+mod logs;
 mod peers;
 mod programs;
+mod transactions;
 mod workload;
 
 use crate::ground::Ground;
@@ -50,6 +52,20 @@ pub const ALL: &[Case] = &[
         "headers_below_0_11_name_the_brokers_version",
         &[Need::Before(0, 11)],
         peers::headers_below_0_11_name_the_brokers_version,
+    ),
+    shared("times_survive_both_ways", &[Need::Since(0, 10)], logs::times_survive_both_ways),
+    shared("the_brokers_time_is_everyones", &[Need::Since(0, 10)], logs::the_brokers_time),
+    shared("a_message_above_every_default_is_exchanged", &[], logs::large_messages),
+    shared("compacted_logs_are_read_to_their_ends", &[Need::Since(0, 9)], logs::compaction),
+    shared(
+        "transactions_of_javas_client_are_read_as_committed",
+        &[Need::Since(0, 11)],
+        transactions::java,
+    ),
+    shared(
+        "transactions_of_librdkafka_are_read_as_committed",
+        &[Need::Since(0, 11)],
+        transactions::confluent,
     ),
     Case {
         name: "a_killed_broker_serves_again_on_the_same_port",

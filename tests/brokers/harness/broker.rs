@@ -197,6 +197,7 @@ const COMMON: &str = "\
 num.partitions=1
 offsets.topic.num.partitions=4
 log.cleaner.dedupe.buffer.size=4194304
+log.cleaner.backoff.ms=300
 num.network.threads=2
 num.io.threads=4
 controlled.shutdown.enable=false

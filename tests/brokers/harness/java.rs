@@ -20,6 +20,14 @@ pub fn tool(release: &Release, class: &str) -> Command {
     command
 }
 
+/// A `java` command for a program of ours in one file, which the JVM compiles as it starts it.
+pub fn program(release: &Release, file: &str) -> Command {
+    let mut command = java(release, 256);
+    let peers = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/brokers/peers");
+    command.arg(peers.join(file));
+    command
+}
+
 fn java(release: &Release, heap_mib: u32) -> Command {
     let mut command = Command::new("java");
     command

@@ -38,7 +38,7 @@ fn parse(rest: &mut &[u8]) -> Message {
     let lengths = text(&rest[..colon]);
     let (key, value) = lengths.split_once(' ').expect("two lengths");
     *rest = &rest[colon + 1..];
-    Message { key: take(rest, key), value: take(rest, value), headers: Vec::new() }
+    Message { key: take(rest, key), value: take(rest, value), ..Message::default() }
 }
 
 fn take(rest: &mut &[u8], length: &str) -> Option<Vec<u8>> {

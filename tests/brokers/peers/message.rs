@@ -9,13 +9,15 @@ pub struct Message {
     pub value: Option<Vec<u8>>,
     /// The headers, in order; names may repeat.
     pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// Milliseconds since the epoch, where a case is about them.
+    pub timestamp: Option<i64>,
 }
 
 impl Message {
     /// A message with a key and a value.
     pub fn new(key: Option<&[u8]>, value: Option<&[u8]>) -> Message {
         let (key, value) = (key.map(<[u8]>::to_vec), value.map(<[u8]>::to_vec));
-        Message { key, value, headers: Vec::new() }
+        Message { key, value, ..Message::default() }
     }
 
     /// The message with a header more.
@@ -23,6 +25,26 @@ impl Message {
         self.headers.push((name.to_owned(), value.map(<[u8]>::to_vec)));
         self
     }
+}
+
+/// Messages with times of their own: old, not in order, one for all.
+pub fn with_times() -> Vec<Message> {
+    [1_700_000_000_000, 1_600_000_000_000, 1_700_000_000_001, 1, 1_700_000_000_000]
+        .into_iter()
+        .map(|time: i64| {
+            let value = format!("at {time}");
+            let message = Message::new(None, Some(value.as_bytes()));
+            Message { timestamp: Some(time), ..message }
+        })
+        .collect()
+}
+
+/// The same without their times.
+pub fn timeless(mut messages: Vec<Message>) -> Vec<Message> {
+    for message in &mut messages {
+        message.timestamp = None;
+    }
+    messages
 }
 
 /// Keys and values of every kind: null, empty, text, all bytes, and one larger than a small batch.

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Value, json};
 
-use super::Message;
+use super::{Message, message};
 use crate::harness::{Release, jars};
 use crate::programs::{run, text};
 
@@ -28,12 +28,36 @@ impl Client {
         assert!(output.status.success(), "{self:?}: {}", text(&output.stderr));
     }
 
-    /// Reads the first `count` messages of partition 0.
+    /// Reads the first `count` messages of partition 0, without their times.
     pub fn read(self, release: &Release, address: &str, topic: &str, count: usize) -> Vec<Message> {
+        message::timeless(self.read_timed(release, address, topic, count))
+    }
+
+    /// Reads the first `count` messages of partition 0.
+    pub fn read_timed(
+        self,
+        release: &Release,
+        address: &str,
+        topic: &str,
+        count: usize,
+    ) -> Vec<Message> {
         let mut command = self.command("read", release, address, topic);
         let output = run(command.arg(count.to_string()), b"");
         assert!(output.status.success(), "{self:?}: {}", text(&output.stderr));
         text(&output.stdout).lines().map(from_json).collect()
+    }
+
+    /// The script of transactions, as a program to be talked to.
+    pub fn transactions(
+        self,
+        release: &Release,
+        address: &str,
+        topic: &str,
+        codec: &str,
+    ) -> Command {
+        let mut command = self.command("transactions", release, address, topic);
+        command.arg(codec);
+        command
     }
 
     fn command(self, what: &str, release: &Release, address: &str, topic: &str) -> Command {
@@ -77,6 +101,7 @@ fn to_json(message: &Message) -> Value {
         "key": hex(message.key.as_deref()),
         "value": hex(message.value.as_deref()),
         "headers": headers,
+        "timestamp": message.timestamp,
     })
 }
 
@@ -90,6 +115,7 @@ fn from_json(line: &str) -> Message {
             .iter()
             .map(|pair| (pair[0].as_str().unwrap_or_default().to_owned(), unhex(&pair[1])))
             .collect(),
+        timestamp: row["timestamp"].as_i64(),
     }
 }
 
