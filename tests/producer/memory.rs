@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use samsa::Code;
-use samsa::embedded::FaultKind;
-use samsa::producer::Record;
+use samsa::embedded::{FaultKind, Options};
+use samsa::producer::{PurgeWhat, Record};
 
-use crate::bench::{Bench, WAIT, bench, on_produce, soon};
+use crate::bench::{Bench, WAIT, bench, bench_on, on_produce, soon};
 
 fn full(properties: &[(&str, &str)]) -> Bench {
     let small = [("buffer.memory", "40000"), ("batch.size", "8000")];
@@ -125,4 +125,52 @@ fn without_reports_nothing_piles_up() {
     assert_eq!(bench.flush(), 0);
     assert_eq!(bench.producer.poll(0).unwrap_err().code(), Code::NOTHING);
     assert_eq!(bench.stored().len(), 500);
+}
+
+#[test]
+fn rule_4_1_bytes_that_a_socket_has_not_written_are_not_used_for_other_records() {
+    const EACH: usize = 1_000_000;
+    let partitions = 16;
+    let properties = [
+        ("batch.size", "1000000"),
+        ("max.request.size", "33554432"),
+        ("buffer.memory", "134217728"),
+        ("max.in.flight.requests.per.connection", "2"),
+    ];
+    let bench = bench_on(Options::default(), partitions, &properties);
+    bench.kafka.create_topic("payments", partitions).unwrap();
+    let payments = bench.cluster.topic("payments").unwrap();
+    let send = |topic: &_, partition, byte| {
+        let value = vec![byte; EACH];
+        let record = Record::new(topic, &value).to_partition(partition);
+        bench.producer.send(&record, WAIT).unwrap();
+    };
+    bench.send(1);
+    bench.outcomes(1);
+    // The broker applies the first request, then reads nothing for a while: of the next one, 15 MB, the
+    // sockets' buffers take a part only.
+    let delay = bench.kafka.inject(on_produce(FaultKind::Delay(1_500)));
+    bench.send(2);
+    bench.kafka.wait_injected(delay, 1, soon()).unwrap();
+    (1..partitions).for_each(|partition| send(&bench.topic, partition, b'o'));
+    let (mut purged, deadline) = (0, soon().unwrap());
+    while purged < 16 {
+        assert!(Instant::now() < deadline, "{purged} of 16 records were ever in flight");
+        purged += bench.producer.purge(PurgeWhat { queued: false, in_flight: true }).unwrap();
+        std::thread::yield_now();
+    }
+    bench.outcomes(16);
+    // Their batches have ended. What is sent now needs as many buffers, of the same size.
+    (0..partitions).for_each(|partition| send(&payments, partition, b'p'));
+    assert_eq!(bench.flush(), 16, "those that were purged; the others arrive");
+    let only = |topic: &str, byte| {
+        (0..partitions).flat_map(|at| bench.kafka.records(topic, at).unwrap()).all(|record| {
+            let value = record.value.unwrap_or_default();
+            value.len() < EACH || value.iter().all(|found| *found == byte)
+        })
+    };
+    assert!(only("orders", b'o'), "a batch's bytes became those of another topic's");
+    assert!(only("payments", b'p'));
+    let late = (1..partitions).map(|at| bench.kafka.records("orders", at).unwrap().len());
+    assert_eq!(late.sum::<usize>(), 15, "what was on its way arrived after all");
 }

@@ -241,7 +241,7 @@ impl Queue {
     ) -> Result<Option<usize>> {
         let wished = state.last_size.clamp(SMALLEST, self.config.batch_size.max(SMALLEST));
         let wished = (wished + SLACK).min(self.ledger.budget.total());
-        let capacity = wished.max(largest_encoding(record));
+        let capacity = self.rounded(wished.max(largest_encoding(record)));
         let Some((buffer, reserved)) = self.buffer(capacity, 0, room) else {
             return Ok(Some(capacity));
         };
@@ -288,6 +288,17 @@ impl Queue {
         open.reserved.merge(reserved);
         self.ledger.budget.keep_spare(open.builder.move_to(buffer));
         None
+    }
+
+    /// Some more bytes than `capacity`, a quarter at most, so that buffers have few sizes and serve one
+    /// partition after the other; not more than a whole batch needs. Small ones stay as they are.
+    fn rounded(&self, capacity: usize) -> usize {
+        if capacity < 2 * SMALLEST {
+            return capacity;
+        }
+        let step = (capacity / 8).next_power_of_two();
+        let whole = (self.config.batch_size + SLACK).min(self.ledger.budget.total());
+        capacity.next_multiple_of(step).min(whole).max(capacity)
     }
 
     /// A buffer of at least `least` bytes, and the memory it takes beyond the `held` bytes that were

@@ -10,7 +10,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::{Bytes, BytesMut};
 
 /// Smaller ones the allocator keeps for itself.
-const LEAST: usize = 16 * 1024;
+const LEAST: usize = 1024;
 /// How many of the newest are looked at for one that fits.
 const LOOKED_AT: usize = 8;
 /// What stays when nothing is under way any more.
@@ -61,7 +61,7 @@ impl Spares {
     /// Keeps the buffer of `bytes`, unless somebody still holds them: a socket that has not written them
     /// frees them itself (invariant 4.1).
     pub(super) fn put_bytes(&self, bytes: Bytes, room: usize) {
-        if bytes.len() >= LEAST / 2 {
+        if bytes.len() >= LEAST / 4 {
             if let Ok(buffer) = bytes.try_into_mut() {
                 self.put(buffer, room);
             }
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(spares.take(20_000).map(|buffer| buffer.capacity()), Some(21_000));
         assert_eq!(spares.take(20_000).map(|buffer| buffer.capacity()), Some(20_000));
         assert!(spares.take(20_000).is_none(), "40,000 would be a waste");
-        assert!(spares.take(1_000).is_none(), "small ones are left to the allocator");
+        assert!(spares.take(900).is_none(), "small ones are left to the allocator");
         assert_eq!(spares.bytes(), 140_000);
     }
 

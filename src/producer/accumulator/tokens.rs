@@ -8,12 +8,14 @@
 pub(crate) struct Tokens {
     opaques: Vec<u64>,
     stamps: Vec<(u32, i64)>,
+    /// The last timestamp, if there is one: looked at for each record, and `stamps` lies elsewhere.
+    last: Option<i64>,
 }
 
 impl Tokens {
     /// With room for `marks` marks: as many as the partition's last batch had.
     pub(crate) fn with_capacity(marks: usize) -> Self {
-        Self { opaques: Vec::with_capacity(marks), stamps: Vec::new() }
+        Self { opaques: Vec::with_capacity(marks), ..Self::default() }
     }
 
     /// Notes the record at `index`, which counts up from 0 without gaps.
@@ -26,7 +28,8 @@ impl Tokens {
             }
             self.opaques.push(opaque);
         }
-        if self.stamps.last().is_none_or(|(_, last)| *last != timestamp) {
+        if self.last != Some(timestamp) {
+            self.last = Some(timestamp);
             self.stamps.push((index, timestamp));
         }
     }
@@ -91,7 +94,9 @@ impl Tokens {
         {
             stamps.insert(0, (0, stamp));
         }
-        Self { opaques, stamps }
+        self.last = self.stamps.last().map(|(_, stamp)| *stamp);
+        let last = stamps.last().map(|(_, stamp)| *stamp);
+        Self { opaques, stamps, last }
     }
 }
 

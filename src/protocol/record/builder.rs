@@ -15,8 +15,7 @@ use crate::error::{Code, Error, Result};
 /// What a sealed batch may waste of its buffer, in bytes, before it is moved to a smaller one.
 const SLIGHT: usize = 4 * 1024;
 
-/// How far zeros are laid out ahead of the records. What is behind them is summed while the nearest
-/// cache still has it.
+/// How far the fence is moved: what lies before it is summed while the nearest cache still has it.
 const AHEAD: usize = 8 * 1024;
 
 /// The open batch of one partition: records are encoded straight into its one buffer, which starts
@@ -24,11 +23,15 @@ const AHEAD: usize = 8 * 1024;
 ///
 /// Offsets inside count from 0 in every format; the broker assigns the real ones.
 pub struct BatchBuilder {
-    /// The batch, and behind it zeros that the next records overwrite: a few kilobytes at a time, so
-    /// that a record is written with one look at the length, and the zeros cost next to nothing.
+    /// The batch, and behind it bytes that the next records overwrite: zeros, or what was left there by
+    /// the batch that had the buffer before.
     buffer: BytesMut,
     /// How many bytes the batch has; the buffer's length for messages v0 and v1.
     size: usize,
+    /// Records are written up to here with one look at this number, then [`make_ready`] moves it on.
+    ///
+    /// [`make_ready`]: Self::make_ready
+    fence: usize,
     /// Up to where the records of an uncompressed v2 batch are in `crc`.
     summed: usize,
     crc: u32,
@@ -67,11 +70,16 @@ impl BatchBuilder {
     ) -> Result<Self> {
         compression.check(format)?;
         let room = if format == Format::V2 { BATCH_OVERHEAD } else { 0 };
-        buffer.clear();
-        buffer.resize(room, 0);
+        if format != Format::V2 {
+            buffer.clear();
+        }
+        if buffer.len() < room {
+            buffer.resize(room, 0);
+        }
         Ok(Self {
             buffer,
             size: room,
+            fence: room,
             summed: room,
             crc: 0,
             format,
@@ -107,8 +115,16 @@ impl BatchBuilder {
     #[must_use]
     pub fn move_to(&mut self, mut buffer: BytesMut) -> BytesMut {
         self.sum_records(); // once they are copied they are no nearer
-        buffer.clear();
-        buffer.extend_from_slice(&self.buffer[..self.size]);
+        if buffer.len() < self.size {
+            buffer.clear();
+            buffer.extend_from_slice(&self.buffer[..self.size]);
+        } else {
+            buffer[..self.size].copy_from_slice(&self.buffer[..self.size]);
+        }
+        if self.format != Format::V2 {
+            buffer.truncate(self.size);
+        }
+        self.fence = self.size;
         std::mem::replace(&mut self.buffer, buffer)
     }
 
@@ -139,7 +155,7 @@ impl BatchBuilder {
         }
         let measure = self.measure(record);
         v2::check_size(self.size + measure.at_most())?;
-        if self.buffer.len() - self.size < measure.room() {
+        if self.size + measure.room() > self.fence {
             self.make_ready(measure.room(), true);
         }
         self.size += v2::write_record(&mut self.buffer[self.size..], record, &measure);
@@ -167,7 +183,7 @@ impl BatchBuilder {
         {
             return None;
         }
-        if self.buffer.len() - self.size < record.room() && !self.make_ready(record.room(), false) {
+        if self.size + record.room() > self.fence && !self.make_ready(record.room(), false) {
             return None;
         }
         let written = record.write(&mut self.buffer[self.size..]);
@@ -176,9 +192,9 @@ impl BatchBuilder {
         Some(written)
     }
 
-    /// Puts zeros behind the batch, at least `room` of them. While that part of the buffer is being
-    /// left, its records are summed: they are still in the nearest cache. False, and nothing done, if
-    /// the buffer is too small and `may_grow` is false.
+    /// Moves the fence on, by at least `room` bytes behind the batch. The records before it are summed:
+    /// they are still in the nearest cache. False, and nothing done, if the buffer is too small and
+    /// `may_grow` is false.
     #[cold]
     fn make_ready(&mut self, room: usize, may_grow: bool) -> bool {
         let needed = self.size + room;
@@ -186,8 +202,11 @@ impl BatchBuilder {
             return false;
         }
         self.sum_records();
-        let ahead = (needed + AHEAD).min(self.buffer.capacity()).max(needed);
-        self.buffer.resize(ahead, 0);
+        let fence = (needed + AHEAD).min(self.buffer.capacity()).max(needed);
+        if self.buffer.len() < fence {
+            self.buffer.resize(fence, 0);
+        }
+        self.fence = fence;
         true
     }
 
