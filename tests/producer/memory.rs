@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use samsa::Code;
 use samsa::embedded::{FaultKind, Options};
 use samsa::producer::{PurgeWhat, Record};
+use samsa::protocol::modern::ApiKey;
 
 use crate::bench::{Bench, WAIT, bench, bench_on, on_produce, soon};
 
@@ -173,4 +174,26 @@ fn rule_4_1_bytes_that_a_socket_has_not_written_are_not_used_for_other_records()
     assert!(only("payments", b'p'));
     let late = (1..partitions).map(|at| bench.kafka.records("orders", at).unwrap().len());
     assert_eq!(late.sum::<usize>(), 15, "what was on its way arrived after all");
+}
+
+#[test]
+fn batches_that_are_compressed_fill_up_to_their_size_on_the_wire() {
+    let requests = |codec: &str| {
+        let properties =
+            [("batch.size", "4000"), ("linger.ms", "60000"), ("compression.type", codec)];
+        let bench = bench(&properties);
+        let before = bench.kafka.requests(ApiKey::Produce);
+        let value = b"the same again, and again, and again ".repeat(3);
+        let record = Record::new(&bench.topic, &value).to_partition(0);
+        for _ in 0..40 {
+            // Each round finds what the one before it taught.
+            (0..50).for_each(|_| bench.producer.send(&record, WAIT).unwrap());
+        }
+        assert_eq!(bench.flush(), 0);
+        assert_eq!(bench.stored().len(), 2_000);
+        bench.kafka.requests(ApiKey::Produce) - before
+    };
+    let (plain, compressed) = (requests("none"), requests("lz4"));
+    assert!(plain >= 55, "{plain} requests for 230 kB in batches of 4 kB");
+    assert!(compressed <= plain / 2, "{compressed} requests instead of {plain}");
 }

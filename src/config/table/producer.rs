@@ -53,7 +53,7 @@ pub(super) const ROWS: &[Property] = &[
         per_topic: true,
         kind: bytes(0),
         default: "16384",
-        doc: "The size at which a batch is sent without waiting longer, before compression. A larger record makes a batch of its own.",
+        doc: "The size at which a batch is sent without waiting longer. With compression that is what it is expected to have then: batches take as many more bytes of records as the last ones shrank, at most eight times as many and not above `max.request.size`. A larger record makes a batch of its own. Large batches cost less CPU per record (1 MB about a fifth less than 16 kB) and compress better; they start small and grow, so that idle partitions cost nothing.",
         aliases: &[],
     },
     Property {

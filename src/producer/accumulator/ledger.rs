@@ -28,6 +28,9 @@ pub(crate) struct Ledger {
     /// The task that watches delivery deadlines.
     pub(crate) keeper: Arc<Mail>,
     pub(crate) delivery_timeout: Duration,
+    /// How large a batch may become that is compressed afterwards: whatever the codec makes of it, it
+    /// fits into a request, and several fit into memory.
+    pub(super) largest_batch: usize,
     /// Whether any outcome will be told per record.
     pub(crate) keeps_tokens: bool,
     report: DeliveryReport,
@@ -54,6 +57,7 @@ impl Ledger {
             identity: Identity::new(config),
             keeper: Mail::new(-1),
             delivery_timeout: config.delivery_timeout,
+            largest_batch: config.max_request_size.min(config.buffer_memory / 8),
             keeps_tokens: config.delivery_report != DeliveryReport::None,
             report: config.delivery_report,
             keep: config.delivery_keep,

@@ -2,6 +2,7 @@
 
 mod batch;
 mod budget;
+mod fill;
 mod ledger;
 mod pending;
 mod queue;

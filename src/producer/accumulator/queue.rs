@@ -14,9 +14,11 @@ use bytes::BytesMut;
 
 use super::batch::{Batch, OpenBatch, PublishSender};
 use super::budget::Reserved;
+use super::fill::Fill;
 use super::ledger::Ledger;
 use super::queue_answer::Answer;
 use super::seal::{Seal, Work};
+use super::spares;
 use super::tokens::Tokens;
 use crate::cluster::{Topic, TopicId};
 use crate::config::TopicProducerConfig;
@@ -25,7 +27,7 @@ use crate::producer::identity::{Books, Stamp};
 use crate::producer::mail::Mail;
 use crate::producer::partitioner::moves_on;
 use crate::producer::record::Record;
-use crate::protocol::record::{BATCH_OVERHEAD, BatchBuilder, Format};
+use crate::protocol::record::{BATCH_OVERHEAD, BatchBuilder, Compression, Format};
 
 /// What a buffer holds beyond the batch, so that the last record's worst case never makes it grow.
 const SLACK: usize = 64;
@@ -66,6 +68,9 @@ pub(super) struct State {
     pub(super) expiry_timed: bool,
     /// When a batch left last.
     pub(super) taken_at: Option<Instant>,
+    /// What a full batch holds if that is more than `batch.size`, because it is compressed afterwards.
+    limit: usize,
+    fill: Fill,
     /// What records without a key brought since they came to this partition.
     sticky_bytes: usize,
     /// How large the last batch became: the next one starts with as much room.
@@ -162,7 +167,8 @@ impl Queue {
     #[inline]
     pub(crate) fn enter(&self) -> Entrance<'_> {
         let state = self.lock();
-        Entrance { state, ledger: &self.ledger, limit: self.config.batch_size }
+        let limit = self.limit(&state);
+        Entrance { state, ledger: &self.ledger, limit }
     }
 
     /// Encodes a record into the open batch. `room` is what a wait for memory brought; what is left
@@ -177,7 +183,7 @@ impl Queue {
         let mut state = self.lock();
         self.ledger.check_open()?;
         let new = arrival.record.to_new(arrival.timestamp);
-        let limit = self.config.batch_size;
+        let limit = self.limit(&state);
         let size = match &state.open {
             Some(open) => open.builder.encoded_size(&new),
             None => 0,
@@ -239,9 +245,9 @@ impl Queue {
         record: &Record<'_>,
         room: &mut Option<Reserved>,
     ) -> Result<Option<usize>> {
-        let wished = state.last_size.clamp(SMALLEST, self.config.batch_size.max(SMALLEST));
+        let wished = state.last_size.clamp(SMALLEST, self.limit(state).max(SMALLEST));
         let wished = (wished + SLACK).min(self.ledger.budget.total());
-        let capacity = self.rounded(wished.max(largest_encoding(record)));
+        let capacity = self.rounded(state, wished.max(largest_encoding(record)));
         let Some((buffer, reserved)) = self.buffer(capacity, 0, room) else {
             return Ok(Some(capacity));
         };
@@ -274,13 +280,14 @@ impl Queue {
     /// batch. `Some(bytes)` if the budget has too little.
     #[inline]
     fn grow(&self, state: &mut State, size: usize, room: &mut Option<Reserved>) -> Option<usize> {
+        let whole = self.whole(state);
         let open = state.open.as_mut()?;
         let needed = open.builder.size() + size + SLACK;
         let capacity = open.builder.capacity();
         if needed <= capacity {
             return None;
         }
-        let largest = (self.config.batch_size + SLACK).min(self.ledger.budget.total()).max(needed);
+        let largest = whole.max(needed);
         let wanted = (capacity * 2).clamp(needed, largest);
         let Some((buffer, reserved)) = self.buffer(wanted, capacity, room) else {
             return Some(wanted - capacity);
@@ -291,14 +298,41 @@ impl Queue {
     }
 
     /// Some more bytes than `capacity`, a quarter at most, so that buffers have few sizes and serve one
-    /// partition after the other; not more than a whole batch needs. Small ones stay as they are.
-    fn rounded(&self, capacity: usize) -> usize {
-        if capacity < 2 * SMALLEST {
+    /// partition after the other; not more than a whole batch needs. Those that are not kept stay as
+    /// they are.
+    fn rounded(&self, state: &State, capacity: usize) -> usize {
+        if capacity < spares::LEAST {
             return capacity;
         }
         let step = (capacity / 8).next_power_of_two();
-        let whole = (self.config.batch_size + SLACK).min(self.ledger.budget.total());
-        capacity.next_multiple_of(step).min(whole).max(capacity)
+        capacity.next_multiple_of(step).min(self.whole(state)).max(capacity)
+    }
+
+    /// The buffer of a full batch.
+    fn whole(&self, state: &State) -> usize {
+        (self.limit(state) + SLACK).min(self.ledger.budget.total())
+    }
+
+    /// Where a batch is full, in bytes before compression.
+    #[inline]
+    fn limit(&self, state: &State) -> usize {
+        state.limit.max(self.config.batch_size)
+    }
+
+    /// What a batch was compressed to tells how much the next ones take. Small ones tell little: half of
+    /// what they are may be overhead.
+    pub(super) fn learn(&self, state: &mut State, raw: usize, packed: usize) {
+        let batch_size = self.config.batch_size;
+        if self.config.compression != Compression::None && raw >= batch_size / 2 {
+            state.fill.learn(raw, packed);
+            state.limit = state.fill.limit(batch_size, self.ledger.largest_batch);
+        }
+    }
+
+    /// A batch was too large for the broker (invariant 4.7).
+    pub(super) fn unlearn(&self, state: &mut State) {
+        state.fill.forget();
+        state.limit = 0;
     }
 
     /// A buffer of at least `least` bytes, and the memory it takes beyond the `held` bytes that were

@@ -214,6 +214,7 @@ impl Queue {
     /// attempt does not count).
     fn split(self: &Arc<Self>, state: &mut State, mut batch: Batch, error: Error) -> Option<Seal> {
         let body = batch.body.take()?;
+        self.unlearn(state);
         batch.attempts -= 1;
         batch.last_error = Some(error);
         let (id, max_size) = (batch.id, (batch.raw_size / 2).max(1));

@@ -365,6 +365,10 @@ impl Queue {
     /// (invariant 4.3) and its waiters.
     fn place_bodies(&self, state: &mut State, at: usize, bodies: Vec<Arc<Body>>) {
         let more = bodies.len().saturating_sub(1);
+        if let (Some(batch), [body]) = (state.sealed.get(at), &bodies[..]) {
+            let (raw, packed) = (batch.raw_size, body.bytes().len());
+            self.learn(state, raw, packed);
+        }
         if let (Some(batch), true) = (state.sealed.get(at), more > 0) {
             self.ledger.pending.split(batch.stretch, more);
         }

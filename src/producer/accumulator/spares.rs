@@ -3,6 +3,7 @@
 //! A fresh buffer of some hundred kilobytes costs more than the records that go into it: its pages come
 //! from the kernel one by one, and go back when it is freed.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,7 +11,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use bytes::{Bytes, BytesMut};
 
 /// Smaller ones the allocator keeps for itself.
-const LEAST: usize = 1024;
+pub(super) const LEAST: usize = 16 * 1024;
 /// How many of the newest are looked at for one that fits.
 const LOOKED_AT: usize = 8;
 /// What stays when nothing is under way any more.
@@ -19,7 +20,8 @@ const KEPT_IDLE: usize = 256 * 1024;
 /// A stack of buffers: the one that was used last is still in the processor's caches.
 #[derive(Default)]
 pub(super) struct Spares {
-    buffers: Mutex<Vec<BytesMut>>,
+    /// The newest at the back.
+    buffers: Mutex<VecDeque<BytesMut>>,
     /// What they take of memory; read without the lock.
     bytes: AtomicUsize,
 }
@@ -39,8 +41,8 @@ impl Spares {
         let mut buffers = self.lock();
         let newest = buffers.len().saturating_sub(LOOKED_AT);
         let fits = |buffer: &BytesMut| (least..=most).contains(&buffer.capacity());
-        let at = newest + buffers.get(newest..)?.iter().rposition(fits)?;
-        let buffer = buffers.swap_remove(at);
+        let at = newest + buffers.range(newest..).rposition(fits)?;
+        let buffer = buffers.swap_remove_back(at)?;
         self.bytes.fetch_sub(buffer.capacity(), Ordering::Relaxed);
         Some(buffer)
     }
@@ -54,14 +56,14 @@ impl Spares {
         let mut buffers = self.lock();
         if self.bytes().saturating_add(size) <= room {
             self.bytes.fetch_add(size, Ordering::Relaxed);
-            buffers.push(buffer);
+            buffers.push_back(buffer);
         }
     }
 
     /// Keeps the buffer of `bytes`, unless somebody still holds them: a socket that has not written them
     /// frees them itself (invariant 4.1).
     pub(super) fn put_bytes(&self, bytes: Bytes, room: usize) {
-        if bytes.len() >= LEAST / 4 {
+        if bytes.len() >= LEAST / 2 {
             if let Ok(buffer) = bytes.try_into_mut() {
                 self.put(buffer, room);
             }
@@ -76,15 +78,11 @@ impl Spares {
         let mut freed = Vec::new();
         {
             let mut buffers = self.lock();
-            let mut left = self.bytes();
-            let surplus = buffers.iter().take_while(|buffer| {
-                let goes = left > bytes;
-                left -= if goes { buffer.capacity() } else { 0 };
-                goes
-            });
-            let count = surplus.count();
-            freed.extend(buffers.drain(..count));
-            self.bytes.store(left, Ordering::Relaxed);
+            while self.bytes() > bytes {
+                let Some(buffer) = buffers.pop_front() else { break };
+                self.bytes.fetch_sub(buffer.capacity(), Ordering::Relaxed);
+                freed.push(buffer);
+            }
         }
         drop(freed); // a call into the kernel each: without the lock
     }
@@ -94,7 +92,7 @@ impl Spares {
         self.shrink_to(KEPT_IDLE);
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<BytesMut>> {
+    fn lock(&self) -> MutexGuard<'_, VecDeque<BytesMut>> {
         self.buffers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
