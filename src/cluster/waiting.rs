@@ -189,7 +189,11 @@ impl Core {
         let begun = Instant::now();
         let ready = || {
             let ended = self.ended().map(Err);
-            ended.or_else(|| self.progress.borrow().contact.then_some(Ok(())))
+            ended.or_else(|| {
+                let progress = self.progress.borrow();
+                let refusal = progress.refusal.clone().filter(|_| !progress.contact);
+                progress.contact.then_some(Ok(())).or(refusal.map(Err))
+            })
         };
         match self.signal.wait_for_result(deadline, ready) {
             Ok(outcome) => outcome,

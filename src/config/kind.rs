@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::address::Address;
+use super::ensemble::Ensemble;
 
 /// The type of a property's value, with its range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub enum Kind {
     Text,
     /// Addresses, separated by commas.
     Addresses,
+    /// The servers of a ZooKeeper, and perhaps a path.
+    Ensemble,
     /// Known and not there: only these values are taken (they ask for what is done anyway), others are
     /// refused with the reason.
     Refused {
@@ -69,6 +72,7 @@ impl Kind {
             Self::List(names) => list(value, names),
             Self::Text => Some(value.to_owned()),
             Self::Addresses => Address::parse_list(value).is_ok().then(|| value.to_owned()),
+            Self::Ensemble => Ensemble::parse(value).is_ok().then(|| value.to_owned()),
             Self::Refused { accepts, .. } => accepts
                 .iter()
                 .find(|name| value.eq_ignore_ascii_case(name))
@@ -88,6 +92,7 @@ impl Kind {
             Self::List(_) => "list",
             Self::Text => "text",
             Self::Addresses => "list of host:port",
+            Self::Ensemble => "list of host:port, with a path",
             Self::Refused { .. } => "refused",
         }
     }
@@ -108,6 +113,7 @@ impl fmt::Display for Kind {
             Self::List(names) => write!(f, "any of {}", names.join(", ")),
             Self::Text => f.write_str("any text"),
             Self::Addresses => f.write_str("host:port or [IPv6]:port, separated by commas"),
+            Self::Ensemble => f.write_str("host:port,host:port/path"),
             Self::Refused { accepts, .. } => f.write_str(&accepts.join(", ")),
         }
     }

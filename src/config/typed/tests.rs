@@ -162,3 +162,46 @@ fn every_value_of_every_choice_has_its_typed_form() {
         }
     }
 }
+
+#[test]
+fn zookeeper_takes_the_place_of_the_bootstrap_list_or_stands_beside_it() {
+    let neither = ClientConfig::from(&Config::new()).unwrap_err();
+    assert_eq!(neither.property(), Some("bootstrap.servers"));
+    assert!(neither.message().contains("zookeeper.connect"), "{neither}");
+
+    let both = ClientConfig::from(&config(&[("zookeeper.connect", "z:1,y/k")])).unwrap();
+    assert_eq!(both.bootstrap_servers.len(), 1);
+    let zookeeper = both.zookeeper.unwrap();
+    assert_eq!(zookeeper.ensemble.to_string(), "z:1,y:2181/k");
+    assert_eq!(zookeeper.session_timeout, Duration::from_secs(6));
+    assert_eq!(zookeeper.connection_timeout, Duration::from_secs(6));
+    assert_eq!((zookeeper.auth, zookeeper.listener_name), (None, None));
+
+    let mut old = Config::new();
+    for (name, value) in [
+        ("zk.connect", "z"),
+        ("zk.sessiontimeout.ms", "1000"),
+        ("zookeeper_connection_timeout_ms", "2000"),
+        ("samsa.zookeeper.auth", "digest:me:se:cret"),
+        ("samsa.listener.name", "INSIDE"),
+    ] {
+        old.set(name, value).unwrap();
+    }
+    let zookeeper = ClientConfig::from(&old).unwrap().zookeeper.unwrap();
+    assert_eq!(zookeeper.session_timeout, Duration::from_secs(1));
+    assert_eq!(zookeeper.connection_timeout, Duration::from_secs(2));
+    assert_eq!(zookeeper.listener_name.as_deref(), Some("INSIDE"));
+    let auth = zookeeper.auth.unwrap();
+    assert_eq!((auth.scheme.as_str(), auth.credentials.as_str()), ("digest", "me:se:cret"));
+    assert!(!format!("{auth:?}").contains("cret"), "{auth:?}");
+}
+
+#[test]
+fn bad_credentials_for_zookeeper_are_refused_without_being_shown() {
+    for bad in ["secret", "digest:secret", "digest::secret", "sasl:a:secret"] {
+        let config = config(&[("zookeeper.connect", "z"), ("samsa.zookeeper.auth", bad)]);
+        let error = ClientConfig::from(&config).unwrap_err();
+        assert_eq!(error.property(), Some("samsa.zookeeper.auth"));
+        assert!(!error.message().contains("secret"), "{error}");
+    }
+}
