@@ -64,7 +64,7 @@ fn run_spaced(answers: &[Answer], space: Duration) -> (Known, Vec<Action>) {
     let mut known = Known::nothing();
     let mut actions = Vec::new();
     for answer in answers {
-        (known, actions) = merge(&known, answer, now);
+        (known, actions) = merge(known, answer, now);
         now += space;
     }
     (known, actions)

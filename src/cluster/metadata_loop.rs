@@ -12,12 +12,13 @@ use std::time::Instant;
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
+use super::answer::Answer;
 use super::ask::{self, Answers, Ask};
 use super::candidates::{self, Candidate};
 use super::core::{Core, lock};
 use super::merge::{self, Action, Known};
 use super::registry::{self, News};
-use super::schedule::{Schedule, Urgency};
+use super::schedule::{Schedule, Scope, Urgency};
 use super::{Event, Metadata, hint};
 use crate::config::Address;
 use crate::discovery::zookeeper::Registry;
@@ -146,9 +147,14 @@ impl Loop {
 
     /// Asks the brokers; the answer is waited for beside everything else.
     fn ask(&mut self, why: &'static str) {
-        let question = self.core.wishes(|wishes| wishes.question());
+        // What is followed in ZooKeeper, and "all topics", are asked for as a whole.
+        let scope = match self.registry.is_some() || self.core.client.events.topics {
+            true => Scope::Everything,
+            false => self.schedule.scope(Instant::now(), self.jitter),
+        };
+        let question = self.core.wishes(|wishes| wishes.question(scope));
         self.asked = question.number;
-        self.schedule.asked();
+        self.schedule.asked(scope);
         self.jitter = jitter();
         let topics = question.creatable.len() + question.found.len() + question.others.len();
         if self.registry.is_some() {
@@ -171,10 +177,12 @@ impl Loop {
         let mut named_brokers = false;
         for answer in &answers.answers {
             named_brokers |= !answer.brokers.is_empty();
-            let (known, actions) = merge::merge(&self.known, answer, now);
-            self.take(known, actions);
+            let known = std::mem::replace(&mut self.known, Known::nothing());
+            let number = known.metadata.number;
+            let (known, actions) = merge::merge(known, answer, now);
+            self.take_since(number, known, actions);
+            self.catch_up(answer);
         }
-        self.catch_up();
         self.schedule.answered(self.known.metadata.number != before, now);
         let patient = self.catching_up.is_some_and(|until| now < until);
         if patient && registry::is_behind(&self.known.metadata, &self.registered) {
@@ -203,11 +211,11 @@ impl Loop {
 
     /// A handle that was made while its topic was being published for the first time saw neither the
     /// old snapshot nor the new one: it gets what is known now.
-    fn catch_up(&self) {
-        let missed: Vec<_> = {
-            let topics = lock(&self.core.topics);
-            topics.values().filter(|topic| topic.metadata().is_none()).cloned().collect()
-        };
+    fn catch_up(&self, answer: &Answer) {
+        let topics = lock(&self.core.topics);
+        let missed = answer.topics.iter().filter_map(|topic| topics.get(&topic.name));
+        let missed: Vec<_> = missed.filter(|topic| topic.metadata().is_none()).cloned().collect();
+        drop(topics);
         for topic in missed {
             if let Some(metadata) = self.known.metadata.topic(topic.name()) {
                 topic.publish(Arc::clone(metadata));
@@ -227,7 +235,11 @@ impl Loop {
 
     /// Takes a new state and does what it asks for.
     fn take(&mut self, known: Known, actions: Vec<Action>) {
-        let number = self.known.metadata.number;
+        self.take_since(self.known.metadata.number, known, actions);
+    }
+
+    /// As [`take`](Self::take); `number` is that of the state before.
+    fn take_since(&mut self, number: u64, known: Known, actions: Vec<Action>) {
         self.known = known;
         let mut events = Vec::new();
         for action in actions {

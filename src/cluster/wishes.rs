@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::schedule::Urgency;
+use super::schedule::{Scope, Urgency};
 use super::{BrokerInfo, LeaderHint, Topic};
 
 /// A topic that is kept fresh.
@@ -25,6 +25,8 @@ struct Wish {
 pub(super) struct Wishes {
     number: u64,
     wanted: BTreeMap<usize, Wish>,
+    /// The topics whose wishes no question has covered yet.
+    fresh: Vec<usize>,
     triggers: Vec<(Urgency, &'static str)>,
     hints: Vec<LeaderHint>,
     endpoints: Vec<BrokerInfo>,
@@ -70,6 +72,7 @@ impl Wishes {
         let number = self.number;
         let create = topic.may_be_created() && !there;
         let topic = Arc::clone(topic);
+        self.fresh.push(topic.index());
         self.wanted.insert(topic.index(), Wish { topic, number, since, create });
         (number, since)
     }
@@ -111,18 +114,31 @@ impl Wishes {
         }
     }
 
-    /// What to ask now.
-    pub(super) fn question(&self) -> Question {
+    /// What to ask now: about every topic, or only those that nobody has asked about yet.
+    pub(super) fn question(&mut self, scope: Scope) -> Question {
+        let fresh = std::mem::take(&mut self.fresh);
         let mut question = Question { number: self.number, ..Question::default() };
-        for wish in self.wanted.values() {
-            let name = Arc::clone(wish.topic.name());
-            match (wish.create, wish.topic.may_be_created()) {
-                (true, _) => question.creatable.push(name),
-                (false, true) => question.found.push(name),
-                (false, false) => question.others.push(name),
+        match scope {
+            Scope::Everything => self.wanted.values().for_each(|wish| question.add(wish)),
+            Scope::Wishes => {
+                fresh
+                    .iter()
+                    .filter_map(|index| self.wanted.get(index))
+                    .for_each(|wish| question.add(wish));
             }
         }
         question
+    }
+}
+
+impl Question {
+    fn add(&mut self, wish: &Wish) {
+        let name = Arc::clone(wish.topic.name());
+        match (wish.create, wish.topic.may_be_created()) {
+            (true, _) => self.creatable.push(name),
+            (false, true) => self.found.push(name),
+            (false, false) => self.others.push(name),
+        }
     }
 }
 
@@ -143,7 +159,7 @@ mod tests {
         let mut wishes = Wishes::default();
         let (a, b) = (topic(0, true), topic(1, true));
         let (first, _) = wishes.want(&a, now);
-        let asked = wishes.question();
+        let asked = wishes.question(Scope::Everything);
         let (second, _) = wishes.want(&b, now);
         assert!(asked.number >= first && asked.number < second, "the first question came before b");
         let later = now + Duration::from_secs(3);
@@ -167,7 +183,7 @@ mod tests {
         let mut wishes = Wishes::default();
         wishes.want(&topic(0, true), now);
         wishes.want(&topic(1, false), now);
-        let question = wishes.question();
+        let question = wishes.question(Scope::Everything);
         assert_eq!(question.creatable, [Arc::from("t0")]);
         assert_eq!(question.others, [Arc::from("t1")]);
     }
@@ -178,12 +194,33 @@ mod tests {
         let mut wishes = Wishes::default();
         wishes.want(&topic(0, true), now);
         wishes.found(0, now);
-        let question = wishes.question();
+        let question = wishes.question(Scope::Everything);
         assert!(question.creatable.is_empty());
         assert_eq!(question.found, [Arc::from("t0")]);
         wishes.want(&topic(0, true), now);
-        assert_eq!(wishes.question().creatable.len(), 1, "somebody wants it although it is gone");
+        assert_eq!(
+            wishes.question(Scope::Everything).creatable.len(),
+            1,
+            "somebody wants it although it is gone"
+        );
         wishes.forget(0);
-        assert!(wishes.question().creatable.is_empty());
+        assert!(wishes.question(Scope::Everything).creatable.is_empty());
+    }
+
+    #[test]
+    fn a_new_wish_is_asked_for_alone_and_a_refresh_asks_for_all() {
+        let now = Instant::now();
+        let mut wishes = Wishes::default();
+        wishes.want(&topic(0, true), now);
+        wishes.question(Scope::Everything);
+        wishes.found(0, now);
+        wishes.want(&topic(1, true), now);
+        wishes.want(&topic(2, true), now);
+        let question = wishes.question(Scope::Wishes);
+        assert_eq!(question.creatable, [Arc::from("t1"), Arc::from("t2")]);
+        assert!(question.found.is_empty() && question.number == wishes.number);
+        let all = wishes.question(Scope::Everything);
+        assert_eq!((all.creatable.len(), all.found.len()), (2, 1));
+        assert!(wishes.question(Scope::Wishes).creatable.is_empty(), "each is new once");
     }
 }

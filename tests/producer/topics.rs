@@ -25,7 +25,9 @@ fn ten_thousand_topics_work_within_the_default_buffer_memory() {
     for (mark, topic) in topics.iter().enumerate() {
         let record = Record::new(topic, &[7; 100]).with_opaque(mark as u64 + 1);
         producer.send(&record, WAIT).unwrap();
-        if mark % 500 == 0 { eprintln!("{mark} {:?}", begun.elapsed()); }
+        if mark % 500 == 0 {
+            eprintln!("{mark} {:?}", begun.elapsed());
+        }
     }
     let (failed, result) = producer.flush(WAIT, None);
     result.unwrap();
