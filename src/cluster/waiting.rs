@@ -89,6 +89,15 @@ impl<'a> Wait<'a> {
 }
 
 impl Core {
+    /// The metadata of a topic if it is known and usable now; fails once the cluster ended.
+    pub(super) fn known_topic(&self, topic: &Topic) -> Result<Option<Arc<TopicMetadata>>> {
+        self.check_open()?;
+        Ok(match judge(topic.metadata(), false, Duration::ZERO) {
+            Verdict::Ready(metadata) => Some(metadata),
+            Verdict::Refused(_) | Verdict::Wait => None,
+        })
+    }
+
     /// Why a wait for the metadata of `topic`, begun then, came to nothing.
     pub(super) fn no_metadata(&self, topic: &Topic, begun: Instant) -> Error {
         let name = topic.name();

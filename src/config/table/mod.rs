@@ -5,6 +5,8 @@ mod consumer;
 mod producer;
 mod refused;
 
+pub(super) use consumer::BY_DURATION;
+
 use super::kind::Kind;
 
 /// Which kind of handle a property belongs to.
@@ -251,7 +253,7 @@ mod tests {
         }
     }
 
-    const JAVA: [&str; 41] = [
+    const JAVA: [&str; 42] = [
         "acks",
         "allow.auto.create.topics",
         "auto.offset.reset",
@@ -260,6 +262,7 @@ mod tests {
         "buffer.memory",
         "check.crcs",
         "client.id",
+        "client.rack",
         "compression.gzip.level",
         "compression.lz4.level",
         "compression.type",

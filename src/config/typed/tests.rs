@@ -128,9 +128,35 @@ fn the_level_is_the_codec_s_own_then_the_common_one_then_the_default() {
 
 #[test]
 fn what_is_accepted_without_effect_is_not_silent() {
-    let loud = config(&[("enable.idempotence", "true"), ("compression.lz4.level", "3")]);
-    let producer = ProducerConfig::from(&loud).unwrap();
-    assert_eq!(producer.warnings.len(), 2, "{:?}", producer.warnings);
+    let producer = ProducerConfig::from(&config(&[("compression.lz4.level", "3")])).unwrap();
+    assert_eq!(producer.warnings.len(), 1, "{:?}", producer.warnings);
+}
+
+#[test]
+fn rule_5_18_idempotence_is_the_default_and_gives_way_aloud_or_insists() {
+    let default = ProducerConfig::from(&config(&[])).unwrap();
+    assert!(default.enable_idempotence && !default.idempotence_required);
+    let asked = ProducerConfig::from(&config(&[("enable.idempotence", "true")])).unwrap();
+    assert!(asked.enable_idempotence && asked.idempotence_required);
+    let off = ProducerConfig::from(&config(&[("enable.idempotence", "false"), ("acks", "1")]));
+    assert!(!off.as_ref().unwrap().enable_idempotence && off.unwrap().warnings.is_empty());
+    for (name, value) in [
+        ("acks", "1"),
+        ("acks", "0"),
+        ("retries", "0"),
+        ("max.in.flight.requests.per.connection", "6"),
+    ] {
+        let gave_way = ProducerConfig::from(&config(&[(name, value)])).unwrap();
+        assert!(!gave_way.enable_idempotence, "{name}={value}");
+        let [warning] = &gave_way.warnings[..] else { panic!("{:?}", gave_way.warnings) };
+        assert!(warning.contains(name), "{warning}");
+        let both = config(&[(name, value), ("enable.idempotence", "true")]);
+        let error = ProducerConfig::from(&both).unwrap_err();
+        assert_eq!(error.property(), Some("enable.idempotence"), "{error}");
+        assert!(error.message().contains(name), "{error}");
+    }
+    let same = config(&[("acks", "all"), ("retries", "3"), ("enable.idempotence", "true")]);
+    assert!(ProducerConfig::from(&same).is_ok());
 }
 
 #[test]

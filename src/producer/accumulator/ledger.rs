@@ -12,6 +12,7 @@ use super::queue::Queue;
 use crate::config::{DeliveryReport, ProducerConfig};
 use crate::error::{Code, Error, Result};
 use crate::net::{Backoff, jitter};
+use crate::producer::identity::Identity;
 use crate::producer::kept::KeptBatch;
 use crate::producer::mail::Mail;
 use crate::producer::outcome::{Entry, Outbox, Outcome};
@@ -22,6 +23,8 @@ pub(crate) struct Ledger {
     pub(crate) budget: Arc<Budget>,
     pub(crate) pending: Pending,
     pub(crate) outbox: Outbox,
+    /// Who the producer is to its brokers.
+    pub(crate) identity: Identity,
     /// The task that watches delivery deadlines.
     pub(crate) keeper: Arc<Mail>,
     pub(crate) delivery_timeout: Duration,
@@ -48,6 +51,7 @@ impl Ledger {
             budget: Budget::new(config.buffer_memory, Arc::clone(&signal)),
             pending: Pending::new(Arc::clone(&signal)),
             outbox: Outbox::new(signal),
+            identity: Identity::new(config),
             keeper: Mail::new(-1),
             delivery_timeout: config.delivery_timeout,
             keeps_tokens: config.delivery_report != DeliveryReport::None,
