@@ -19,7 +19,7 @@ use super::core::{Core, lock};
 use super::merge::{self, Action, Known};
 use super::registry::{self, News};
 use super::schedule::{Schedule, Scope, Urgency};
-use super::{Event, Metadata, hint};
+use super::{Event, Metadata, Topic, hint};
 use crate::config::Address;
 use crate::discovery::zookeeper::Registry;
 use crate::error::{Code, Error, Result};
@@ -48,6 +48,7 @@ pub(super) async fn run(core: Arc<Core>) {
         registered: Arc::default(),
         catching_up: None,
         round: None,
+        released: Vec::new(),
         asked: 0,
         jitter: jitter(),
     };
@@ -64,6 +65,8 @@ struct Loop {
     // Until when brokers are asked again for what the registry shows and they do not know.
     catching_up: Option<Instant>,
     round: Option<Round>,
+    // Topics that were let go while a question was under way: its answer may bring them back.
+    released: Vec<Arc<Topic>>,
     // The number of the wishes that the question under way covers.
     asked: u64,
     // One draw per attempt, so that the time of the next one stands still.
@@ -110,6 +113,10 @@ impl Loop {
         let mail = self.core.wishes(|wishes| wishes.take_mail());
         for (urgency, why) in mail.triggers {
             self.schedule.trigger(urgency, why);
+        }
+        if !mail.released.is_empty() {
+            self.forget(&mail.released);
+            self.released.extend(mail.released);
         }
         if !mail.hints.is_empty() || !mail.endpoints.is_empty() {
             let (known, actions) = hint::merge(&self.known, &mail.hints, &mail.endpoints);
@@ -183,6 +190,10 @@ impl Loop {
             self.take_since(number, known, actions);
             self.catch_up(answer);
         }
+        let released = std::mem::take(&mut self.released);
+        if !released.is_empty() {
+            self.forget(&released);
+        }
         self.schedule.answered(self.known.metadata.number != before, now);
         let patient = self.catching_up.is_some_and(|until| now < until);
         if patient && registry::is_behind(&self.known.metadata, &self.registered) {
@@ -207,6 +218,24 @@ impl Loop {
             progress.answered = progress.answered.max(asked);
             progress.trouble = trouble;
         });
+    }
+
+    /// Drops what is known of topics that nobody wants any more (unless somebody does again).
+    fn forget(&mut self, topics: &[Arc<Topic>]) {
+        let before = self.known.metadata.topics.len();
+        for topic in topics {
+            if self.core.client.events.topics || self.core.wishes(|wishes| wishes.is_wanted(topic))
+            {
+                continue;
+            }
+            self.known.metadata.topics.remove(topic.name());
+            self.known.history.remove(topic.name());
+            topic.forget();
+        }
+        if self.known.metadata.topics.len() < before {
+            self.known.metadata.number += 1;
+            self.publish(&[]);
+        }
     }
 
     /// A handle that was made while its topic was being published for the first time saw neither the
