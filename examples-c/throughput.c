@@ -32,7 +32,10 @@ static size_t take_outcomes(samsa_producer *producer, int32_t timeout_ms) {
     size_t count = samsa_deliveries_list(deliveries, &list);
     for (size_t i = 0; i < count; i++) {
         if (list[i].code != 0) {
-            fprintf(stderr, "%s\n", samsa_error_message(samsa_deliveries_error(deliveries, i)));
+            error = samsa_deliveries_error(deliveries, i);
+            fprintf(stderr, "%s\n", samsa_error_message(error));
+            samsa_error_free(error);
+            samsa_deliveries_free(deliveries);
             exit(1);
         }
     }

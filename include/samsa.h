@@ -458,6 +458,10 @@ enum {
   SAMSA_ERR_BATCH_REFUSED = -139,
   /* The partition lost records that were read already */
   SAMSA_ERR_LOG_TRUNCATED = -140,
+  /* ZooKeeper refused the request */
+  SAMSA_ERR_ZOOKEEPER = -141,
+  /* The ZooKeeper session expired */
+  SAMSA_ERR_SESSION_EXPIRED = -142,
 };
 
 enum {

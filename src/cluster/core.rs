@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 
@@ -15,7 +15,10 @@ use crate::discovery::Discovery;
 use crate::error::{Code, Error, Result};
 use crate::log::Logger;
 use crate::net::{Broker, Network};
-use crate::runtime::{Runtime, Signal};
+use crate::runtime::{Completion, Runtime, Signal};
+
+/// How long discovery may take to let go of its registry.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// How far the metadata loop has come; told to waiters after each answer and failure.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +29,8 @@ pub(super) struct Progress {
     pub(super) contact: bool,
     /// Why the last round failed; none after a success.
     pub(super) trouble: Option<Error>,
+    /// Why waiting for the first contact is of no use: nobody will mend it by itself.
+    pub(super) refusal: Option<Error>,
 }
 
 #[derive(Debug)]
@@ -48,6 +53,8 @@ pub(super) struct Core {
     wake: Notify,
     // The handle over this core, for the topics.
     handle: OnceLock<Weak<Cluster>>,
+    // The end of discovery, for `close` to wait for.
+    pub(super) farewell: Mutex<Option<Completion<()>>>,
     // Closed or failed: no call succeeds any more. The first reason stays.
     ended: OnceLock<Error>,
 }
@@ -91,6 +98,7 @@ impl Core {
             wishes: Mutex::default(),
             wake: Notify::new(),
             handle: OnceLock::new(),
+            farewell: Mutex::default(),
             ended: OnceLock::new(),
         })
     }
@@ -170,6 +178,9 @@ impl Core {
             for broker in brokers {
                 broker.close(&error);
             }
+            // Its last words are said in the background, unless `close` waits for them.
+            let farewell = self.discovery.end(Instant::now() + FAREWELL);
+            *lock(&self.farewell) = farewell;
         }
         first
     }

@@ -28,6 +28,8 @@ pub(super) fn merge(
 ) -> (Known, Vec<Action>) {
     let mut new = old.clone();
     let mut actions = Vec::new();
+    // With a registry, that alone says which brokers there are.
+    let endpoints = if old.registered.is_some() { &[] } else { endpoints };
     for broker in endpoints.iter().filter(|broker| broker.id >= 0) {
         let change = match new.metadata.brokers.get(&broker.id) {
             Some(known) if known.host == broker.host && known.port == broker.port => continue,

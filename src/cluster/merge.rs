@@ -54,11 +54,21 @@ pub(super) enum Change {
 pub(super) struct Known {
     pub(super) metadata: Metadata,
     pub(super) history: HashMap<Arc<str>, History>,
+    /// The brokers that are registered in ZooKeeper now, while it can be reached: what brokers say of
+    /// each other is older.
+    pub(super) registered: Option<Arc<[Registered]>>,
+}
+
+/// A broker that is registered now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Registered {
+    pub(super) info: BrokerInfo,
+    pub(super) incarnation: i64,
 }
 
 impl Known {
     pub(super) fn nothing() -> Self {
-        Self { metadata: Metadata::empty(), history: HashMap::new() }
+        Self { metadata: Metadata::empty(), history: HashMap::new(), registered: None }
     }
 }
 
@@ -76,7 +86,9 @@ pub(super) fn merge(old: &Known, answer: &Answer, now: Instant) -> (Known, Vec<A
     }
     let mut new = old.clone();
     let mut actions = Vec::new();
-    merge_brokers(&mut new.metadata, &answer.brokers, &mut actions);
+    if old.registered.is_none() {
+        merge_brokers(&mut new.metadata, &answer.brokers, &mut actions);
+    }
     new.metadata.cluster_id = answer.cluster_id.clone().or(new.metadata.cluster_id);
     let controller = Some(answer.controller).filter(|id| *id >= 0);
     let moved = controller.is_some_and(|id| id != new.metadata.controller);
@@ -102,6 +114,31 @@ fn missing(old: &Known, answer: &Answer) -> Vec<Arc<str>> {
         Asked::Topics(names) => names.iter().filter(gone).cloned().collect(),
         Asked::All => old.metadata.topics.keys().filter(gone).cloned().collect(),
     }
+}
+
+/// Takes what is registered in ZooKeeper, also that nobody is; `None` when that cannot be read now,
+/// after which the brokers' own word counts again.
+pub(super) fn register(old: &Known, registered: Option<Arc<[Registered]>>) -> (Known, Vec<Action>) {
+    let (mut new, mut actions) = (old.clone(), Vec::new());
+    new.registered.clone_from(&registered);
+    let Some(registered) = registered else { return (new, actions) };
+    let brokers: Vec<BrokerInfo> = registered.iter().map(|one| one.info.clone()).collect();
+    merge_brokers(&mut new.metadata, &brokers, &mut actions);
+    let incarnations: BTreeMap<i32, i64> =
+        registered.iter().map(|one| (one.info.id, one.incarnation)).collect();
+    for (id, incarnation) in &incarnations {
+        let changed = Action::Broker(*id, Change::Changed);
+        let added = Action::Broker(*id, Change::Added);
+        let same = old.metadata.incarnations.get(id) == Some(incarnation);
+        if !same && !actions.contains(&changed) && !actions.contains(&added) {
+            actions.push(changed);
+        }
+    }
+    new.metadata.incarnations = incarnations;
+    if !actions.is_empty() {
+        new.metadata.number += 1;
+    }
+    (new, actions)
 }
 
 fn merge_brokers(metadata: &mut Metadata, listed: &[BrokerInfo], actions: &mut Vec<Action>) {

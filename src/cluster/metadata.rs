@@ -20,6 +20,9 @@ pub struct Metadata {
     pub controller: i32,
     /// The live brokers by node id.
     pub brokers: BTreeMap<i32, Arc<BrokerInfo>>,
+    /// The registration of each broker that is known from ZooKeeper: another number each time it
+    /// registers.
+    pub incarnations: BTreeMap<i32, i64>,
     /// What is known of the topics that were asked for, by name.
     pub topics: HashMap<Arc<str>, Arc<TopicMetadata>>,
 }

@@ -9,15 +9,18 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Instant;
 
+use tokio::sync::watch;
 use tokio::time::sleep_until;
 
 use super::ask::{self, Answers, Ask};
 use super::candidates::{self, Candidate};
 use super::core::{Core, lock};
 use super::merge::{self, Action, Known};
+use super::registry::{self, News};
 use super::schedule::{Schedule, Urgency};
 use super::{Event, Metadata, hint};
 use crate::config::Address;
+use crate::discovery::zookeeper::Registry;
 use crate::error::{Code, Error, Result};
 use crate::log::Level;
 use crate::net::{Backoff, Broker, jitter};
@@ -35,8 +38,18 @@ type Round = Pin<Box<dyn Future<Output = Result<Answers>> + Send>>;
 pub(super) async fn run(core: Arc<Core>) {
     let backoff = Backoff { first: core.client.retry_backoff, most: core.client.retry_backoff_max };
     let schedule = Schedule::new(core.client.metadata_max_age, backoff);
-    let state =
-        Loop { core, known: Known::nothing(), schedule, round: None, asked: 0, jitter: jitter() };
+    let registry = core.discovery.registry();
+    let state = Loop {
+        core,
+        known: Known::nothing(),
+        schedule,
+        registry,
+        registered: Arc::default(),
+        catching_up: None,
+        round: None,
+        asked: 0,
+        jitter: jitter(),
+    };
     state.run().await;
 }
 
@@ -44,6 +57,11 @@ struct Loop {
     core: Arc<Core>,
     known: Known,
     schedule: Schedule,
+    // The registry in ZooKeeper, and the snapshot of it that was taken last.
+    registry: Option<watch::Receiver<Arc<Registry>>>,
+    registered: Arc<Registry>,
+    // Until when brokers are asked again for what the registry shows and they do not know.
+    catching_up: Option<Instant>,
     round: Option<Round>,
     // The number of the wishes that the question under way covers.
     asked: u64,
@@ -53,6 +71,7 @@ struct Loop {
 
 enum Next {
     Mail,
+    Registry,
     Time(&'static str),
     Answered(Result<Answers>),
 }
@@ -64,6 +83,7 @@ impl Loop {
             self.read_mail();
             match self.next().await {
                 Next::Mail => {}
+                Next::Registry => self.read_registry(),
                 Next::Time(why) => self.ask(why),
                 Next::Answered(Ok(answers)) => self.merge(&answers),
                 Next::Answered(Err(error)) => self.failed(error),
@@ -76,6 +96,7 @@ impl Loop {
         let (at, why) = due.unwrap_or((Instant::now(), ""));
         tokio::select! {
             () = self.core.woken() => Next::Mail,
+            Ok(()) = changed(&mut self.registry) => Next::Registry,
             () = sleep_until(at.into()), if due.is_some() => Next::Time(why),
             outcome = under_way(&mut self.round), if self.round.is_some() => {
                 self.round = None;
@@ -95,6 +116,34 @@ impl Loop {
         }
     }
 
+    /// What the registry shows is taken at once; the brokers are asked what else it changes.
+    fn read_registry(&mut self) {
+        let Some(registry) = self.registry.as_mut() else { return };
+        let registry = Arc::clone(&registry.borrow_and_update());
+        let before = std::mem::replace(&mut self.registered, Arc::clone(&registry));
+        let refusal = registry::refusal(&registry);
+        self.core.tell(|progress| progress.refusal = refusal);
+        let (Some(listener), origin) =
+            (self.core.discovery.listener(), self.core.discovery.origin())
+        else {
+            return;
+        };
+        let brokers = match registry::news(&registry, listener, &origin) {
+            News::Brokers(brokers) => brokers,
+            News::Unusable(error) => return self.core.fail(error),
+        };
+        let (known, actions) = merge::register(&self.known, brokers);
+        let brokers = registry::brokers_differ(&self.known, &known);
+        self.take(known, actions);
+        if brokers {
+            self.schedule.trigger(Urgency::Urgent, "the brokers in ZooKeeper changed");
+        }
+        if registry::topics_differ(&before, &registry) {
+            self.schedule.trigger(Urgency::Urgent, "a topic in ZooKeeper changed");
+            self.catching_up = Some(Instant::now() + registry::CATCH_UP);
+        }
+    }
+
     /// Asks the brokers; the answer is waited for beside everything else.
     fn ask(&mut self, why: &'static str) {
         let question = self.core.wishes(|wishes| wishes.question());
@@ -102,6 +151,10 @@ impl Loop {
         self.schedule.asked();
         self.jitter = jitter();
         let topics = question.creatable.len() + question.found.len() + question.others.len();
+        if self.registry.is_some() {
+            let names = [&question.creatable, &question.found, &question.others];
+            self.core.discovery.follow(registry::follow(names.into_iter().flatten().cloned()));
+        }
         self.core
             .logger
             .debug("metadata", format_args!("asking for {topics} topics and the brokers: {why}"));
@@ -123,6 +176,11 @@ impl Loop {
         }
         self.catch_up();
         self.schedule.answered(self.known.metadata.number != before, now);
+        let patient = self.catching_up.is_some_and(|until| now < until);
+        if patient && registry::is_behind(&self.known.metadata, &self.registered) {
+            let why = "the brokers do not know yet what ZooKeeper shows";
+            self.schedule.trigger(Urgency::Polite, why);
+        }
         let address = answers.broker.address();
         if answers.broker.id() >= 0 {
             // The cluster's own brokers answer: the first contact has done its duty.
@@ -253,6 +311,16 @@ async fn candidates(core: &Core, failing: bool) -> Result<Vec<Arc<Broker>>> {
     }
     let order = candidates::order(&look(&brokers), failing);
     Ok(order.into_iter().filter_map(|index| brokers.get(index).cloned()).collect())
+}
+
+/// Waits for the next snapshot of the registry; for ever where there is none.
+async fn changed(
+    registry: &mut Option<watch::Receiver<Arc<Registry>>>,
+) -> Result<(), watch::error::RecvError> {
+    match registry {
+        Some(registry) => registry.changed().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn under_way(round: &mut Option<Round>) -> Result<Answers> {

@@ -19,6 +19,7 @@ mod merge_topic;
 mod metadata;
 mod metadata_loop;
 mod offsets;
+mod registry;
 mod schedule;
 mod topic;
 mod waiting;
@@ -80,7 +81,7 @@ impl Cluster {
         runtime: Runtime,
         network: Arc<Network>,
     ) -> Result<Arc<Self>> {
-        let discovery = discovery::of(&client);
+        let discovery = discovery::of(&client, runtime);
         let core = Core::new(config, client, runtime, network, discovery);
         let cluster = Arc::new_cyclic(|cluster| {
             core.set_handle(Weak::clone(cluster));
@@ -348,6 +349,12 @@ impl Cluster {
         }
         self.core.end(Core::closed());
         self.core.signal.notify();
+        // A registry in ZooKeeper hears of the end before the process may be gone. It is bounded by
+        // itself, and its failure is no failure of the close.
+        let farewell = lock(&self.core.farewell).take();
+        if let Some(farewell) = farewell {
+            let _ = farewell.wait(deadline, None);
+        }
         outcome
     }
 

@@ -89,6 +89,15 @@ impl<'a> Wait<'a> {
 }
 
 impl Core {
+    /// The metadata of a topic if it is known and usable now; fails once the cluster ended.
+    pub(super) fn known_topic(&self, topic: &Topic) -> Result<Option<Arc<TopicMetadata>>> {
+        self.check_open()?;
+        Ok(match judge(topic.metadata(), false, Duration::ZERO) {
+            Verdict::Ready(metadata) => Some(metadata),
+            Verdict::Refused(_) | Verdict::Wait => None,
+        })
+    }
+
     /// Why a wait for the metadata of `topic`, begun then, came to nothing.
     pub(super) fn no_metadata(&self, topic: &Topic, begun: Instant) -> Error {
         let name = topic.name();
@@ -189,7 +198,11 @@ impl Core {
         let begun = Instant::now();
         let ready = || {
             let ended = self.ended().map(Err);
-            ended.or_else(|| self.progress.borrow().contact.then_some(Ok(())))
+            ended.or_else(|| {
+                let progress = self.progress.borrow();
+                let refusal = progress.refusal.clone().filter(|_| !progress.contact);
+                progress.contact.then_some(Ok(())).or(refusal.map(Err))
+            })
         };
         match self.signal.wait_for_result(deadline, ready) {
             Ok(outcome) => outcome,

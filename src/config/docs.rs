@@ -52,7 +52,7 @@ fn is_refused(row: &Property) -> bool {
 
 fn property(page: &mut String, row: &Property) {
     let range = match row.kind {
-        Kind::Boolean | Kind::Text | Kind::Addresses => row.kind.name().to_owned(),
+        Kind::Boolean | Kind::Text | Kind::Addresses | Kind::Ensemble => row.kind.name().to_owned(),
         kind => format!("{}: {kind}", kind.name()),
     };
     let default = match row.default {
@@ -70,7 +70,8 @@ const INTRODUCTION: &str = "\
 
 Names and defaults are those of Apache Kafka's Java clients 4.3; where a default differs, the meaning
 says why. What Java does not have begins with `samsa.`, but for two names that librdkafka made
-(`partitioner`, `compression.level`). Values are set one by one (`samsa_config_set`) or from a file
+(`partitioner`, `compression.level`); the names with `zookeeper.` are those of Kafka's old Scala
+clients, with their defaults. Values are set one by one (`samsa_config_set`) or from a file
 (`samsa_config_load`) in Java's `.properties` format, in UTF-8.
 
 - A name that is not known is an error, and so is a value out of range, when it is set; the message says

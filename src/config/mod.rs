@@ -7,6 +7,8 @@
 
 mod address;
 mod docs;
+mod ensemble;
+mod iso_duration;
 mod kind;
 mod properties_file;
 mod store;
@@ -16,10 +18,12 @@ mod typed;
 
 pub use address::Address;
 pub use docs::markdown;
+pub use ensemble::Ensemble;
 pub use kind::Kind;
 pub use store::{Config, Explicit};
 pub use table::{Alias, Owner, Property, properties, property};
 pub use typed::{
     Acks, ClientConfig, Compression, ConsumerConfig, DeliveryReport, Events, IsolationLevel,
     Partitioner, Partitioning, ProducerConfig, Reset, TopicConsumerConfig, TopicProducerConfig,
+    ZooKeeperAuth, ZooKeeperConfig,
 };

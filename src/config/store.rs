@@ -316,6 +316,10 @@ impl Resolved<'_> {
                 Err(error) => return error.with_property(name),
                 Ok(_) => format!("{name}=`{shown}` is invalid"),
             },
+            Kind::Ensemble => match super::Ensemble::parse(value) {
+                Err(error) => return error.with_property(name),
+                Ok(_) => format!("{name}=`{shown}` is invalid"),
+            },
             kind => {
                 let default = if row.default.is_empty() { "none" } else { row.default };
                 let (allowed, of) = match self.alias {

@@ -12,7 +12,7 @@ use super::name::Name;
 use super::partition::Marks;
 use super::view::MessageView;
 use crate::error::{Code, Error, Result};
-use crate::protocol::record::{BatchIter, Compression, RawBatch, Records};
+use crate::protocol::record::{BatchIter, Compression, Format, RawBatch, Records};
 
 /// A batch in the making: the views of several partitions, up to a number.
 #[derive(Debug)]
@@ -142,6 +142,8 @@ pub(super) struct Reader {
 #[derive(Debug)]
 struct Open {
     records: Records,
+    /// No record to come is below this offset; none where offsets need not grow (3.6).
+    least: Option<i64>,
     next_offset: i64,
     lease: Arc<Lease>,
 }
@@ -244,13 +246,14 @@ impl Reader {
             return Ok(());
         }
         let plain = raw.compression()? == Compression::None;
+        let least = (raw.format == Format::V2).then_some(raw.base_offset);
         let records = raw.open(check_crc, largest)?;
         let lease = match plain {
             true => Arc::clone(&self.lease),
             false => Budget::charge_like(&self.lease, records.buffer().len()),
         };
         let next_offset = next_offset.max(records.next_offset());
-        self.open = Some(Open { records, next_offset, lease });
+        self.open = Some(Open { records, least, next_offset, lease });
         Ok(())
     }
 
@@ -288,12 +291,22 @@ impl Open {
             };
             let limit = u32::try_from(room).unwrap_or(u32::MAX).min(self.records.remaining());
             views.reserve(limit as usize);
-            self.records.visit(limit, &mut |record| {
-                // Batches are returned whole: what lies below was not asked for (3.4).
-                if record.offset >= position {
+            let before = views.len();
+            if self.least.is_some_and(|least| least >= position) {
+                self.records.visit(limit, &mut |record| {
                     views.push(MessageView::of(&buffer, &record, run));
-                }
-            })?;
+                })?;
+            } else {
+                self.records.visit(limit, &mut |record| {
+                    // Batches are returned whole: what lies below was not asked for (3.4).
+                    if record.offset >= position {
+                        views.push(MessageView::of(&buffer, &record, run));
+                    }
+                })?;
+            }
+            if let (Some(least), Some(last)) = (&mut self.least, views[before..].last()) {
+                *least = last.next_offset;
+            }
         }
         Ok(true)
     }

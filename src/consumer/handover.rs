@@ -79,6 +79,9 @@ impl Core {
     /// One attempt of `next`: one message, an error, or none.
     pub(super) fn try_next(&self) -> Option<Result<Message>> {
         let mut state = self.lock();
+        if let Some(message) = state.go_on() {
+            return Some(Ok(message));
+        }
         if let Some(first) = first_word(&mut state) {
             return Some(Err(first));
         }
@@ -222,6 +225,26 @@ impl State {
         let count = filling.copy(batch, next);
         let goes_on = partition.handed_out(count);
         self.list_again(slot.index, goes_on);
+    }
+
+    /// The way of all messages but the first and the last of what `next` decoded: nothing but a step
+    /// in the batch, and the partition keeps its place. None where anything else is to be looked at.
+    #[inline]
+    fn go_on(&mut self) -> Option<Message> {
+        if !self.is_quiet() {
+            return None;
+        }
+        let slot = self.first_ready()?;
+        let partition = self.current(slot).filter(|p| !p.paused && !p.taken)?;
+        let Some(Item::Decoded { batch, next }) = partition.queue.front_mut() else { return None };
+        let following = *next + 1;
+        if *next == 0 || following >= batch.len() {
+            return None;
+        }
+        let message = Message::new(Arc::clone(batch), *next)?;
+        *next = following;
+        partition.position = message.record().next_offset();
+        Some(message)
     }
 
     fn hand_over_one(&mut self, slot: Slot) -> Option<Message> {

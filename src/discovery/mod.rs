@@ -1,11 +1,22 @@
-//! How a cluster is found: the bootstrap list (ZooKeeper has its seat here).
+//! How a cluster is found: the bootstrap list, or what its brokers register in ZooKeeper.
+
+mod through_zookeeper;
+pub mod zookeeper;
 
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
 
+use tokio::sync::watch;
+
+pub use through_zookeeper::ThroughZooKeeper;
+
+use self::zookeeper::{Follow, Listener, Registry};
 use crate::config::{Address, ClientConfig};
 use crate::error::Result;
+use crate::runtime::{Completion, Runtime};
 
 /// The brokers to begin with, when they are known.
 pub type Found<'a> = Pin<Box<dyn Future<Output = Result<Vec<Address>>> + Send + 'a>>;
@@ -19,6 +30,26 @@ pub trait Discovery: fmt::Debug + Send + Sync + 'static {
 
     /// What the seeds come from, for messages: `bootstrap.servers=a:9092,b:9092`.
     fn origin(&self) -> String;
+
+    /// The live registry, for a discovery that has one: it tells of brokers and topics that come,
+    /// change and go.
+    fn registry(&self) -> Option<watch::Receiver<Arc<Registry>>> {
+        None
+    }
+
+    /// Which of the registered listeners is connected to.
+    fn listener(&self) -> Option<&Listener> {
+        None
+    }
+
+    /// Says which topics the registry shall tell of, besides the brokers.
+    fn follow(&self, _topics: Follow) {}
+
+    /// The cluster is over: lets go of the registry, within `deadline`. Does not wait; what it gives can
+    /// be waited for.
+    fn end(&self, _deadline: Instant) -> Option<Completion<()>> {
+        None
+    }
 }
 
 /// The list that the application gave.
@@ -47,8 +78,11 @@ impl Discovery for Bootstrap {
     }
 }
 
-/// The discovery that a configuration asks for.
+/// The discovery that a configuration asks for; started, if it has something to start.
 #[must_use]
-pub fn of(config: &ClientConfig) -> Box<dyn Discovery> {
-    Box::new(Bootstrap::new(config.bootstrap_servers.clone()))
+pub fn of(config: &ClientConfig, runtime: Runtime) -> Box<dyn Discovery> {
+    match &config.zookeeper {
+        Some(zookeeper) => Box::new(ThroughZooKeeper::start(config, zookeeper, runtime)),
+        None => Box::new(Bootstrap::new(config.bootstrap_servers.clone())),
+    }
 }

@@ -231,6 +231,8 @@ codes! {
     -138 MEMORY_LIMIT Retriable "What the application still holds fills samsa.memory.limit";
     -139 BATCH_REFUSED Retriable "The broker refused another record of the same batch";
     -140 LOG_TRUNCATED Permanent "The partition lost records that were read already";
+    -141 ZOOKEEPER Permanent "ZooKeeper refused the request";
+    -142 SESSION_EXPIRED Retriable "The ZooKeeper session expired";
 }
 
 impl Code {

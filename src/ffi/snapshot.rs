@@ -182,7 +182,7 @@ pub(super) fn brokers(metadata: &Metadata) -> Snapshot<samsa_broker_view, Vec<CS
     let view = |broker: &Arc<crate::cluster::BrokerInfo>| samsa_broker_view {
         host: keep(&mut kept, &broker.host),
         rack: broker.rack.as_deref().map_or(ptr::null(), |rack| keep(&mut kept, rack)),
-        incarnation: -1,
+        incarnation: metadata.incarnations.get(&broker.id).copied().unwrap_or(-1),
         id: broker.id,
         port: i32::from(broker.port),
         flags: if broker.id == metadata.controller { SAMSA_BROKER_CONTROLLER } else { 0 },

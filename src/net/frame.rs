@@ -30,7 +30,7 @@ thread_local! {
 
 /// What one round of reading gave.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Progress {
+pub(crate) enum Progress {
     /// Something was read, and more may be there.
     More,
     /// Nothing to read now.
@@ -39,7 +39,8 @@ pub(super) enum Progress {
 
 /// Cuts the stream into frames. Holds only the frame in progress.
 #[derive(Debug)]
-pub(super) struct FrameReader {
+pub(crate) struct FrameReader {
+    protocol: &'static str,
     limit: usize,
     prefix: BytesMut,
     // The frame being read and its whole length.
@@ -47,16 +48,21 @@ pub(super) struct FrameReader {
 }
 
 impl FrameReader {
-    /// Frames above `limit` bytes are refused.
+    /// Kafka's frames; those above `limit` bytes are refused.
     pub(super) fn new(limit: usize) -> Self {
-        Self { limit, prefix: BytesMut::new(), open: None }
+        Self::of("Kafka", limit)
+    }
+
+    /// Frames of another protocol that are cut in the same way; errors name it.
+    pub(crate) fn of(protocol: &'static str, limit: usize) -> Self {
+        Self { protocol, limit, prefix: BytesMut::new(), open: None }
     }
 
     /// Reads once and hands each whole frame (without its length) to `sink`.
     ///
     /// Errors: `DISCONNECTED` at the end of the stream, `PROTOCOL` and `FRAME_TOO_LARGE` for a length
     /// that cannot be, and what the system reported. The caller adds the broker's name.
-    pub(super) fn read(
+    pub(crate) fn read(
         &mut self,
         transport: &dyn Transport,
         sink: &mut impl FnMut(Bytes) -> Result<()>,
@@ -108,7 +114,7 @@ impl FrameReader {
         let announced = self.prefix.clone().get_i32();
         let length = usize::try_from(announced).ok().filter(|length| *length >= SHORTEST);
         let Some(length) = length else {
-            return Err(Error::new(Code::PROTOCOL, nonsense(&self.prefix)));
+            return Err(Error::new(Code::PROTOCOL, nonsense(self.protocol, &self.prefix)));
         };
         if length > self.limit {
             let guess = foreign(&self.prefix).map_or(String::new(), |what| format!(" ({what})"));
@@ -153,13 +159,10 @@ impl FrameReader {
     }
 }
 
-fn nonsense(prefix: &[u8]) -> String {
-    match foreign(prefix) {
-        Some(what) => format!("it does not speak Kafka's protocol ({what})"),
-        None => {
-            format!("it does not speak Kafka's protocol (a frame that begins with {prefix:02x?})")
-        }
-    }
+fn nonsense(protocol: &str, prefix: &[u8]) -> String {
+    let begins = || format!("a frame that begins with {prefix:02x?}");
+    let what = foreign(prefix).map_or_else(begins, str::to_owned);
+    format!("it does not speak {protocol}'s protocol ({what})")
 }
 
 /// The usual strangers behind a wrong port.

@@ -33,6 +33,7 @@ pub use backoff::{Backoff, jitter};
 pub use broker::Broker;
 pub use connection::{Answer, Connection};
 pub use dial::{Dialed, Dialer, Stage, TcpDialer};
+pub(crate) use frame::{FrameReader, Progress};
 pub use network::{Network, Settings};
 pub use release::Old;
 pub use transport::{TcpTransport, Transport};

@@ -21,6 +21,10 @@ pub trait Transport: Send + Sync + 'static {
     /// Writes the slices in order as far as there is room. Never raises SIGPIPE.
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize>;
 
+    /// Ends the connection in both directions for every process that holds the socket: a forked child
+    /// that inherited it would keep it open.
+    fn shutdown(&self) {}
+
     /// Ready when a read may succeed; else the task is woken then. Only one task asks.
     fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 
@@ -52,6 +56,11 @@ impl Transport for TcpTransport {
         // try_io keeps tokio's note of readiness right: it is cleared when the kernel says WouldBlock.
         let write = || os::net::write_vectored(&self.stream, slices);
         self.stream.try_io(Interest::WRITABLE, write)
+    }
+
+    fn shutdown(&self) {
+        // It may be broken already.
+        let _ = os::net::shutdown(&self.stream);
     }
 
     fn poll_read_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {

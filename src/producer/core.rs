@@ -8,7 +8,7 @@ use super::accumulator::{Leader, Ledger, Purge, Seal, largest_plain};
 use super::mail::Mail;
 use super::partitioner::CustomPartitioner;
 use super::topics::{TopicQueues, Topics};
-use super::{keeper, sender};
+use super::{identity, keeper, sender};
 use crate::cluster::{Cluster, PartitionMetadata};
 use crate::config::ProducerConfig;
 use crate::error::{Code, Error};
@@ -55,11 +55,13 @@ impl Core {
     ) -> Arc<Self> {
         let owns_signal = signal.is_none();
         let signal = signal.unwrap_or_else(|| Arc::new(Signal::new()));
+        let ledger = Ledger::new(&config, Arc::clone(&signal));
+        ledger.identity.set_logger(cluster.logger().clone());
         Arc::new(Self {
             era: Era::current(),
             cluster: Arc::clone(cluster),
             runtime: cluster.runtime(),
-            ledger: Ledger::new(&config, Arc::clone(&signal)),
+            ledger,
             largest_plain: largest_plain(config.max_request_size.min(config.buffer_memory)),
             config,
             partitioner,
@@ -71,12 +73,17 @@ impl Core {
         })
     }
 
-    /// Starts the keeper. (Senders start when a partition they lead is first used.)
+    /// Starts the keeper, and the task that asks for a producer id when one is wanted. (Senders start when a partition they lead is first used.)
     pub(crate) fn start(self: &Arc<Self>) {
         let (core, broken) = (Arc::clone(self), Arc::clone(self));
         // From before the first record on, so that no change after it is missed.
         let keeper = keeper::run(core, self.cluster.changes());
         self.runtime.spawn("producer keeper", move |error| broken.fail(&error), keeper);
+        if self.config.enable_idempotence {
+            let (core, broken) = (Arc::clone(self), Arc::clone(self));
+            let look_up = identity::run(core);
+            self.runtime.spawn("producer id", move |error| broken.fail(&error), look_up);
+        }
     }
 
     pub(crate) fn life(&self) -> Life {
@@ -168,10 +175,10 @@ impl Core {
         self.topics.queues().map(|queue| queue.purge(purge, error)).sum()
     }
 
-    /// Why some broker cannot be reached now, if so.
+    /// Why some broker cannot be reached now, or gives no producer id, if so.
     pub(crate) fn trouble(&self) -> Option<Error> {
         let senders: Vec<_> = self.lock().values().cloned().collect();
-        senders.iter().find_map(|mail| mail.trouble())
+        senders.iter().find_map(|mail| mail.trouble()).or_else(|| self.ledger.identity.trouble())
     }
 
     /// How many records have no outcome.

@@ -1,12 +1,11 @@
 //! What `poll` gives: outcomes, record by record.
 
-use std::sync::OnceLock;
+use std::sync::Arc;
 
+use super::kept::Kept;
 use super::outcome::Entry;
 use crate::cluster::Topic;
 use crate::error::{Code, Error, Persistence, Result};
-use crate::protocol::record::{BatchIter, DecodedBatch, RecordSpan};
-use std::sync::Arc;
 
 /// The outcomes of some batches, each record exactly once; in order within a partition.
 ///
@@ -17,7 +16,6 @@ pub struct Deliveries {
     entries: Vec<Entry>,
     /// The index of each entry's first record, and at the end the number of all.
     firsts: Vec<usize>,
-    kept: Vec<OnceLock<Vec<DecodedBatch>>>,
 }
 
 /// The outcome of one record.
@@ -52,21 +50,6 @@ pub struct Run<'a> {
     pub count: usize,
 }
 
-/// A record that was kept for its delivery; borrows from the [`Deliveries`].
-#[derive(Clone, Copy, Debug)]
-pub struct Kept<'a> {
-    /// The key, or null.
-    pub key: Option<&'a [u8]>,
-    /// The value, or null.
-    pub value: Option<&'a [u8]>,
-    /// The raw headers, for [`read_headers`](crate::protocol::record::read_headers).
-    pub headers: &'a [u8],
-    /// How many headers these bytes hold.
-    pub headers_count: u32,
-    /// Its own timestamp in milliseconds, −1 for none.
-    pub timestamp: i64,
-}
-
 impl Deliveries {
     pub(crate) fn new(entries: Vec<Entry>) -> Self {
         let mut firsts = Vec::with_capacity(entries.len() + 1);
@@ -76,8 +59,7 @@ impl Deliveries {
             records += entry.count as usize;
         }
         firsts.push(records);
-        let kept = entries.iter().map(|_| OnceLock::new()).collect();
-        Self { entries, firsts, kept }
+        Self { entries, firsts }
     }
 
     /// How many records there are.
@@ -107,6 +89,28 @@ impl Deliveries {
         })
     }
 
+    /// Gives every record's outcome to `take`: as [`iter`](Self::iter), but what a batch's records have
+    /// in common is looked at once per batch.
+    pub fn for_each(&self, mut take: impl FnMut(Delivery)) {
+        for (run, entry) in self.entries.iter().enumerate() {
+            let run = u32::try_from(run).unwrap_or(u32::MAX);
+            let (partition, status) = (entry.partition, entry.outcome.status);
+            let (base, time) = (entry.outcome.base_offset, entry.outcome.log_append_time);
+            let common = entry.common_code();
+            entry.tokens.for_each(entry.count, |index, opaque, timestamp| {
+                take(Delivery {
+                    opaque,
+                    partition,
+                    offset: if base >= 0 { base.saturating_add(index.into()) } else { -1 },
+                    timestamp: if time >= 0 { time } else { timestamp },
+                    code: common.unwrap_or_else(|| entry.code(index)),
+                    status,
+                    run,
+                });
+            });
+        }
+    }
+
     /// The batches, as runs of consecutive records.
     pub fn runs(&self) -> impl Iterator<Item = Run<'_>> {
         self.entries.iter().zip(&self.firsts).map(|(entry, first)| Run {
@@ -124,34 +128,21 @@ impl Deliveries {
         self.entries.get(entry)?.error(at)
     }
 
-    /// The record at `index` itself.
+    /// The record at `index` itself, whatever became of it. The first call for a batch decodes it.
     ///
     /// # Errors
     /// INVALID_ARGUMENT if there is no such record, INVALID_STATE without `samsa.delivery.keep`.
     pub fn record(&self, index: usize) -> Result<Kept<'_>> {
-        let found = self
-            .find(index)
-            .and_then(|(at, record)| Some((self.entries.get(at)?, self.kept.get(at)?, record)));
-        let Some((entry, kept, at)) = found else {
+        let found = self.find(index).and_then(|(at, record)| Some((self.entries.get(at)?, record)));
+        let Some((entry, at)) = found else {
             let text = format!("there is no delivery {index}: there are {}", self.len());
             return Err(Error::new(Code::INVALID_ARGUMENT, text));
         };
-        let Some(body) = &entry.body else {
+        let Some(kept) = &entry.kept else {
             let text = "records are kept for their delivery only with samsa.delivery.keep=true";
             return Err(Error::new(Code::INVALID_STATE, text).with_property("samsa.delivery.keep"));
         };
-        let batches = match kept.get() {
-            Some(batches) => batches,
-            None => {
-                let batches: Result<Vec<_>> = BatchIter::new(body.bytes().clone())
-                    .map(|batch| batch?.decode(false, usize::MAX))
-                    .collect();
-                let batches = batches?;
-                kept.get_or_init(|| batches)
-            }
-        };
-        find_kept(batches, at as usize)
-            .ok_or_else(|| Error::new(Code::UNDECODABLE, "the kept batch lacks a record"))
+        kept.record(at as usize)
     }
 
     /// The entry of a record, and its place in it.
@@ -162,26 +153,5 @@ impl Deliveries {
         let entry = self.firsts.partition_point(|first| *first <= index).checked_sub(1)?;
         let at = index - self.firsts.get(entry)?;
         Some((entry, u32::try_from(at).ok()?))
-    }
-}
-
-/// Plain messages v0 and v1 are a batch each, so that a body may hold several.
-fn find_kept(batches: &[DecodedBatch], mut at: usize) -> Option<Kept<'_>> {
-    for batch in batches {
-        match batch.records.get(at) {
-            Some(record) => return Some(view(batch, record)),
-            None => at -= batch.records.len(),
-        }
-    }
-    None
-}
-
-fn view<'a>(batch: &'a DecodedBatch, record: &RecordSpan) -> Kept<'a> {
-    Kept {
-        key: record.key.of(&batch.buffer),
-        value: record.value.of(&batch.buffer),
-        headers: record.headers.of(&batch.buffer).unwrap_or_default(),
-        headers_count: record.headers_count,
-        timestamp: record.timestamp,
     }
 }

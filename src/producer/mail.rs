@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, Semaphore};
 
 use super::accumulator::Queue;
+use super::identity::BATCHES_IN_FLIGHT;
 use crate::error::{Code, Error, Result};
 use crate::net::{Broker, Versions};
 use crate::protocol::modern::messages::produce::ProduceRequest;
@@ -14,6 +15,9 @@ use crate::protocol::record::{Compression, Format};
 
 /// The first version of Produce that takes zstd.
 const ZSTD_SINCE: i16 = 7;
+
+/// The first version of Produce whose brokers remember the last five batches of a producer.
+const REMEMBERS_FIVE_SINCE: i16 = 4;
 
 /// The letter box of one task. The lock is a leaf: it may be taken under a queue's lock.
 #[derive(Debug)]
@@ -59,6 +63,9 @@ pub(crate) struct Profile {
     pub(crate) version: i16,
     /// The record format that goes with it.
     pub(crate) format: Format,
+    /// How many batches of one partition may be in flight, with an identity: before 1.0 brokers
+    /// remember one of a producer, then five (invariant 5.3).
+    pub(crate) window: usize,
     /// The broker's release, as far as it can be told.
     pub(crate) release: String,
     /// The broker's address and id.
@@ -74,8 +81,9 @@ impl Profile {
             2 => Format::V1,
             _ => Format::V2,
         };
+        let window = if version < REMEMBERS_FIVE_SINCE { 1 } else { BATCHES_IN_FLIGHT };
         let (release, address) = (versions.release().to_owned(), versions.broker().to_string());
-        Ok(Self { version, format, release, address })
+        Ok(Self { version, format, window, release, address })
     }
 
     /// Refuses zstd where it is not known: 76 reaches the user (invariant 3.12).

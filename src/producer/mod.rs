@@ -19,6 +19,7 @@ mod core;
 mod deliveries;
 mod identity;
 mod keeper;
+mod kept;
 mod lifecycle;
 mod mail;
 mod outcome;
@@ -35,7 +36,8 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-pub use deliveries::{Deliveries, Delivery, Kept, Run};
+pub use deliveries::{Deliveries, Delivery, Run};
+pub use kept::Kept;
 pub use lifecycle::PurgeWhat;
 pub use record::Record;
 pub(crate) use send::List;

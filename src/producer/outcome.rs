@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::accumulator::{Body, Reserved, Tokens};
+use super::accumulator::{Reserved, Tokens};
+use super::kept::KeptBatch;
 use crate::cluster::Topic;
 use crate::error::{Code, Error, Persistence, Result};
 use crate::runtime::Signal;
@@ -73,7 +74,7 @@ pub(crate) struct Entry {
     pub(crate) tokens: Tokens,
     pub(crate) outcome: Outcome,
     /// The records themselves, with `samsa.delivery.keep`.
-    pub(crate) body: Option<Arc<Body>>,
+    pub(crate) kept: Option<Arc<KeptBatch>>,
     /// Unread deliveries count against buffer.memory (invariant 4.12).
     pub(super) room: Option<Reserved>,
 }
@@ -89,15 +90,12 @@ impl Entry {
         partition: i32,
         count: u32,
         (tokens, mut room): (Tokens, Reserved),
-        body: Option<Arc<Body>>,
+        kept: Option<Arc<KeptBatch>>,
         outcome: Outcome,
     ) -> Self {
         // From here on only the application can free it.
         room.mark_unread();
-        if let Some(body) = &body {
-            body.mark_unread();
-        }
-        Self { topic, partition, count, tokens, outcome, body, room: Some(room) }
+        Self { topic, partition, count, tokens, outcome, kept, room: Some(room) }
     }
 
     /// The offset of the record at `index`, −1 if it is not known.
@@ -114,6 +112,11 @@ impl Entry {
             time if time >= 0 => time,
             _ => self.tokens.timestamp(index),
         }
+    }
+
+    /// The code of every record, if they have one in common.
+    pub(crate) fn common_code(&self) -> Option<Code> {
+        self.outcome.records.is_empty().then(|| self.code(0))
     }
 
     /// The code of the record at `index`.
@@ -213,6 +216,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::producer::Deliveries;
     use crate::producer::accumulator::Budget;
 
     fn entry(outcome: Outcome) -> Entry {
@@ -250,6 +254,17 @@ mod tests {
         let brokers = entry(Outcome::persisted(7, 900));
         assert_eq!(brokers.timestamp(0), 900);
         assert_eq!(entry(Outcome::persisted(-1, -1)).offset(2), -1);
+    }
+
+    #[test]
+    fn walking_through_deliveries_gives_what_iterating_gives() {
+        let named = RecordError { index: 1, message: None };
+        let refused = Outcome::failed(Error::bare(Code::INVALID_RECORD)).with_records(vec![named]);
+        let outcomes = [Outcome::persisted(7, -1), refused, Outcome::persisted(-1, 900)];
+        let deliveries = Deliveries::new(outcomes.into_iter().map(entry).collect());
+        let mut walked = Vec::new();
+        deliveries.for_each(|delivery| walked.push(delivery));
+        assert_eq!((walked.len(), walked), (9, deliveries.iter().collect()));
     }
 
     #[test]

@@ -3,3 +3,4 @@
 pub mod legacy;
 pub mod modern;
 pub mod record;
+pub mod zookeeper;

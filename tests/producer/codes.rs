@@ -52,15 +52,19 @@ const FATES: &[(Fate, &[i16])] = &[
     // The broker does not say how far it came.
     (Fate::Failed(MAYBE), &[-1]),
     // The record, the topic or the permission; 10 and 18 because there is nothing to split.
-    (REFUSED, &[10, 17, 18, 21, 29, 31, 32, 35, 42, 43, 44, 53, 76, 87]),
+    (REFUSED, &[10, 17, 18, 21, 29, 31, 32, 35, 42, 44, 53, 76, 87]),
+    // About the identity, which then begins anew (5.7, 5.15, 5.17).
+    (SAME, &[45, 47, 59]),
     // Identities and transactions.
-    (REFUSED, &[45, 47, 48, 49, 50, 52, 59, 90, 105, 120]),
+    (REFUSED, &[48, 49, 50, 52, 90, 105, 120]),
     // Never an answer to Produce.
     (REFUSED, &[1, 4, 8, 11, 12, 22, 23, 24, 25, 26, 27, 28, 30, 33, 34, 36, 37, 38, 39, 40]),
     (REFUSED, &[54, 55, 57, 58, 60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 73, 77, 79, 81, 82, 85]),
     (REFUSED, &[86, 91, 92, 93, 94, 95, 96, 97, 98, 99, 101, 102, 104, 107, 108, 109, 110, 111]),
     (REFUSED, &[112, 113, 114, 115, 116, 117, 118, 119, 121, 124, 125, 126, 127, 128, 129]),
     (REFUSED, &[130, 131, 132]),
+    // Last: the partition does without identity from then on (5.18).
+    (SAME, &[43]),
 ];
 
 fn rows() -> impl Iterator<Item = (i16, Fate)> {

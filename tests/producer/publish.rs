@@ -66,7 +66,8 @@ fn a_publish_out_of_time_that_was_sent_is_possibly_persisted() {
 
 #[test]
 fn a_publish_out_of_time_that_was_not_sent_is_withdrawn() {
-    let bench = bench(&[]);
+    // One batch in flight, so that the third is not sent.
+    let bench = bench(&[("enable.idempotence", "false")]);
     let publisher = publisher(&bench);
     publisher.publish(&[Record::new(&bench.topic, b"1")], soon()).unwrap();
     let fault = bench.kafka.inject(on_produce(FaultKind::Delay(1_500)));

@@ -78,7 +78,7 @@ fn what_has_no_effect_is_refused_with_the_reason() {
         ("ssl.ca.location", "/x", "only PLAINTEXT"),
         ("transactional.id", "t", "transactions are not there yet"),
         ("group.id", "g", "consumer groups are not there yet"),
-        ("zookeeper.connect", "z:1", "bootstrap.servers"),
+        ("zookeeper.sync.time.ms", "2000", "asked to catch up"),
         ("enable.auto.commit", "true", "only false is taken"),
         ("sticky.partitioning.linger.ms", "10", "batch.size"),
     ] {

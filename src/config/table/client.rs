@@ -1,6 +1,8 @@
 //! What belongs to the cluster and its connections, and what every handle shares.
 
-use super::{Kind, Owner, Property, Unit, bytes, librdkafka, librdkafka_as, millis, pykafka};
+use super::{
+    Kind, Owner, Property, Unit, bytes, kafka_0_7, librdkafka, librdkafka_as, millis, pykafka,
+};
 
 /// The numbers of syslog, as librdkafka uses them.
 const SYSLOG: Unit = Unit::Map(&[
@@ -21,8 +23,60 @@ pub(super) const ROWS: &[Property] = &[
         per_topic: false,
         kind: Kind::Addresses,
         default: "",
-        doc: "The brokers to ask first, from which all others are learned. Required.",
+        doc: "The brokers to ask first, from which all others are learned. Required, unless `zookeeper.connect` is given; with both, these are asked when ZooKeeper knows none.",
         aliases: &[librdkafka("metadata.broker.list"), pykafka("hosts")],
+    },
+    Property {
+        name: "zookeeper.connect",
+        owner: Owner::Client,
+        per_topic: false,
+        kind: Kind::Ensemble,
+        default: "",
+        doc: "The ZooKeeper where the brokers register (Kafka up to 3.9): `host:port,host:port/path`. Brokers are found there, and known to come and go at once. The port is 2181 unless said; the path stands once, at the end, if the brokers have one in theirs.",
+        aliases: &[
+            kafka_0_7("zk.connect"),
+            pykafka("zookeeper_hosts"),
+            pykafka("zookeeper_connect"),
+        ],
+    },
+    Property {
+        name: "zookeeper.session.timeout.ms",
+        owner: Owner::Client,
+        per_topic: false,
+        kind: millis(100),
+        default: "6000",
+        doc: "After this time without a word from this client the ZooKeeper servers end its session; they have bounds of their own. A server is left when it has been silent for two thirds of it.",
+        aliases: &[kafka_0_7("zk.sessiontimeout.ms")],
+    },
+    Property {
+        name: "zookeeper.connection.timeout.ms",
+        owner: Owner::Client,
+        per_topic: false,
+        kind: millis(100),
+        default: "6000",
+        doc: "How long one round over all ZooKeeper servers may take; each gets its share.",
+        aliases: &[
+            kafka_0_7("zk.connectiontimeout.ms"),
+            pykafka("zookeeper_connection_timeout_ms"),
+        ],
+    },
+    Property {
+        name: "samsa.zookeeper.auth",
+        owner: Owner::Client,
+        per_topic: false,
+        kind: Kind::Text,
+        default: "",
+        doc: "Who this client is to ZooKeeper, as `digest:USER:PASSWORD`; for nodes that not everybody may read. Sent in clear text.",
+        aliases: &[],
+    },
+    Property {
+        name: "samsa.listener.name",
+        owner: Owner::Client,
+        per_topic: false,
+        kind: Kind::Text,
+        default: "",
+        doc: "Which of the listeners that brokers register in ZooKeeper is used, by its name; unset: the first one with the right `security.protocol`.",
+        aliases: &[],
     },
     Property {
         name: "client.id",

@@ -5,6 +5,8 @@ mod consumer;
 mod producer;
 mod refused;
 
+pub(super) use consumer::BY_DURATION;
+
 use super::kind::Kind;
 
 /// Which kind of handle a property belongs to.
@@ -191,6 +193,11 @@ const fn pykafka(name: &'static str) -> Alias {
     Alias { name, from: "PyKafka", unit: Unit::Same }
 }
 
+/// Kafka 0.7's name, same unit.
+const fn kafka_0_7(name: &'static str) -> Alias {
+    Alias { name, from: "Kafka 0.7", unit: Unit::Same }
+}
+
 const INT_MAX: i64 = i32::MAX as i64;
 
 /// A time from `min` to 2³¹ − 1 ms.
@@ -238,7 +245,7 @@ mod tests {
 
     #[test]
     fn names_that_java_never_had_are_ours_or_refused() {
-        // Java 4.3's names among the rows that do something.
+        // Java 4.3's names among the rows that do something, and those of the old Scala clients.
         const OTHERS: [&str; 2] = ["compression.level", "partitioner"];
         for row in properties().filter(|row| !matches!(row.kind, Kind::Refused { .. })) {
             let java = JAVA.contains(&row.name) || OTHERS.contains(&row.name);
@@ -246,7 +253,7 @@ mod tests {
         }
     }
 
-    const JAVA: [&str; 38] = [
+    const JAVA: [&str; 42] = [
         "acks",
         "allow.auto.create.topics",
         "auto.offset.reset",
@@ -255,6 +262,7 @@ mod tests {
         "buffer.memory",
         "check.crcs",
         "client.id",
+        "client.rack",
         "compression.gzip.level",
         "compression.lz4.level",
         "compression.type",
@@ -285,5 +293,8 @@ mod tests {
         "retry.backoff.ms",
         "socket.connection.setup.timeout.max.ms",
         "socket.connection.setup.timeout.ms",
+        "zookeeper.connect",
+        "zookeeper.connection.timeout.ms",
+        "zookeeper.session.timeout.ms",
     ];
 }

@@ -107,7 +107,7 @@ pub(super) const ROWS: &[Property] = &[
         per_topic: false,
         kind: Kind::Number { min: 1, max: 1_000_000 },
         default: "5",
-        doc: "How many Produce requests may wait for their answers on one connection. One partition has one batch in flight at most, so that repetitions keep the order.",
+        doc: "How many Produce requests may wait for their answers on one connection. At most 5 with `enable.idempotence`: as many batches of one partition may then be in flight. Without it a partition has one batch in flight, so that repetitions keep the order.",
         aliases: &[librdkafka("max.in.flight")],
     },
     Property {
@@ -115,8 +115,8 @@ pub(super) const ROWS: &[Property] = &[
         owner: Owner::Producer,
         per_topic: false,
         kind: Kind::Boolean,
-        default: "false",
-        doc: "Accepted, and not in effect yet: order is kept, but a repetition may write a record twice. Setting `true` is noted in the log. (Java's default is `true`; so will be ours when it is in effect.)",
+        default: "true",
+        doc: "Repetitions neither duplicate nor reorder records: brokers recognise each batch by producer id, epoch and sequence. Needs brokers 0.11 or later, `acks=all`, `retries` above 0 and at most 5 requests in flight. The default gives way to other settings and to older brokers, with a line in the log; set by name it is an error where it cannot be had.",
         aliases: &[],
     },
     Property {

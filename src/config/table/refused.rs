@@ -1,6 +1,6 @@
 //! Names that users bring from other clients, and that have no effect here: never silently ignored.
 
-use super::{Alias, Kind, Owner, Property, Unit, librdkafka_as, pykafka};
+use super::{Alias, Kind, Owner, Property, Unit, kafka_0_7, librdkafka_as, pykafka};
 
 const GROUPS: &str =
     "consumer groups are not there yet: assign partitions, or subscribe to a topic without a group";
@@ -23,11 +23,11 @@ const fn refused(
 
 pub(super) const ROWS: &[Property] = &[
     refused(
-        "zookeeper.connect",
+        "zookeeper.sync.time.ms",
         Owner::Client,
         &[],
-        "finding brokers through ZooKeeper is not there yet: give bootstrap.servers",
-        &[pykafka("zookeeper_hosts")],
+        "where it matters that a ZooKeeper server is not behind, it is asked to catch up",
+        &[kafka_0_7("zk.synctime.ms")],
     ),
     refused("security.protocol", Owner::Client, &["PLAINTEXT"], SECURITY, &[]),
     refused("ssl.*", Owner::Client, &[], SECURITY, &[]),
@@ -44,13 +44,6 @@ pub(super) const ROWS: &[Property] = &[
         Owner::Client,
         &["rebootstrap"],
         "when no broker answers any more, those of bootstrap.servers are asked again",
-        &[],
-    ),
-    refused(
-        "client.rack",
-        Owner::Consumer,
-        &[],
-        "reading from a replica in the same rack is not there yet",
         &[],
     ),
     refused(

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::Values;
+use super::zookeeper::ZooKeeperConfig;
 use crate::config::{Address, Config};
 use crate::error::{Code, Error, Result};
 use crate::log::Logger;
@@ -10,8 +11,10 @@ use crate::log::Logger;
 /// The properties of a cluster handle and its connections.
 #[derive(Clone, Debug)]
 pub struct ClientConfig {
-    /// `bootstrap.servers`; never empty.
+    /// `bootstrap.servers`; empty only with `zookeeper`.
     pub bootstrap_servers: Vec<Address>,
+    /// `zookeeper.connect` and what belongs to it, if it is set.
+    pub zookeeper: Option<ZooKeeperConfig>,
     /// `client.id`.
     pub client_id: String,
     /// `request.timeout.ms`.
@@ -64,7 +67,8 @@ impl ClientConfig {
     pub fn from(config: &Config) -> Result<Self> {
         let values = Values::of(config);
         let bootstrap_servers = Address::parse_list(values.text("bootstrap.servers")?)?;
-        if bootstrap_servers.is_empty() {
+        let zookeeper = ZooKeeperConfig::from(values)?;
+        if bootstrap_servers.is_empty() && zookeeper.is_none() {
             return Err(missing_bootstrap());
         }
         let retry_backoff = values.millis("retry.backoff.ms")?;
@@ -73,6 +77,7 @@ impl ClientConfig {
         let idle: i64 = values.number("connections.max.idle.ms")?;
         Ok(Self {
             bootstrap_servers,
+            zookeeper,
             client_id: values.text("client.id")?.to_owned(),
             request_timeout: values.millis("request.timeout.ms")?,
             retry_backoff,
@@ -115,7 +120,8 @@ pub(super) fn events(values: Values<'_>) -> Result<Events> {
 fn missing_bootstrap() -> Error {
     Error::new(
         Code::INVALID_PROPERTY,
-        "bootstrap.servers is not set: give one or more brokers as host:port,host:port",
+        "bootstrap.servers is not set: give one or more brokers as host:port,host:port (or \
+         zookeeper.connect)",
     )
     .with_property("bootstrap.servers")
 }

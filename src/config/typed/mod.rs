@@ -4,6 +4,7 @@ mod client;
 mod consumer;
 mod partitioning;
 mod producer;
+mod zookeeper;
 
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ pub use client::{ClientConfig, Events};
 pub use consumer::{ConsumerConfig, IsolationLevel, Reset, TopicConsumerConfig};
 pub use partitioning::{Partitioner, Partitioning};
 pub use producer::{Acks, DeliveryReport, ProducerConfig, TopicProducerConfig};
+pub use zookeeper::{ZooKeeperAuth, ZooKeeperConfig};
 
 use super::store::Config;
 use super::table::{self, Owner};

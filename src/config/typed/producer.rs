@@ -8,6 +8,9 @@ use crate::config::Config;
 use crate::error::{Code, Error, Result};
 use crate::protocol::record::Compression;
 
+/// How many batches of a producer a broker remembers in each partition.
+const BATCHES_REMEMBERED: usize = 5;
+
 /// Whose acknowledgement makes a record "persisted".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acks {
@@ -70,8 +73,10 @@ pub struct ProducerConfig {
     pub retry_backoff_max: Duration,
     /// `max.in.flight.requests.per.connection`.
     pub max_in_flight: usize,
-    /// `enable.idempotence`.
+    /// `enable.idempotence`, unless it gave way to another property.
     pub enable_idempotence: bool,
+    /// It was asked for by name, and does not give way to old brokers either.
+    pub idempotence_required: bool,
     /// `compression.type`.
     pub compression: Compression,
     /// The level for that codec; `None`: the codec's default.
@@ -115,6 +120,8 @@ impl ProducerConfig {
             let own = topic_values(Values::for_topic(config, topic))?;
             topics.insert(topic.to_owned(), own);
         }
+        let mut warnings = warnings(config);
+        let enable_idempotence = idempotence(values, &mut warnings)?;
         let made = Self {
             acks: values.choice("acks", acks)?,
             linger: every.linger,
@@ -128,14 +135,15 @@ impl ProducerConfig {
             retry_backoff,
             retry_backoff_max: values.millis("retry.backoff.max.ms")?.max(retry_backoff),
             max_in_flight: values.number("max.in.flight.requests.per.connection")?,
-            enable_idempotence: values.boolean("enable.idempotence")?,
+            enable_idempotence,
+            idempotence_required: values.is_explicit("enable.idempotence") && enable_idempotence,
             compression: every.compression,
             compression_level: every.compression_level,
             partitioning: every.partitioning,
             delivery_report: values.choice("samsa.delivery.report", delivery_report)?,
             delivery_keep: values.boolean("samsa.delivery.keep")?,
             codec_threads: values.number("samsa.codec.threads")?,
-            warnings: warnings(config),
+            warnings,
             topics,
         };
         made.check()?;
@@ -225,16 +233,38 @@ fn level(values: Values<'_>, codec: Compression) -> Result<Option<i32>> {
     .with_property("compression.level"))
 }
 
+/// Whether batches carry an identity. Three properties forbid it: set by name they are an error beside
+/// a demand by name, and before them the default gives way, not in silence (invariant 5.18).
+fn idempotence(values: Values<'_>, warnings: &mut Vec<String>) -> Result<bool> {
+    const NAME: &str = "enable.idempotence";
+    if !values.boolean(NAME)? {
+        return Ok(false);
+    }
+    let (acks, retries) = (values.choice("acks", acks)?, values.number::<u32>("retries")?);
+    let in_flight = "max.in.flight.requests.per.connection";
+    let forbidding = if acks != Acks::All {
+        format!("acks={} (it needs acks=all)", if acks == Acks::None { 0 } else { 1 })
+    } else if retries == 0 {
+        "retries=0 (it needs retries)".to_owned()
+    } else if values.number::<usize>(in_flight)? > BATCHES_REMEMBERED {
+        format!("{in_flight} above {BATCHES_REMEMBERED}")
+    } else {
+        return Ok(true);
+    };
+    if values.is_explicit(NAME) {
+        let text = format!("enable.idempotence=true contradicts {forbidding}");
+        return Err(Error::new(Code::INVALID_PROPERTY, text).with_property(NAME));
+    }
+    warnings.push(format!(
+        "enable.idempotence gives way to {forbidding}: order is kept, but a repetition may write a \
+         record twice"
+    ));
+    Ok(false)
+}
+
 /// What is accepted and has no effect, so that it is not silent.
 fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
-    if config.explicit("enable.idempotence") == Some("true") {
-        warnings.push(
-            "enable.idempotence=true: the idempotent producer is not there yet; order is kept, but a \
-             retry may write a record twice"
-                .to_owned(),
-        );
-    }
     let lz4_level =
         |value: &crate::config::Explicit<'_>| value.property.name == "compression.lz4.level";
     if config.iter().any(|value| lz4_level(&value)) {

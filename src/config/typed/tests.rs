@@ -128,9 +128,35 @@ fn the_level_is_the_codec_s_own_then_the_common_one_then_the_default() {
 
 #[test]
 fn what_is_accepted_without_effect_is_not_silent() {
-    let loud = config(&[("enable.idempotence", "true"), ("compression.lz4.level", "3")]);
-    let producer = ProducerConfig::from(&loud).unwrap();
-    assert_eq!(producer.warnings.len(), 2, "{:?}", producer.warnings);
+    let producer = ProducerConfig::from(&config(&[("compression.lz4.level", "3")])).unwrap();
+    assert_eq!(producer.warnings.len(), 1, "{:?}", producer.warnings);
+}
+
+#[test]
+fn rule_5_18_idempotence_is_the_default_and_gives_way_aloud_or_insists() {
+    let default = ProducerConfig::from(&config(&[])).unwrap();
+    assert!(default.enable_idempotence && !default.idempotence_required);
+    let asked = ProducerConfig::from(&config(&[("enable.idempotence", "true")])).unwrap();
+    assert!(asked.enable_idempotence && asked.idempotence_required);
+    let off = ProducerConfig::from(&config(&[("enable.idempotence", "false"), ("acks", "1")]));
+    assert!(!off.as_ref().unwrap().enable_idempotence && off.unwrap().warnings.is_empty());
+    for (name, value) in [
+        ("acks", "1"),
+        ("acks", "0"),
+        ("retries", "0"),
+        ("max.in.flight.requests.per.connection", "6"),
+    ] {
+        let gave_way = ProducerConfig::from(&config(&[(name, value)])).unwrap();
+        assert!(!gave_way.enable_idempotence, "{name}={value}");
+        let [warning] = &gave_way.warnings[..] else { panic!("{:?}", gave_way.warnings) };
+        assert!(warning.contains(name), "{warning}");
+        let both = config(&[(name, value), ("enable.idempotence", "true")]);
+        let error = ProducerConfig::from(&both).unwrap_err();
+        assert_eq!(error.property(), Some("enable.idempotence"), "{error}");
+        assert!(error.message().contains(name), "{error}");
+    }
+    let same = config(&[("acks", "all"), ("retries", "3"), ("enable.idempotence", "true")]);
+    assert!(ProducerConfig::from(&same).is_ok());
 }
 
 #[test]
@@ -160,5 +186,48 @@ fn every_value_of_every_choice_has_its_typed_form() {
                 ConsumerConfig::from(&config).unwrap();
             }
         }
+    }
+}
+
+#[test]
+fn zookeeper_takes_the_place_of_the_bootstrap_list_or_stands_beside_it() {
+    let neither = ClientConfig::from(&Config::new()).unwrap_err();
+    assert_eq!(neither.property(), Some("bootstrap.servers"));
+    assert!(neither.message().contains("zookeeper.connect"), "{neither}");
+
+    let both = ClientConfig::from(&config(&[("zookeeper.connect", "z:1,y/k")])).unwrap();
+    assert_eq!(both.bootstrap_servers.len(), 1);
+    let zookeeper = both.zookeeper.unwrap();
+    assert_eq!(zookeeper.ensemble.to_string(), "z:1,y:2181/k");
+    assert_eq!(zookeeper.session_timeout, Duration::from_secs(6));
+    assert_eq!(zookeeper.connection_timeout, Duration::from_secs(6));
+    assert_eq!((zookeeper.auth, zookeeper.listener_name), (None, None));
+
+    let mut old = Config::new();
+    for (name, value) in [
+        ("zk.connect", "z"),
+        ("zk.sessiontimeout.ms", "1000"),
+        ("zookeeper_connection_timeout_ms", "2000"),
+        ("samsa.zookeeper.auth", "digest:me:se:cret"),
+        ("samsa.listener.name", "INSIDE"),
+    ] {
+        old.set(name, value).unwrap();
+    }
+    let zookeeper = ClientConfig::from(&old).unwrap().zookeeper.unwrap();
+    assert_eq!(zookeeper.session_timeout, Duration::from_secs(1));
+    assert_eq!(zookeeper.connection_timeout, Duration::from_secs(2));
+    assert_eq!(zookeeper.listener_name.as_deref(), Some("INSIDE"));
+    let auth = zookeeper.auth.unwrap();
+    assert_eq!((auth.scheme.as_str(), auth.credentials.as_str()), ("digest", "me:se:cret"));
+    assert!(!format!("{auth:?}").contains("cret"), "{auth:?}");
+}
+
+#[test]
+fn bad_credentials_for_zookeeper_are_refused_without_being_shown() {
+    for bad in ["secret", "digest:secret", "digest::secret", "sasl:a:secret"] {
+        let config = config(&[("zookeeper.connect", "z"), ("samsa.zookeeper.auth", bad)]);
+        let error = ClientConfig::from(&config).unwrap_err();
+        assert_eq!(error.property(), Some("samsa.zookeeper.auth"));
+        assert!(!error.message().contains("secret"), "{error}");
     }
 }

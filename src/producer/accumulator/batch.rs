@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::budget::Reserved;
+use super::budget::{Budget, Reserved};
 use super::pending::Stretch;
 use super::tokens::Tokens;
 use crate::error::Error;
@@ -62,22 +62,53 @@ pub(crate) struct Batch {
 #[derive(Debug)]
 pub(crate) struct Body {
     pub(crate) sealed: SealedBatch,
+    /// What is written in the bytes.
+    stamp: Stamp,
     reserved: Mutex<Reserved>,
 }
 
 impl Body {
-    pub(crate) fn new(sealed: SealedBatch, mut reserved: Reserved) -> Arc<Self> {
-        // What the open buffer took beyond the finished bytes is free now.
-        reserved.shrink_to(sealed.bytes.len());
-        Arc::new(Self { sealed, reserved: Mutex::new(reserved) })
+    pub(crate) fn new(sealed: SealedBatch, reserved: Reserved) -> Arc<Self> {
+        Arc::new(Self { sealed, stamp: Stamp::NONE, reserved: Mutex::new(reserved) })
+    }
+
+    /// Writes `stamp` into the bytes, if another one is there: in place, or into a copy if a socket may
+    /// still hold them (invariant 4.1). The time that takes does not depend on their number.
+    pub(crate) fn stamp(self: &mut Arc<Self>, stamp: Stamp, budget: &Arc<Budget>) {
+        if self.stamp == stamp {
+            return;
+        }
+        if Arc::get_mut(self).is_none() {
+            let room = budget.reserve_anyway(self.sealed.bytes.len());
+            *self = Self::new(self.sealed.clone(), room);
+        }
+        if let Some(body) = Arc::get_mut(self) {
+            let Stamp { era, base_sequence } = stamp;
+            body.sealed.stamp(era.producer_id, era.epoch, base_sequence, false);
+            body.stamp = stamp;
+        }
     }
 
     pub(crate) fn bytes(&self) -> &Bytes {
         &self.sealed.bytes
     }
 
+    /// Counts `bytes` more for it, whatever the bound says: they were made out of it.
+    pub(crate) fn grow_anyway(&self, bytes: usize) {
+        self.reserved.lock().unwrap_or_else(PoisonError::into_inner).grow_anyway(bytes);
+    }
+
     /// From now on it is the application that holds it.
     pub(crate) fn mark_unread(&self) {
         self.reserved.lock().unwrap_or_else(PoisonError::into_inner).mark_unread();
+    }
+}
+
+/// Whoever holds it last is done with it; a socket that still holds the bytes keeps them from being used
+/// again.
+impl Drop for Body {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.sealed.bytes);
+        self.reserved.get_mut().unwrap_or_else(PoisonError::into_inner).recycle(bytes);
     }
 }

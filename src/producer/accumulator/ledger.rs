@@ -1,16 +1,19 @@
 //! What all queues of a producer share: memory, the count of open fates, where outcomes go.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::batch::Batch;
+use super::batch::{Batch, Body};
 use super::budget::Budget;
 use super::pending::Pending;
 use super::queue::Queue;
 use crate::config::{DeliveryReport, ProducerConfig};
 use crate::error::{Code, Error, Result};
 use crate::net::{Backoff, jitter};
+use crate::producer::identity::Identity;
+use crate::producer::kept::KeptBatch;
 use crate::producer::mail::Mail;
 use crate::producer::outcome::{Entry, Outbox, Outcome};
 use crate::runtime::Signal;
@@ -20,13 +23,19 @@ pub(crate) struct Ledger {
     pub(crate) budget: Arc<Budget>,
     pub(crate) pending: Pending,
     pub(crate) outbox: Outbox,
+    /// Who the producer is to its brokers.
+    pub(crate) identity: Identity,
     /// The task that watches delivery deadlines.
     pub(crate) keeper: Arc<Mail>,
     pub(crate) delivery_timeout: Duration,
     /// Whether any outcome will be told per record.
     pub(crate) keeps_tokens: bool,
     report: DeliveryReport,
-    keep: bool,
+    /// Whether deliveries hold their records.
+    pub(super) keep: bool,
+    /// Batches that ended while their bytes were being made, by their numbers: their deliveries wait for
+    /// these.
+    unmade: Mutex<HashMap<u64, Arc<KeptBatch>>>,
     retries: u32,
     backoff: Backoff,
     next_batch: AtomicU64,
@@ -42,11 +51,13 @@ impl Ledger {
             budget: Budget::new(config.buffer_memory, Arc::clone(&signal)),
             pending: Pending::new(Arc::clone(&signal)),
             outbox: Outbox::new(signal),
+            identity: Identity::new(config),
             keeper: Mail::new(-1),
             delivery_timeout: config.delivery_timeout,
             keeps_tokens: config.delivery_report != DeliveryReport::None,
             report: config.delivery_report,
             keep: config.delivery_keep,
+            unmade: Mutex::default(),
             retries: config.retries,
             backoff: Backoff { first: config.retry_backoff, most: config.retry_backoff_max },
             next_batch: AtomicU64::new(1),
@@ -119,15 +130,38 @@ impl Ledger {
                     DeliveryReport::None => false,
                 };
                 if told {
-                    let body = batch.body.filter(|_| self.keep);
+                    let kept = self.keep.then(|| self.kept(batch.id, batch.body));
                     let room = self.budget.reserve_anyway(Entry::cost(&batch.tokens));
                     let tokens = (batch.tokens, room);
                     let (topic, partition) = (queue.topic.clone(), queue.partition);
-                    let entry = Entry::new(topic, partition, batch.count, tokens, body, outcome);
+                    let entry = Entry::new(topic, partition, batch.count, tokens, kept, outcome);
                     self.outbox.push(entry);
                 }
             }
         }
         self.pending.done(stretch);
+    }
+
+    /// The records of a batch for its delivery.
+    fn kept(&self, batch: u64, body: Option<Arc<Body>>) -> Arc<KeptBatch> {
+        if let Some(body) = body {
+            return KeptBatch::of(body);
+        }
+        let kept = Arc::<KeptBatch>::default();
+        self.unmade().insert(batch, Arc::clone(&kept));
+        kept
+    }
+
+    /// The bytes of a batch that is no longer in its queue: for its delivery, if that waits for them.
+    /// Called under the queue's lock, as [`settle`](Self::settle) is: one of the two comes first.
+    pub(super) fn bring_late(&self, batch: u64, bodies: Result<Vec<Arc<Body>>>) {
+        let waiting = self.unmade().remove(&batch);
+        if let Some(kept) = waiting {
+            kept.fill(bodies);
+        }
+    }
+
+    fn unmade(&self) -> std::sync::MutexGuard<'_, HashMap<u64, Arc<KeptBatch>>> {
+        self.unmade.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

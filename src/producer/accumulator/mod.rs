@@ -5,9 +5,11 @@ mod budget;
 mod ledger;
 mod pending;
 mod queue;
+mod queue_answer;
 mod queue_fate;
 mod queue_send;
 mod seal;
+mod spares;
 mod tokens;
 
 #[cfg(test)]
@@ -25,7 +27,8 @@ pub(crate) use queue::{
     Appended, Arrival, Entrance, LARGEST_OVERHEAD, Leader, Queue, largest_encoding, largest_plain,
     largest_record,
 };
+pub(crate) use queue_answer::Answer;
 pub(crate) use queue_fate::{Purge, Withdrawn};
-pub(crate) use queue_send::{Answer, Flight, Take, Wanted};
+pub(crate) use queue_send::{Flight, Take, Wanted};
 pub(crate) use seal::Seal;
 pub(crate) use tokens::Tokens;

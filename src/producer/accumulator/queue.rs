@@ -10,15 +10,18 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
+
 use super::batch::{Batch, OpenBatch, PublishSender};
 use super::budget::Reserved;
 use super::ledger::Ledger;
+use super::queue_answer::Answer;
 use super::seal::{Seal, Work};
 use super::tokens::Tokens;
-use crate::cluster::Topic;
+use crate::cluster::{Topic, TopicId};
 use crate::config::TopicProducerConfig;
 use crate::error::{Code, Error, Result};
-use crate::producer::identity::Identity;
+use crate::producer::identity::{Books, Stamp};
 use crate::producer::mail::Mail;
 use crate::producer::partitioner::moves_on;
 use crate::producer::record::Record;
@@ -43,8 +46,16 @@ pub(super) struct State {
     pub(super) open: Option<OpenBatch>,
     /// Closed batches in order; the head is sent next.
     pub(super) sealed: VecDeque<Batch>,
-    pub(super) flying: Option<Flying>,
-    pub(super) identity: Identity,
+    /// What is with a broker, in the order of sending.
+    pub(super) flying: VecDeque<Flying>,
+    /// How many may be, as the leader's sender said last.
+    pub(super) window: usize,
+    pub(super) books: Books,
+    /// The head waits for the producer's id.
+    pub(super) awaits_id: bool,
+    /// The metadata that was looked at last, and the topic's id in it: another id is another log.
+    pub(super) topic_version: Option<u64>,
+    pub(super) topic_id: TopicId,
     /// The head was refused and waits until then. It holds up its own partition only (invariant 4.5).
     pub(super) rest_until: Option<Instant>,
     /// The leader's sender has this queue in its list.
@@ -62,13 +73,21 @@ pub(super) struct State {
     last_marks: usize,
 }
 
-/// The batch that is with a broker.
+/// A batch that is with a broker.
 #[derive(Debug)]
-pub(super) enum Flying {
-    Live(Batch),
-    /// It has its outcome (expired, purged) but its request is not over: until then nothing of this
-    /// partition goes out, or a retry of the network could reorder them (invariant 4.4).
-    Settled(u64),
+pub(super) struct Flying {
+    pub(super) id: u64,
+    /// None: it has its outcome (expired, purged), but its request is not over: until then nothing new
+    /// of this partition goes out, or a retry of the network could reorder them (invariant 4.4).
+    pub(super) batch: Option<Batch>,
+    pub(super) stamp: Option<Stamp>,
+    pub(super) count: u32,
+    /// It was sent before: nothing goes out behind it (invariant 5.5).
+    pub(super) is_retry: bool,
+    /// The leader and its epoch.
+    pub(super) sent_to: Option<(i32, i32)>,
+    /// The answer, and whose it is, while an earlier batch still awaits its own (invariant 5.4).
+    pub(super) answer: Option<(String, Answer)>,
 }
 
 /// Who leads the partition.
@@ -223,8 +242,10 @@ impl Queue {
         let wished = state.last_size.clamp(SMALLEST, self.config.batch_size.max(SMALLEST));
         let wished = (wished + SLACK).min(self.ledger.budget.total());
         let capacity = wished.max(largest_encoding(record));
-        let Some(reserved) = self.reserve(capacity, room) else { return Ok(Some(capacity)) };
-        let builder = self.builder(state, capacity)?;
+        let Some((buffer, reserved)) = self.buffer(capacity, 0, room) else {
+            return Ok(Some(capacity));
+        };
+        let builder = self.builder(state, buffer)?;
         state.open = Some(OpenBatch {
             builder,
             tokens: Tokens::with_capacity(state.last_marks),
@@ -237,7 +258,7 @@ impl Queue {
     }
 
     /// A builder for the format that the leader takes.
-    fn builder(&self, state: &State, capacity: usize) -> Result<BatchBuilder> {
+    fn builder(&self, state: &State, buffer: BytesMut) -> Result<BatchBuilder> {
         let (codec, level) = (self.config.compression, self.config.compression_level);
         // While the leader is not known it is the newest format; the batch is encoded anew when it is
         // sent to an older one (invariant 3.16).
@@ -245,7 +266,7 @@ impl Queue {
         let format = profile.as_ref().map_or(Format::V2, |profile| profile.format);
         profile
             .map_or(Ok(()), |profile| profile.check(codec))
-            .and_then(|()| BatchBuilder::new(format, codec, level, capacity))
+            .and_then(|()| BatchBuilder::in_buffer(format, codec, level, buffer))
             .map_err(|error| self.name_leader(state, error))
     }
 
@@ -261,11 +282,31 @@ impl Queue {
         }
         let largest = (self.config.batch_size + SLACK).min(self.ledger.budget.total()).max(needed);
         let wanted = (capacity * 2).clamp(needed, largest);
-        let more = wanted - capacity;
-        let Some(reserved) = self.reserve(more, room) else { return Some(more) };
+        let Some((buffer, reserved)) = self.buffer(wanted, capacity, room) else {
+            return Some(wanted - capacity);
+        };
         open.reserved.merge(reserved);
-        open.builder.grow_to(wanted);
+        self.ledger.budget.keep_spare(open.builder.move_to(buffer));
         None
+    }
+
+    /// A buffer of at least `least` bytes, and the memory it takes beyond the `held` bytes that were
+    /// reserved before; none if the budget has too little.
+    fn buffer(
+        &self,
+        least: usize,
+        held: usize,
+        room: &mut Option<Reserved>,
+    ) -> Option<(BytesMut, Reserved)> {
+        let budget = &self.ledger.budget;
+        if let Some(spare) = budget.spare(least) {
+            if let Some(reserved) = self.reserve(spare.capacity() - held, room) {
+                return Some((spare, reserved));
+            }
+            budget.keep_spare(spare);
+        }
+        let reserved = self.reserve(least - held, room)?;
+        Some((BytesMut::with_capacity(least), reserved))
     }
 
     /// Takes memory from what the caller waited for, or from the budget.
@@ -341,13 +382,13 @@ impl Queue {
     /// A builder for [`publish`](Self::publish): made and filled without the queue's lock.
     pub(crate) fn publish_builder(&self, capacity: usize) -> Result<BatchBuilder> {
         let state = self.lock();
-        self.builder(&state, capacity)
+        self.builder(&state, BytesMut::with_capacity(capacity))
     }
 
     /// Whether a batch waits or is on its way here.
     pub(crate) fn is_busy(&self) -> bool {
         let state = self.lock();
-        state.flying.is_some() || !state.sealed.is_empty()
+        !state.flying.is_empty() || !state.sealed.is_empty()
     }
 
     /// How many batches wait here for the broker; none if it has taken none for `patience` although some
@@ -382,7 +423,7 @@ impl Queue {
         let state = self.lock();
         let cause = match &state.leader {
             None => Some(Error::new(Code::LEADER_NOT_AVAILABLE, "the partition has no leader")),
-            Some(leader) => leader.mail.trouble(),
+            Some(_) => self.trouble(&state),
         };
         match cause {
             Some(cause) if !error.code().is_condition() => self.name(error.caused_by(cause)),
@@ -404,8 +445,14 @@ impl Queue {
 
     /// Tells the leader's sender if something can leave now, or when. Cheap when nothing changed.
     pub(super) fn announce(self: &Arc<Self>, state: &mut State) {
-        if state.listed || state.flying.is_some() {
+        if state.listed || !self.has_room(state) {
             return; // the sender comes by itself; a flight that ends announces again
+        }
+        if state.awaits_id {
+            if self.ledger.identity.is_awaited() {
+                return; // whoever brings the id comes here again
+            }
+            state.awaits_id = false;
         }
         let readiness = self.readiness(state);
         let Some(leader) = &state.leader else { return };
@@ -422,7 +469,7 @@ impl Queue {
         }
     }
 
-    fn readiness(&self, state: &State) -> Readiness {
+    pub(super) fn readiness(&self, state: &State) -> Readiness {
         if let Some(head) = state.sealed.front() {
             return match (&head.body, state.rest_until) {
                 (None, _) => Readiness::Never, // whoever finishes it announces
@@ -432,15 +479,19 @@ impl Queue {
         }
         match &state.open {
             None => Readiness::Never,
-            Some(open) if self.leaves_now(open) => Readiness::Now,
+            Some(open) if self.leaves_now(open, state.flying.len()) => Readiness::Now,
             Some(open) => Readiness::At(open.opened + self.config.linger),
         }
     }
 
     /// Whether the open batch does not linger (any longer): invariant 4.10. Flush, close, publish and
-    /// a full buffer close the batch instead of asking here.
-    pub(super) fn leaves_now(&self, open: &OpenBatch) -> bool {
-        open.due || self.config.linger == Duration::ZERO || self.ledger.budget.is_exhausted()
+    /// a full buffer close the batch instead of asking here. Without linger a record leaves at once,
+    /// but behind two batches in flight a third one waits until it is worth a request: else a fast
+    /// caller would fill the pipe with batches of one record.
+    pub(super) fn leaves_now(&self, open: &OpenBatch, in_flight: usize) -> bool {
+        let lingers = self.config.linger > Duration::ZERO;
+        let worth_it = || in_flight < 2 || open.builder.size() >= self.config.batch_size / 4;
+        open.due || (!lingers && worth_it()) || self.ledger.budget.is_exhausted()
     }
 
     fn time_expiry(self: &Arc<Self>, state: &mut State) {
@@ -505,20 +556,18 @@ impl Entrance<'_> {
     }
 }
 
-enum Readiness {
+pub(super) enum Readiness {
     Now,
     At(Instant),
     Never,
 }
 
 impl State {
-    /// When the oldest batch's delivery time ends. Deadlines follow the order of the queue.
+    /// When the oldest batch's delivery time ends. Deadlines follow the order of sending; what came
+    /// back for another try is older than what is still with a broker.
     pub(super) fn earliest_deadline(&self, delivery_timeout: Duration) -> Option<Instant> {
-        let flying = self.flying.as_ref().and_then(|flying| match flying {
-            Flying::Live(batch) => Some(batch.deadline),
-            Flying::Settled(_) => None,
-        });
-        let open = || self.open.as_ref().map(|open| open.opened + delivery_timeout);
-        flying.or_else(|| self.sealed.front().map(|batch| batch.deadline)).or_else(open)
+        let flying = self.flying.iter().find_map(|flying| flying.batch.as_ref());
+        let sent = flying.into_iter().chain(self.sealed.front()).map(|batch| batch.deadline).min();
+        sent.or_else(|| self.open.as_ref().map(|open| open.opened + delivery_timeout))
     }
 }

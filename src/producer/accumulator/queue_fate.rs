@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::batch::Batch;
-use super::queue::{Flying, Queue, State};
+use super::queue::{Queue, State};
 use crate::error::{Code, Error, Persistence};
 
 /// What `purge` ends.
@@ -35,20 +35,17 @@ impl Queue {
         let mut state = self.lock();
         let delivery_timeout = self.ledger.delivery_timeout;
         if state.earliest_deadline(delivery_timeout).is_some_and(|deadline| deadline <= now) {
-            if matches!(&state.flying, Some(Flying::Live(batch)) if batch.deadline <= now) {
-                let batch = state.settle_flying();
-                self.end_expired(&state, batch, Persistence::PossiblyPersisted);
-            }
-            while state.sealed.front().is_some_and(|batch| batch.deadline <= now) {
-                state.rest_until = None;
-                let batch = state.sealed.pop_front();
-                self.end_expired(&state, batch, Persistence::NotPersisted);
+            while let Some((batch, persistence)) = state.take_expired(now) {
+                let error = self.expired(&state, &batch);
+                self.fail(&mut state, batch, error, persistence);
             }
             if state.open.as_ref().is_some_and(|open| open.opened + delivery_timeout <= now) {
-                // It must have a place in the queue to have an outcome; its bytes are never made.
+                // It must have a place in the queue to have an outcome; its bytes are made for its delivery at most.
                 self.drop_open(&mut state);
-                let batch = state.sealed.pop_back();
-                self.end_expired(&state, batch, Persistence::NotPersisted);
+                if let Some(batch) = state.sealed.pop_back() {
+                    let error = self.expired(&state, &batch);
+                    self.fail(&mut state, batch, error, Persistence::NotPersisted);
+                }
             }
             self.announce(&mut state);
         }
@@ -57,21 +54,15 @@ impl Queue {
         next
     }
 
-    fn end_expired(&self, state: &State, batch: Option<Batch>, persistence: Persistence) {
-        if let Some(batch) = batch {
-            let error = self.expired(state, &batch);
-            self.fail(batch, error, persistence);
-        }
-    }
-
     /// Ends what `purge` names, with `error`; gives how many records that were.
     pub(crate) fn purge(self: &Arc<Self>, purge: Purge, error: &Error) -> u64 {
         let mut state = self.lock();
         let mut records = 0;
         if purge.in_flight {
-            if let Some(batch) = state.settle_flying() {
+            let flying = state.flying.iter_mut();
+            for batch in flying.filter_map(|flying| flying.batch.take()).collect::<Vec<_>>() {
                 records += u64::from(batch.count);
-                self.fail(batch, error.clone(), Persistence::PossiblyPersisted);
+                self.fail(&mut state, batch, error.clone(), Persistence::PossiblyPersisted);
             }
         }
         if purge.queued {
@@ -79,17 +70,20 @@ impl Queue {
             state.rest_until = None;
             for batch in std::mem::take(&mut state.sealed) {
                 records += u64::from(batch.count);
-                self.fail(batch, error.clone(), Persistence::NotPersisted);
+                self.fail(&mut state, batch, error.clone(), Persistence::NotPersisted);
             }
         }
         self.announce(&mut state);
         records
     }
 
-    /// Closes the open batch without giving it bytes: whoever calls this ends it next.
-    fn drop_open(self: &Arc<Self>, state: &mut State) {
-        if let Some(seal) = self.close_open(state) {
-            seal.forget();
+    /// Closes the open batch without compressing it: whoever calls this ends it next. Only a delivery
+    /// that keeps its records needs its bytes.
+    pub(super) fn drop_open(self: &Arc<Self>, state: &mut State) {
+        let Some(seal) = self.close_open(state) else { return };
+        let body = if self.ledger.keep { seal.finish_plain() } else { seal.forget() };
+        if let Some(batch) = state.sealed.back_mut() {
+            batch.body = body;
         }
     }
 
@@ -98,10 +92,9 @@ impl Queue {
     pub(crate) fn withdraw(self: &Arc<Self>, batch: u64) -> Withdrawn {
         let mut state = self.lock();
         let error = || Error::bare(Code::TIMED_OUT);
-        if matches!(&state.flying, Some(Flying::Live(flying)) if flying.id == batch) {
-            if let Some(batch) = state.settle_flying() {
-                self.fail(batch, error(), Persistence::PossiblyPersisted);
-            }
+        let flying = state.flying.iter_mut().find(|flying| flying.id == batch);
+        if let Some(batch) = flying.and_then(|flying| flying.batch.take()) {
+            self.fail(&mut state, batch, error(), Persistence::PossiblyPersisted);
             return Withdrawn::Sent;
         }
         let Some(at) = state.sealed.iter().position(|queued| queued.id == batch) else {
@@ -112,7 +105,7 @@ impl Queue {
             state.rest_until = None; // it was this batch's rest
         }
         let sent = batch.maybe_written;
-        self.fail(batch, error(), Persistence::NotPersisted);
+        self.fail(&mut state, batch, error(), Persistence::NotPersisted);
         self.announce(&mut state);
         if sent { Withdrawn::Sent } else { Withdrawn::Unsent }
     }
@@ -121,25 +114,31 @@ impl Queue {
     pub(crate) fn undecided(&self) -> u64 {
         let state = self.lock();
         let open = state.open.as_ref().map_or(0, |open| u64::from(open.builder.count()));
-        let flying = match &state.flying {
-            Some(Flying::Live(batch)) => u64::from(batch.count),
-            _ => 0,
-        };
-        open + flying + state.sealed.iter().map(|batch| u64::from(batch.count)).sum::<u64>()
+        let flying = state.flying.iter().filter_map(|flying| flying.batch.as_ref());
+        open + flying.chain(&state.sealed).map(|batch| u64::from(batch.count)).sum::<u64>()
     }
 }
 
 impl State {
-    /// Takes the batch in flight, to be ended; its request still blocks the partition.
-    fn settle_flying(&mut self) -> Option<Batch> {
-        match self.flying.take() {
-            Some(Flying::Live(batch)) => {
-                self.flying = Some(Flying::Settled(batch.id));
-                Some(batch)
+    /// Takes out the oldest batch that was sent or closed and whose time is over, with what its last
+    /// attempt may have done. The request of one in flight still blocks the partition.
+    fn take_expired(&mut self, now: Instant) -> Option<(Batch, Persistence)> {
+        let is_over = |batch: &Batch| batch.deadline <= now;
+        let waiting = self.sealed.front().filter(|batch| is_over(batch)).map(|b| b.deadline);
+        let mut flying = self.flying.iter_mut().map(|flying| &mut flying.batch);
+        let flying =
+            flying.find(|batch| batch.is_some()).filter(|b| b.as_ref().is_some_and(is_over));
+        // What came back for another try is older than what is still with a broker.
+        match flying {
+            Some(slot)
+                if slot.as_ref().map(|batch| batch.deadline) <= waiting || waiting.is_none() =>
+            {
+                Some((slot.take()?, Persistence::PossiblyPersisted))
             }
-            other => {
-                self.flying = other;
-                None
+            _ => {
+                waiting?;
+                self.rest_until = None;
+                Some((self.sealed.pop_front()?, Persistence::NotPersisted))
             }
         }
     }

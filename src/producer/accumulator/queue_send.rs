@@ -1,19 +1,17 @@
-//! The queue's back side: the sender of the partition's leader takes batches out, and brings answers.
+//! The queue's back side: the sender of the partition's leader takes batches out. What becomes of them
+//! is in [`queue_answer`](super::queue_answer).
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::batch::{Batch, Body};
-use super::queue::{Flying, Leader, Queue, State};
+use super::queue::{Flying, Leader, Queue, Readiness, State};
 use super::seal::{Encoding, Seal, Work};
 use crate::error::{Code, Error, Persistence, Result};
-use crate::producer::identity::BATCHES_IN_FLIGHT;
+use crate::log::Level;
+use crate::producer::identity::{GIVES_WAY, Stamp, Standing, Why};
 use crate::producer::mail::Mail;
-use crate::producer::outcome::{Outcome, RecordError};
-use crate::producer::sender::Action;
 use crate::protocol::record::Format;
-
-const _: () = assert!(BATCHES_IN_FLIGHT == 1, "`State::flying` holds one");
 
 /// What the sender's connection can carry.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +20,8 @@ pub(crate) struct Wanted {
     /// Bytes left in the request; none for its first batch, which goes whatever its size is
     /// (invariant 4.15).
     pub(crate) room: Option<usize>,
+    /// How many batches of a partition with identity may be in flight (invariant 5.3).
+    pub(crate) window: usize,
     pub(crate) now: Instant,
 }
 
@@ -43,24 +43,18 @@ pub(crate) struct Flight {
     pub(crate) batch: u64,
     /// It may be cut in two. A publish's batch may not: its one answer is for all of it.
     pub(crate) can_split: bool,
+    /// The partition has another batch for the next request: keep its queue.
+    pub(crate) more: bool,
     pub(crate) body: Arc<Body>,
 }
 
-/// What became of a flight.
-#[derive(Debug)]
-pub(crate) enum Answer {
-    /// −1 in either: not known.
-    Written {
-        base_offset: i64,
-        log_append_time: i64,
-    },
-    /// Nobody acknowledges (acks=0): the bytes left.
-    Unacknowledged,
-    Refused {
-        action: Action,
-        error: Error,
-        records: Vec<RecordError>,
-    },
+/// Whether a batch goes out with an identity.
+enum Identified {
+    With,
+    Without,
+    /// It waits for the producer's id.
+    Later,
+    Never(Error),
 }
 
 impl Queue {
@@ -93,11 +87,21 @@ impl Queue {
                 state.rest_until = None;
             }
         }
+        let is_new = moved || leader.as_ref().map(|new| new.epoch) != state.epoch();
         state.leader = leader;
+        if is_new {
+            state.books.new_leader();
+        }
         if moved {
             // The old sender finds itself out of office when it comes (see `take`).
             state.listed = false;
             state.timed = None;
+            // The new one may be too old for identities, and then nobody waits for one.
+            state.awaits_id = false;
+        }
+        if state.leader.is_some() {
+            // Asked for while the first batch gathers.
+            self.ledger.identity.prepare();
         }
         self.announce(&mut state);
         state.leader.is_none() && (state.open.is_some() || !state.sealed.is_empty())
@@ -130,13 +134,33 @@ impl Queue {
             return Take::Nothing;
         }
         state.listed = false;
-        if state.flying.is_some() || state.rest_until.is_some_and(|until| until > wanted.now) {
+        state.window = wanted.window;
+        self.look_at_topic(&mut state);
+        if !self.has_room(&state) || state.rest_until.is_some_and(|until| until > wanted.now) {
             self.announce(&mut state);
             return Take::Nothing;
         }
         state.rest_until = None;
+        let in_flight = state.flying.len();
+        let leaves = |open| self.leaves_now(open, in_flight);
+        if state.sealed.is_empty() && !state.open.as_ref().is_some_and(leaves) {
+            self.announce(&mut state);
+            return Take::Nothing;
+        }
+        let with_identity = match self.identify(&mut state, wanted) {
+            Identified::With => true,
+            Identified::Without => false,
+            Identified::Later => {
+                state.awaits_id = true;
+                return Take::Nothing; // whoever brings the id announces
+            }
+            Identified::Never(error) => {
+                self.refuse_waiting(&mut state, &error);
+                return Take::Nothing;
+            }
+        };
         if state.sealed.is_empty() {
-            return self.take_open(&mut state);
+            return self.close_open(&mut state).map_or(Take::Nothing, Take::Seal);
         }
         let Some(body) = state.sealed.front().and_then(|head| head.body.clone()) else {
             return Take::Nothing; // whoever finishes it announces
@@ -148,31 +172,131 @@ impl Queue {
             state.listed = true;
             return Take::NoRoom;
         }
+        drop(body);
         state.taken_at = Some(wanted.now);
-        self.fly(&mut state, body)
+        self.fly(&mut state, with_identity)
     }
 
-    fn take_open(self: &Arc<Self>, state: &mut State) -> Take {
-        if !state.open.as_ref().is_some_and(|open| self.leaves_now(open)) {
-            self.announce(state);
-            return Take::Nothing;
+    /// Whether a batch may leave beside those that are in flight (invariants 4.4, 5.3, 5.5, 5.12).
+    pub(super) fn has_room(&self, state: &State) -> bool {
+        state.flying.is_empty()
+            || (state.flying.len() < state.window
+                && state.books.is_steady()
+                && state.sealed.front().is_none_or(|head| head.stamp.is_none())
+                && state.flying.iter().all(|flying| !flying.is_retry && flying.batch.is_some()))
+    }
+
+    /// A topic that was made anew is another log (invariant 4.19). One that is unknown for a while
+    /// keeps its id here, and with it the books (invariant 1.6).
+    fn look_at_topic(&self, state: &mut State) {
+        let version = self.topic.version();
+        if state.topic_version.replace(version) == Some(version) {
+            return;
         }
-        self.close_open(state).map_or(Take::Nothing, Take::Seal)
+        let id = self.topic.metadata().map_or([0; 16], |metadata| metadata.id);
+        if id == [0; 16] || id == state.topic_id {
+            return;
+        }
+        if std::mem::replace(&mut state.topic_id, id) != [0; 16] {
+            state.books.new_log();
+        }
     }
 
-    fn fly(self: &Arc<Self>, state: &mut State, body: Arc<Body>) -> Take {
-        let sent_to = state.leader.as_ref().map(|leader| (leader.mail.broker(), leader.epoch));
+    fn identify(&self, state: &mut State, wanted: &Wanted) -> Identified {
+        let identity = &self.ledger.identity;
+        if state.books.is_without() || identity.is_off() {
+            return Identified::Without;
+        }
+        if wanted.format != Format::V2 {
+            let text = format!("the partition's leader takes record format {}", wanted.format);
+            let error = self.name_leader(state, Error::new(Code::UNSUPPORTED_FEATURE, text));
+            if identity.is_required() {
+                return Identified::Never(identity.refusal(error));
+            }
+            identity.say_once(&error);
+            return Identified::Without;
+        }
+        if state.flying.is_empty() {
+            self.settle_books(state, wanted.now);
+        }
+        if state.books.is_without() {
+            return Identified::Without;
+        }
+        if state.books.era().is_some() {
+            return Identified::With;
+        }
+        match identity.get(state.books.spent()) {
+            Standing::Off => Identified::Without,
+            Standing::Refused(error) => Identified::Never(error),
+            Standing::Awaited => Identified::Later,
+            Standing::Known(id) => {
+                state.books.adopt(id);
+                Identified::With
+            }
+        }
+    }
+
+    /// Nothing is in flight: the time to begin anew, if the partition has to. Of its batches those that
+    /// have a stamp get another one, in their order, and no other partition's (invariant 5.10).
+    fn settle_books(&self, state: &mut State, now: Instant) {
+        let unresolved = state.sealed.front().is_some_and(|head| head.stamp.is_some());
+        let Some(why) = state.books.settle(unresolved, now) else { return };
+        state.void_stamps();
+        let Some(logger) = self.ledger.identity.logger() else { return };
+        let what = if why == Why::OldFormat { GIVES_WAY } else { "sequence numbers begin anew" };
+        let level = if why.is_bad() { Level::Warn } else { Level::Info };
+        let (topic, partition, why) = (self.topic.name(), self.partition, why.text());
+        logger.log(level, "producer", format_args!("{topic}-{partition}: {what}: {why}"));
+    }
+
+    /// Records that can never get an identity fail, all that wait.
+    fn refuse_waiting(self: &Arc<Self>, state: &mut State, error: &Error) {
+        self.drop_open(state);
+        for batch in std::mem::take(&mut state.sealed) {
+            self.fail(state, batch, error.clone(), Persistence::NotPersisted);
+        }
+    }
+
+    fn fly(self: &Arc<Self>, state: &mut State, with_identity: bool) -> Take {
+        let sent_to = state.sent_to();
         let Some(mut batch) = state.sealed.pop_front() else { return Take::Nothing };
+        let Some(mut body) = batch.body.take() else { return Take::Nothing };
         batch.attempts += 1;
         batch.sent_to = sent_to;
         let (id, count) = (batch.id, batch.count);
-        // The seat of idempotence: the first send gives the stamp, a retry keeps it (5.2). Bytes are
-        // stamped in place, before any socket has seen them.
-        let stamp = *batch.stamp.get_or_insert_with(|| state.identity.stamp(count));
-        debug_assert!(!stamp.is_some(), "the body is to be stamped here");
+        if !with_identity {
+            if let Some(stamp) = batch.stamp.take() {
+                state.books.left(stamp, count);
+            }
+        } else if batch.stamp.is_none() {
+            batch.stamp = state.books.stamp(count);
+        }
+        // The first send gives the stamp, a retry keeps it (invariant 5.2).
+        body.stamp(batch.stamp.unwrap_or(Stamp::NONE), &self.ledger.budget);
+        batch.body = Some(Arc::clone(&body));
         let can_split = count > 1 && batch.publish.is_none();
-        state.flying = Some(Flying::Live(batch));
-        Take::Flight(Flight { queue: Arc::clone(self), batch: id, can_split, body })
+        state.flying.push_back(Flying {
+            id,
+            stamp: batch.stamp,
+            count,
+            is_retry: batch.attempts > 1,
+            sent_to,
+            batch: Some(batch),
+            answer: None,
+        });
+        let more = self.has_more(state);
+        Take::Flight(Flight { queue: Arc::clone(self), batch: id, can_split, more, body })
+    }
+
+    /// Whether the next batch can leave now; the sender then keeps the queue.
+    fn has_more(self: &Arc<Self>, state: &mut State) -> bool {
+        let now = self.has_room(state) && matches!(self.readiness(state), Readiness::Now);
+        if now {
+            state.listed = true;
+        } else {
+            self.announce(state); // perhaps a timer
+        }
+        now
     }
 
     /// The leader takes another format than the batch has: decode and encode anew, off the I/O thread
@@ -186,10 +310,15 @@ impl Queue {
         let Some(head) = state.sealed.front_mut() else { return Take::Nothing };
         head.body = None;
         let id = head.id;
+        if let Some(stamp) = head.stamp.take_if(|_| format != Format::V2) {
+            // An old format has no place for it: what the broker knows of the batch is of no use.
+            let count = head.count;
+            state.books.left(stamp, count);
+        }
         Take::Seal(self.reencoding(id, body, format, usize::MAX))
     }
 
-    fn reencoding(
+    pub(super) fn reencoding(
         self: &Arc<Self>,
         batch: u64,
         body: &Arc<Body>,
@@ -215,14 +344,15 @@ impl Queue {
     ) {
         let mut state = self.lock();
         let Some(at) = state.sealed.iter().position(|queued| queued.id == batch) else {
-            return; // it expired or was purged meanwhile
+            return self.ledger.bring_late(batch, bodies); // it expired or was purged meanwhile
         };
         match bodies {
             Ok(bodies) => self.place_bodies(&mut state, at, bodies),
             Err(error) => {
-                if let Some(batch) = state.sealed.remove(at) {
+                if let Some(ended) = state.sealed.remove(at) {
                     let error = self.name_leader(&state, error);
-                    self.fail(batch, error, Persistence::NotPersisted);
+                    self.fail(&mut state, ended, error.clone(), Persistence::NotPersisted);
+                    self.ledger.bring_late(batch, Err(error));
                 }
             }
         }
@@ -248,169 +378,29 @@ impl Queue {
             }
         }
     }
-
-    /// The answer of a flight. One for a batch that has its outcome already changes nothing but that
-    /// the partition may go on (invariant 4.2). True if the leader is in doubt.
-    pub(crate) fn settle(
-        self: &Arc<Self>,
-        flight: &Flight,
-        broker: &str,
-        answer: Answer,
-        now: Instant,
-    ) -> Landed {
-        let mut state = self.lock();
-        let batch = match state.flying.take() {
-            Some(Flying::Live(batch)) if batch.id == flight.batch => batch,
-            Some(Flying::Settled(id)) if id == flight.batch => {
-                self.announce(&mut state);
-                return Landed::default();
-            }
-            other => {
-                state.flying = other;
-                return Landed::default();
-            }
-        };
-        let landed = self.land(&mut state, flight, batch, broker, answer, now);
-        self.announce(&mut state);
-        landed
-    }
-
-    fn land(
-        self: &Arc<Self>,
-        state: &mut State,
-        flight: &Flight,
-        mut batch: Batch,
-        broker: &str,
-        answer: Answer,
-        now: Instant,
-    ) -> Landed {
-        let (action, error, records) = match answer {
-            Answer::Written { base_offset, log_append_time } => {
-                let outcome = Outcome::persisted(base_offset, log_append_time);
-                self.ledger.settle(self, batch, outcome);
-                return Landed::default();
-            }
-            Answer::Unacknowledged => {
-                self.ledger.settle(self, batch, Outcome::unacknowledged());
-                return Landed::default();
-            }
-            Answer::Refused { action, error, records } => (action, error, records),
-        };
-        let error = self.name(error).with_broker(broker);
-        let mut landed = Landed::default();
-        match action {
-            Action::Retry { refresh, maybe_written } => {
-                batch.maybe_written |= maybe_written;
-                landed.refresh = refresh;
-                self.retry(state, batch, error, now);
-            }
-            Action::Split => landed.seal = self.split(state, flight, batch, error),
-            Action::Duplicate => self.ledger.settle(self, batch, Outcome::persisted(-1, -1)),
-            Action::Condemn => {
-                let status = batch.known(Persistence::NotPersisted);
-                let outcome = Outcome::failed(error.with_persistence(status)).with_records(records);
-                self.ledger.settle(self, batch, outcome);
-            }
-            Action::Fail(persistence) => self.fail(batch, error, persistence),
-        }
-        landed
-    }
-
-    /// Back to the front of the queue, in order (invariant 4.4), unless its time is over.
-    fn retry(self: &Arc<Self>, state: &mut State, mut batch: Batch, error: Error, now: Instant) {
-        if now >= batch.deadline {
-            batch.last_error = Some(error);
-            let error = self.expired(state, &batch);
-            return self.fail(batch, error, Persistence::NotPersisted);
-        }
-        if !self.ledger.may_retry(batch.attempts) {
-            return self.fail(batch, error, Persistence::NotPersisted);
-        }
-        let leader = state.leader.as_ref();
-        let newer = leader.zip(batch.sent_to).is_some_and(|(leader, (broker, epoch))| {
-            leader.epoch > epoch || (leader.epoch < 0 && leader.mail.broker() != broker)
-        });
-        // A connection that the peer ended while it was idle: nothing was written, no use in resting
-        // (invariant 13.11).
-        let stale = batch.attempts == 1
-            && error.code() == Code::DISCONNECTED
-            && error.persistence() == Persistence::NotPersisted;
-        let rest = self.ledger.rest(batch.attempts);
-        state.rest_until = (!newer && !stale).then(|| now + rest);
-        batch.last_error = Some(error);
-        state.sealed.push_front(batch);
-    }
-
-    /// Too large for the broker: back to the front, without bytes until it is cut (invariant 4.7; the
-    /// attempt does not count).
-    fn split(
-        self: &Arc<Self>,
-        state: &mut State,
-        flight: &Flight,
-        mut batch: Batch,
-        error: Error,
-    ) -> Option<Seal> {
-        batch.attempts -= 1;
-        batch.last_error = Some(error);
-        batch.body = None;
-        let (id, max_size) = (batch.id, (batch.raw_size / 2).max(1));
-        state.sealed.push_front(batch);
-        Some(self.reencoding(id, &flight.body, flight.body.sealed.format, max_size))
-    }
-
-    /// Ends a batch with an error; what earlier attempts may have done stays true.
-    pub(super) fn fail(&self, batch: Batch, error: Error, persistence: Persistence) {
-        let status = batch.known(persistence);
-        let outcome = Outcome::failed(self.name(error).with_persistence(status));
-        self.ledger.settle(self, batch, outcome);
-    }
-
-    /// Says which partition an error is about.
-    pub(crate) fn name(&self, error: Error) -> Error {
-        error.with_topic(&**self.topic.name()).with_partition(self.partition.into())
-    }
-
-    /// The error of a batch whose delivery time is over: why it had to wait is in its causes.
-    pub(super) fn expired(&self, state: &State, batch: &Batch) -> Error {
-        let millis = self.ledger.delivery_timeout.as_millis();
-        let why = if state.leader.is_none() { ": the partition has no leader" } else { "" };
-        let sent = match batch.attempts {
-            0 => "and was never sent".to_owned(),
-            attempts => format!("after {attempts} attempts"),
-        };
-        let error = Error::new(
-            Code::TIMED_OUT,
-            format!("no acknowledgement within delivery.timeout.ms={millis} {sent}{why}"),
-        );
-        let trouble = || state.leader.as_ref().and_then(|leader| leader.mail.trouble());
-        match batch.last_error.clone().or_else(trouble) {
-            Some(cause) => error.caused_by(cause),
-            None => error,
-        }
-    }
-}
-
-/// What the sender has to do after an answer.
-#[derive(Debug, Default)]
-pub(crate) struct Landed {
-    /// Look up the leader again.
-    pub(crate) refresh: bool,
-    /// Work for the codec pool.
-    pub(crate) seal: Option<Seal>,
 }
 
 impl State {
     pub(super) fn is_led_by(&self, mail: &Arc<Mail>) -> bool {
         self.leader.as_ref().is_some_and(|leader| Arc::ptr_eq(&leader.mail, mail))
     }
+
+    fn epoch(&self) -> Option<i32> {
+        self.leader.as_ref().map(|leader| leader.epoch)
+    }
+
+    /// The leader of now and its epoch.
+    pub(super) fn sent_to(&self) -> Option<(i32, i32)> {
+        self.leader.as_ref().map(|leader| (leader.mail.broker(), leader.epoch))
+    }
+
+    /// What waits gets other stamps when it is sent.
+    fn void_stamps(&mut self) {
+        self.sealed.iter_mut().for_each(|batch| batch.stamp = None);
+    }
 }
 
 impl Batch {
-    /// What is known of it when its last attempt ended with `last`.
-    fn known(&self, last: Persistence) -> Persistence {
-        if self.maybe_written { Persistence::PossiblyPersisted } else { last }
-    }
-
     /// Cuts off what `head` does not hold, as a batch of its own, still without bytes.
     fn split_off(&mut self, id: u64, head: &Body) -> Batch {
         let at = head.sealed.count.min(self.count);
@@ -421,7 +411,8 @@ impl Batch {
             tokens: self.tokens.split_off(at),
             body: None,
             last_error: self.last_error.clone(),
-            stamp: None,
+            // Consecutive sequences (invariant 4.7).
+            stamp: self.stamp.map(|stamp| stamp.skip(at)),
             publish: None,
             ..*self
         };

@@ -23,6 +23,10 @@ struct Bench {
     mail: Arc<Mail>,
 }
 
+/// Without identity: what goes beyond is in `identity_tests`.
+const PLAIN: [(&str, &str); 3] =
+    [("linger.ms", "0"), ("retry.backoff.ms", "100"), ("enable.idempotence", "false")];
+
 fn bench(properties: &[(&str, &str)]) -> Bench {
     bench_of(Topic::lone("orders", 0), 3, properties)
 }
@@ -41,8 +45,7 @@ pub(crate) fn test_flight(topic: &Arc<Topic>, partition: i32) -> Flight {
 
 fn bench_of(topic: Arc<Topic>, partition: i32, properties: &[(&str, &str)]) -> Bench {
     let mut config = Config::new();
-    for (name, value) in [("linger.ms", "0"), ("retry.backoff.ms", "100")].iter().chain(properties)
-    {
+    for (name, value) in PLAIN.iter().chain(properties) {
         config.set(name, value).unwrap();
     }
     let config = ProducerConfig::from(&config).unwrap();
@@ -74,7 +77,7 @@ impl Bench {
     }
 
     fn take_from(&self, mail: &Arc<Mail>, room: Option<usize>, now: Instant) -> Take {
-        let wanted = Wanted { format: Format::V2, room, now };
+        let wanted = Wanted { format: Format::V2, room, window: 5, now };
         match self.queue.take(mail, &wanted) {
             Take::Seal(seal) => {
                 assert!(seal.run_on_io_thread(1), "uncompressed batches are light");
@@ -93,9 +96,10 @@ impl Bench {
 
     fn refuse(&self, flight: &Flight, code: Code) {
         let action = classify(code, Acks::All, flight.can_split);
-        let refused = Answer::Refused { action, error: Error::bare(code), records: Vec::new() };
+        let error = Error::bare(code);
+        let refused = Answer::Refused { action, error, records: Vec::new(), log_start: -1 };
         let landed = self.queue.settle(flight, "b:1", refused, Instant::now());
-        landed.seal.into_iter().for_each(Seal::run);
+        landed.seals.into_iter().for_each(Seal::run);
     }
 
     fn acknowledge(&self, flight: &Flight, base_offset: i64) {
@@ -364,7 +368,7 @@ fn rule_4_14_the_old_sender_takes_nothing_after_a_move_and_its_answer_is_awaited
 fn rule_4_14_a_batch_that_is_finished_while_the_partition_moves_is_announced_to_the_new_leader() {
     let bench = bench(&[]);
     bench.send(b"moved");
-    let wanted = Wanted { format: Format::V2, room: None, now: Instant::now() };
+    let wanted = Wanted { format: Format::V2, room: None, window: 5, now: Instant::now() };
     let Take::Seal(seal) = bench.queue.take(&bench.mail, &wanted) else { panic!("not open") };
     let new = Mail::new(2);
     bench.queue.lead(Some(Leader { mail: Arc::clone(&new), epoch: 6 }));
@@ -412,7 +416,7 @@ fn rule_3_16_a_batch_of_another_format_is_encoded_anew_for_its_broker() {
     let bench = bench(&[]);
     bench.send(b"1");
     let now = Instant::now();
-    let wanted = |format| Wanted { format, room: None, now };
+    let wanted = |format| Wanted { format, room: None, window: 5, now };
     let Take::Seal(seal) = bench.queue.take(&bench.mail, &wanted(Format::V0)) else { panic!() };
     seal.run();
     let Take::Seal(seal) = bench.queue.take(&bench.mail, &wanted(Format::V0)) else { panic!() };

@@ -54,7 +54,7 @@ pub(super) fn answers(
 /// The answer of a flight whose request failed as a whole.
 pub(super) fn refused(error: &Error) -> Answer {
     let action = classify_failure(error);
-    Answer::Refused { action, error: error.clone(), records: Vec::new() }
+    Answer::Refused { action, error: error.clone(), records: Vec::new(), log_start: -1 }
 }
 
 fn left_out() -> Error {
@@ -80,7 +80,8 @@ fn answer(partition: PartitionProduceResponse, acks: Acks, can_split: bool) -> A
         }
         _ => Error::new(code, code.text()),
     };
-    Answer::Refused { action: classify(code, acks, can_split), error, records: records.collect() }
+    let (action, log_start) = (classify(code, acks, can_split), partition.log_start_offset);
+    Answer::Refused { action, error, records: records.collect(), log_start }
 }
 
 /// The new leaders that the broker told of (KIP-951), and where they are.

@@ -17,6 +17,9 @@ pub(crate) enum Action {
     Split,
     /// It is on the broker, at an offset that the broker no longer knows (invariant 5.14).
     Duplicate,
+    /// It is about the producer's identity: the partition's books say what it means (invariants, section
+    /// 5). Without an identity the batch is refused.
+    Identity,
     /// Some records are condemned, the others were not written (invariant 4.8).
     Condemn,
     /// Give up, and this is what is known of it.
@@ -36,6 +39,10 @@ pub(crate) fn classify(code: Code, acks: Acks, can_split: bool) -> Action {
     let while_waiting = acks == Acks::All;
     match code {
         Code::DUPLICATE_SEQUENCE_NUMBER => Action::Duplicate,
+        Code::OUT_OF_ORDER_SEQUENCE_NUMBER
+        | Code::INVALID_PRODUCER_EPOCH
+        | Code::UNKNOWN_PRODUCER_ID
+        | Code::UNSUPPORTED_FOR_MESSAGE_FORMAT => Action::Identity,
         Code::INVALID_RECORD => Action::Condemn,
         Code::MESSAGE_TOO_LARGE | Code::RECORD_LIST_TOO_LARGE if can_split => Action::Split,
 
@@ -116,16 +123,16 @@ mod tests {
             (32, REFUSED),
             (35, REFUSED),
             (42, REFUSED),
-            (43, REFUSED),
+            (43, Action::Identity),
             (44, REFUSED),
-            (45, REFUSED),
+            (45, Action::Identity),
             (46, Action::Duplicate),
-            (47, REFUSED),
+            (47, Action::Identity),
             (48, REFUSED),
             (49, REFUSED),
             (53, REFUSED),
             (56, MAYBE_ELSEWHERE),
-            (59, REFUSED),
+            (59, Action::Identity),
             (74, RETRY_ELSEWHERE),
             (75, RETRY_ELSEWHERE),
             (76, REFUSED),

@@ -148,15 +148,20 @@ impl Sender {
     /// Takes one batch of each queue, in turn, as far as the request has room.
     fn gather(&mut self, profile: &Profile) -> Cargo {
         let mut cargo = Cargo::default();
-        let now = Instant::now();
+        let (now, window) = (Instant::now(), profile.window.min(self.core.config.max_in_flight));
+        let mut again = Vec::new();
         while let Some(queue) = self.rotation.pop_front() {
             let room = cargo.room(self.core.config.max_request_size);
-            let wanted = Wanted { format: profile.format, room, now };
+            let wanted = Wanted { format: profile.format, room, window, now };
             match queue.take(&self.mail, &wanted) {
-                Take::Flight(flight) => match profile.check(flight.body.sealed.compression) {
-                    Ok(()) => cargo.add(flight),
-                    Err(error) => self.land(&flight, &profile.address, refused(&error)),
-                },
+                Take::Flight(flight) => {
+                    // A request carries one batch of a partition; the next one goes with the next.
+                    again.extend(flight.more.then(|| Arc::clone(&queue)));
+                    match profile.check(flight.body.sealed.compression) {
+                        Ok(()) => cargo.add(flight),
+                        Err(error) => self.land(&flight, &profile.address, refused(&error)),
+                    }
+                }
                 Take::Seal(seal) => {
                     if seal.run_on_io_thread(self.core.config.codec_threads) {
                         self.rotation.push_front(queue);
@@ -169,6 +174,7 @@ impl Sender {
                 Take::Nothing => {}
             }
         }
+        self.rotation.extend(again);
         cargo
     }
 
@@ -295,7 +301,7 @@ fn land(core: &Core, flight: &Flight, broker: &str, answer: Answer) {
     if landed.refresh {
         core.cluster.refresh("a partition's leader refused a batch");
     }
-    if let Some(seal) = landed.seal {
+    for seal in landed.seals {
         seal.run_on_io_thread(core.config.codec_threads);
     }
 }

@@ -1,0 +1,146 @@
+//! Discovery through ZooKeeper: the brokers that are registered there now.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::time::timeout_at;
+
+use super::zookeeper::{Follow, Generation, Keeper, Listener, Registry, Settings, ZooKeeper};
+use super::{Discovery, Found};
+use crate::config::{Address, ClientConfig, ZooKeeperConfig};
+use crate::error::{Code, Error};
+use crate::net::Backoff;
+use crate::runtime::{Completion, Runtime};
+
+/// How long a look for seeds waits for ZooKeeper before it says what it knows.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The registry of a ZooKeeper, with the bootstrap list behind it.
+#[derive(Debug)]
+pub struct ThroughZooKeeper {
+    config: ZooKeeperConfig,
+    bootstrap: Vec<Address>,
+    listener: Listener,
+    zookeeper: ZooKeeper,
+    runtime: Runtime,
+    registry: watch::Receiver<Arc<Registry>>,
+    follow: watch::Sender<Follow>,
+}
+
+impl ThroughZooKeeper {
+    /// Starts the client and its live maps; does not wait.
+    #[must_use]
+    pub fn start(client: &ClientConfig, config: &ZooKeeperConfig, runtime: Runtime) -> Self {
+        let settings = Settings {
+            ensemble: config.ensemble.clone(),
+            session_timeout: config.session_timeout,
+            connection_timeout: config.connection_timeout,
+            auth: config.auth.clone(),
+            reconnect: Backoff {
+                first: client.reconnect_backoff,
+                most: client.reconnect_backoff_max,
+            },
+        };
+        let zookeeper = ZooKeeper::start(settings, runtime, &client.logger);
+        let (sender, registry) = watch::channel(Arc::default());
+        let initial = if client.events.topics { Follow::All } else { Follow::Nothing };
+        let (follow, followed) = watch::channel(initial);
+        let keeper = Keeper::new(zookeeper.clone(), client.logger.clone(), sender, followed);
+        // A keeper that is gone leaves the last snapshot, and no seed after it.
+        let stopped = zookeeper.clone();
+        let on_panic = move |_| stopped.close(Instant::now());
+        runtime.spawn("registry", on_panic, keeper.run());
+        Self {
+            bootstrap: client.bootstrap_servers.clone(),
+            // Connections are in clear text so far.
+            listener: Listener {
+                protocol: "PLAINTEXT".to_owned(),
+                name: config.listener_name.clone(),
+            },
+            config: config.clone(),
+            zookeeper,
+            runtime,
+            registry,
+            follow,
+        }
+    }
+
+    fn addresses(&self, registry: &Registry) -> Vec<Address> {
+        let modern = registry.brokers.values();
+        let modern = modern.filter(|broker| broker.generation() == Generation::Modern);
+        modern.filter_map(|broker| broker.address(&self.listener).ok().cloned()).collect()
+    }
+
+    /// Why there are no seeds.
+    fn nobody(&self, registry: &Registry) -> Error {
+        let text = format!("no broker is known from ZooKeeper {}", self.config.ensemble);
+        let unfit =
+            registry.brokers.values().find_map(|broker| broker.address(&self.listener).err());
+        let offline = self.zookeeper.status().borrow().trouble.clone();
+        let trouble = registry.trouble.clone().or(unfit).or(offline);
+        let error = Error::new(Code::BROKER_NOT_AVAILABLE, text);
+        match trouble {
+            Some(trouble) => error.caused_by(trouble),
+            None => {
+                let text = "none is registered at the moment";
+                error.caused_by(Error::new(Code::BROKER_NOT_AVAILABLE, text))
+            }
+        }
+    }
+}
+
+impl Discovery for ThroughZooKeeper {
+    fn seeds(&self) -> Found<'_> {
+        Box::pin(async {
+            let mut registry = self.registry.clone();
+            let told = |registry: &Arc<Registry>| {
+                !self.addresses(registry).is_empty() || registry.trouble.is_some()
+            };
+            // The bootstrap list need not wait for a ZooKeeper that is away.
+            let patience = if self.bootstrap.is_empty() { PATIENCE } else { PATIENCE / 10 };
+            let end = Instant::now() + patience;
+            let _ = timeout_at(end.into(), registry.wait_for(told)).await;
+            let registry = registry.borrow().clone();
+            let found = self.addresses(&registry);
+            match (found.is_empty(), self.bootstrap.is_empty()) {
+                (false, _) => Ok(found),
+                (true, false) => Ok(self.bootstrap.clone()),
+                (true, true) => Err(self.nobody(&registry)),
+            }
+        })
+    }
+
+    fn origin(&self) -> String {
+        format!("zookeeper.connect={}", self.config.ensemble)
+    }
+
+    fn registry(&self) -> Option<watch::Receiver<Arc<Registry>>> {
+        Some(self.registry.clone())
+    }
+
+    fn listener(&self) -> Option<&Listener> {
+        Some(&self.listener)
+    }
+
+    fn follow(&self, follow: Follow) {
+        self.follow.send_if_modified(|known| {
+            let changed = *known != Follow::All && *known != follow;
+            if changed {
+                *known = follow;
+            }
+            changed
+        });
+    }
+
+    fn end(&self, deadline: Instant) -> Option<Completion<()>> {
+        self.zookeeper.close(deadline);
+        let zookeeper = self.zookeeper.clone();
+        let (sender, completion) = Completion::new();
+        self.runtime.spawn("zookeeper close", |_| {}, async move {
+            zookeeper.closed().await;
+            sender.send(Ok(()));
+        });
+        Some(completion)
+    }
+}

@@ -1,0 +1,325 @@
+//! What must be read of the registry, and what was: which nodes are known and watched.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::registration::{
+    Generation, RegisteredBroker, RegisteredTopic, partition_count, partitions,
+};
+use super::registry::{Follow, PATIENCE, Registry};
+use super::watches::Watcher;
+use super::{Failure, Session};
+use crate::error::{Code, Error};
+use crate::protocol::zookeeper::NodeEvent;
+
+const IDS: &str = "/brokers/ids";
+const TOPICS: &str = "/brokers/topics";
+
+/// Why the registry cannot be read.
+#[derive(Clone, Debug)]
+pub(super) struct Trouble {
+    pub(super) error: Error,
+    /// Waiting is not likely to mend it.
+    pub(super) is_refused: bool,
+}
+
+/// Either what ZooKeeper said to a request, or what the answers mean.
+type Stopped = std::result::Result<Failure, Trouble>;
+
+/// A reading in progress, as long as one session. What is not in `stale` is known and watched.
+pub(super) struct Reading {
+    brokers: BTreeMap<i32, Arc<RegisteredBroker>>,
+    unreadable: BTreeMap<i32, Error>,
+    topics: BTreeMap<Arc<str>, Arc<RegisteredTopic>>,
+    follow: Follow,
+    /// The list of broker ids must be read.
+    ids_stale: bool,
+    /// The list of topics must be read.
+    topics_stale: bool,
+    stale_brokers: BTreeSet<i32>,
+    stale_topics: BTreeSet<Arc<str>>,
+    /// The ids that the last list had.
+    listed: BTreeSet<i32>,
+}
+
+impl Reading {
+    /// Begins with what was known before, so that a broker that stayed keeps its object.
+    pub(super) fn new(known: &Registry) -> Self {
+        Self {
+            brokers: known.brokers.clone(),
+            unreadable: BTreeMap::new(),
+            topics: known.topics.clone(),
+            follow: Follow::Nothing,
+            ids_stale: false,
+            topics_stale: false,
+            stale_brokers: BTreeSet::new(),
+            stale_topics: BTreeSet::new(),
+            listed: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn brokers(&self) -> &BTreeMap<i32, Arc<RegisteredBroker>> {
+        &self.brokers
+    }
+
+    pub(super) fn topics(&self) -> &BTreeMap<Arc<str>, Arc<RegisteredTopic>> {
+        &self.topics
+    }
+
+    /// The brokers whose registration makes no sense.
+    pub(super) fn unreadable(&self) -> impl Iterator<Item = (&i32, &Error)> {
+        self.unreadable.iter()
+    }
+
+    /// Nothing is watched yet: all must be read.
+    pub(super) fn everything(&mut self) {
+        self.ids_stale = true;
+        self.stale_brokers.extend(self.brokers.keys());
+        self.stale_topics.extend(self.topics.keys().cloned());
+    }
+
+    /// Other topics are followed from now on.
+    pub(super) fn follow(&mut self, follow: Follow) {
+        if self.follow == follow {
+            return;
+        }
+        match &follow {
+            Follow::Nothing => self.topics.clear(),
+            Follow::Topics(names) => {
+                let known: BTreeSet<_> = match &self.follow {
+                    Follow::Topics(known) => known.clone(),
+                    _ => BTreeSet::new(),
+                };
+                self.stale_topics.extend(names.difference(&known).cloned());
+                self.topics.retain(|name, _| names.contains(name));
+            }
+            Follow::All => self.topics_stale = true,
+        }
+        self.follow = follow;
+    }
+
+    /// A watch fired.
+    pub(super) fn changed(&mut self, event: &NodeEvent) {
+        let path = event.path.as_str();
+        if path == IDS || path == "/" || path == "/brokers" {
+            self.ids_stale = true;
+        } else if path == TOPICS {
+            self.topics_stale = matches!(self.follow, Follow::All);
+        } else if let Some(id) = path.strip_prefix("/brokers/ids/").and_then(|id| id.parse().ok()) {
+            self.stale_brokers.insert(id);
+        } else if let Some(rest) = path.strip_prefix("/brokers/topics/") {
+            // Of Kafka 0.7 the node of a broker below it: the topic is read as a whole.
+            let name = rest.split('/').next().unwrap_or(rest);
+            self.stale_topics.insert(Arc::from(name));
+        }
+    }
+
+    /// Reads what is stale. What was read stays read when a later request fails.
+    pub(super) async fn read(
+        &mut self,
+        session: &Session,
+        watcher: &Watcher,
+    ) -> std::result::Result<(), Stopped> {
+        if self.ids_stale {
+            self.read_ids(session, watcher).await?;
+        }
+        while let Some(id) = self.stale_brokers.first().copied() {
+            self.read_broker(id, session, watcher).await.map_err(Ok)?;
+            self.stale_brokers.remove(&id);
+        }
+        if self.topics_stale {
+            self.read_topics(session, watcher).await.map_err(Ok)?;
+        }
+        // How a topic is registered depends on the brokers: without any it is not known.
+        let Some(generation) = self.generation() else { return Ok(()) };
+        while let Some(name) = self.stale_topics.first().cloned() {
+            let topic = self.read_topic(&name, generation, session, watcher).await.map_err(Ok)?;
+            match topic {
+                Some(topic) if self.is_followed(&name) => {
+                    let same = self.topics.get(&name).is_some_and(|known| **known == topic);
+                    if !same {
+                        self.topics.insert(Arc::clone(&name), Arc::new(topic));
+                    }
+                }
+                _ => {
+                    self.topics.remove(&name);
+                }
+            }
+            self.stale_topics.remove(&name);
+        }
+        Ok(())
+    }
+
+    fn generation(&self) -> Option<Generation> {
+        let brokers = self.brokers.clone();
+        Registry { brokers, ..Registry::default() }.generation()
+    }
+
+    fn is_followed(&self, name: &Arc<str>) -> bool {
+        match &self.follow {
+            Follow::Nothing => false,
+            Follow::Topics(names) => names.contains(name),
+            Follow::All => true,
+        }
+    }
+
+    async fn read_ids(
+        &mut self,
+        session: &Session,
+        watcher: &Watcher,
+    ) -> std::result::Result<(), Stopped> {
+        let names = match session.children(IDS, Some(watcher), soon()).await {
+            Ok((names, _)) => names,
+            Err(failure) if failure.is_no_node() => {
+                // Watched before anything is concluded, so that its creation is not missed.
+                let there = session.exists(IDS, Some(watcher), soon()).await.map_err(Ok)?;
+                if there.is_some() {
+                    // It came in between; its children are read in the next round.
+                    return Box::pin(self.read_ids(session, watcher)).await;
+                }
+                let root = session.exists("/", None, soon()).await.map_err(Ok)?;
+                if root.is_none() {
+                    return Err(Err(no_chroot(session)));
+                }
+                Vec::new()
+            }
+            Err(failure) => return Err(Ok(failure)),
+        };
+        self.ids_stale = false;
+        let listed: BTreeSet<i32> = names.iter().filter_map(|name| name.parse().ok()).collect();
+        self.brokers.retain(|id, _| listed.contains(id));
+        self.unreadable.retain(|id, _| listed.contains(id));
+        // Those that are listed already are known and watched, or marked.
+        self.stale_brokers.extend(listed.difference(&self.listed));
+        self.stale_brokers.retain(|id| listed.contains(id));
+        self.listed = listed;
+        Ok(())
+    }
+
+    async fn read_broker(
+        &mut self,
+        id: i32,
+        session: &Session,
+        watcher: &Watcher,
+    ) -> std::result::Result<(), Failure> {
+        match session.get(&format!("{IDS}/{id}"), Some(watcher), soon()).await {
+            Ok((data, stat)) => match RegisteredBroker::parse(id, stat.created, &data) {
+                Ok(broker) => {
+                    self.unreadable.remove(&id);
+                    if self.brokers.get(&id).is_none_or(|known| **known != broker) {
+                        self.brokers.insert(id, Arc::new(broker));
+                    }
+                }
+                Err(error) => {
+                    self.brokers.remove(&id);
+                    self.unreadable.insert(id, error);
+                }
+            },
+            Err(failure) if failure.is_no_node() => {
+                // Gone between the list and this: the list's watch tells when it comes back, and then
+                // it must count as new.
+                self.brokers.remove(&id);
+                self.unreadable.remove(&id);
+                self.listed.remove(&id);
+            }
+            Err(failure) => return Err(failure),
+        }
+        Ok(())
+    }
+
+    async fn read_topics(
+        &mut self,
+        session: &Session,
+        watcher: &Watcher,
+    ) -> std::result::Result<(), Failure> {
+        let names = match session.children(TOPICS, Some(watcher), soon()).await {
+            Ok((names, _)) => names,
+            Err(failure) if failure.is_no_node() => {
+                let there = session.exists(TOPICS, Some(watcher), soon()).await?;
+                if there.is_some() {
+                    return Box::pin(self.read_topics(session, watcher)).await;
+                }
+                Vec::new()
+            }
+            Err(failure) => return Err(failure),
+        };
+        self.topics_stale = false;
+        let listed: BTreeSet<Arc<str>> =
+            names.iter().map(|name| Arc::from(name.as_str())).collect();
+        self.topics.retain(|name, _| listed.contains(name));
+        let new = listed.into_iter().filter(|name| !self.topics.contains_key(name));
+        self.stale_topics.extend(new);
+        Ok(())
+    }
+
+    async fn read_topic(
+        &self,
+        name: &str,
+        generation: Generation,
+        session: &Session,
+        watcher: &Watcher,
+    ) -> std::result::Result<Option<RegisteredTopic>, Failure> {
+        let path = format!("{TOPICS}/{name}");
+        let found = match generation {
+            Generation::Modern => {
+                session.get(&path, Some(watcher), soon()).await.map(|(data, _)| {
+                    // One that makes no sense counts as not there: brokers refuse it as well.
+                    partitions(&data).ok().map(RegisteredTopic::Modern)
+                })
+            }
+            Generation::Legacy => counts(&path, session, watcher)
+                .await
+                .map(|counts| Some(RegisteredTopic::Legacy(counts))),
+        };
+        match found {
+            Err(failure) if failure.is_no_node() => {
+                let there = session.exists(&path, Some(watcher), soon()).await?;
+                if there.is_some() {
+                    let again = self.read_topic(name, generation, session, watcher);
+                    return Box::pin(again).await;
+                }
+                Ok(None)
+            }
+            found => found,
+        }
+    }
+}
+
+/// How many partitions of a topic each broker of Kafka 0.7 has.
+async fn counts(
+    path: &str,
+    session: &Session,
+    watcher: &Watcher,
+) -> std::result::Result<BTreeMap<i32, i32>, Failure> {
+    let (names, _) = session.children(path, Some(watcher), soon()).await?;
+    let mut counts = BTreeMap::new();
+    for id in names.iter().filter_map(|name| name.parse::<i32>().ok()) {
+        match session.get(&format!("{path}/{id}"), Some(watcher), soon()).await {
+            Ok((data, _)) => {
+                if let Ok(count) = partition_count(&data) {
+                    counts.insert(id, count);
+                }
+            }
+            // The broker left between the list and this; the list's watch has fired.
+            Err(failure) if failure.is_no_node() => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+    Ok(counts)
+}
+
+fn no_chroot(session: &Session) -> Trouble {
+    let ensemble = session.ensemble();
+    let text = format!(
+        "the path {} of zookeeper.connect={ensemble} does not exist: give the one that the brokers \
+         have in theirs",
+        ensemble.chroot
+    );
+    let error = Error::new(Code::ZOOKEEPER, text).with_property("zookeeper.connect");
+    Trouble { error, is_refused: true }
+}
+
+fn soon() -> Instant {
+    Instant::now() + PATIENCE
+}
