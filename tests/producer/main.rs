@@ -14,3 +14,4 @@ mod partitioning;
 mod publish;
 mod releases;
 mod send;
+mod topics;
