@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout_at};
 
 use super::core::Core;
 use super::schedule::Urgency;
@@ -57,6 +57,66 @@ enum Outcome {
     Failed(Error),
 }
 
+/// What one attempt is about.
+#[derive(Clone, Copy)]
+struct Attempt<'a> {
+    questions: &'a [(Arc<Topic>, i32, i64)],
+    isolation: IsolationLevel,
+    begun: Instant,
+    deadline: Instant,
+}
+
+/// Topics that are not known yet, all waited for at once; by the numbers of their topics.
+#[derive(Debug, Default)]
+struct TopicWaits {
+    waiting: JoinSet<(usize, Result<Arc<TopicMetadata>>)>,
+    /// What waits ended with; none while they last.
+    topics: BTreeMap<usize, Option<Result<Arc<TopicMetadata>>>>,
+}
+
+impl TopicWaits {
+    /// The metadata of a topic, or why there is none; nothing yet while it is waited for.
+    fn look(
+        &mut self,
+        core: &Arc<Core>,
+        topic: &Arc<Topic>,
+        deadline: Instant,
+    ) -> Option<Result<Arc<TopicMetadata>>> {
+        if let Some(ready) = core.known_topic(topic).transpose() {
+            return Some(ready);
+        }
+        if let Some(wait) = self.topics.get(&topic.index()) {
+            return wait.clone();
+        }
+        self.topics.insert(topic.index(), None);
+        let (waiting_core, topic) = (Arc::clone(core), Arc::clone(topic));
+        let wait = async move {
+            let metadata = waiting_core.topic_metadata(&topic, true, deadline).await;
+            (topic.index(), metadata)
+        };
+        self.waiting.spawn_on(wait, core.runtime.handle());
+        None
+    }
+
+    /// Sleeps until `pause`, or until a wait ended; those that ended with the same answer of a broker
+    /// are taken together.
+    async fn wait(&mut self, pause: Instant) {
+        if self.waiting.is_empty() {
+            sleep_until(pause.into()).await;
+            return;
+        }
+        let mut ended = timeout_at(pause.into(), self.waiting.join_next()).await.ok().flatten();
+        tokio::task::yield_now().await;
+        while let Some(wait) = ended {
+            // A panic leaves its topic unknown, until the deadline.
+            if let Ok((topic, metadata)) = wait {
+                self.topics.insert(topic, Some(metadata));
+            }
+            ended = self.waiting.try_join_next();
+        }
+    }
+}
+
 impl Core {
     /// See [`super::Cluster::list_offsets`].
     pub(super) async fn list_offsets(
@@ -70,19 +130,22 @@ impl Core {
         let mut troubles: Vec<Option<Error>> = vec![None; questions.len()];
         let backoff =
             Backoff { first: self.client.retry_backoff, most: self.client.retry_backoff_max };
+        let mut topics = TopicWaits::default();
         for attempt in 1.. {
             let open = answers.iter().enumerate().filter(|(_, answer)| answer.is_none());
             let open: Vec<usize> = open.map(|(index, _)| index).collect();
             if open.is_empty() {
                 break;
             }
-            for (index, outcome) in self.attempt(questions, &open, isolation, begun, deadline).await
-            {
+            let mut again = false;
+            let asked = Attempt { questions, isolation, begun, deadline };
+            for (index, outcome) in self.attempt(asked, &open, &mut topics).await {
                 let Some(answer) = answers.get_mut(index) else { continue };
                 match outcome {
                     Outcome::Found(found) => *answer = Some(Ok(found)),
                     Outcome::Failed(error) => *answer = Some(Err(error)),
                     Outcome::Again(error) => {
+                        again = true;
                         if let Some(trouble) = troubles.get_mut(index) {
                             *trouble = Some(error);
                         }
@@ -92,30 +155,46 @@ impl Core {
             if answers.iter().all(Option::is_some) || Instant::now() >= deadline {
                 break;
             }
-            // Also of topics that nobody subscribed to: asking made them wanted.
-            self.trigger(Urgency::Urgent, "an offset look-up needs the leader");
-            let pause = Instant::now() + backoff.delay(attempt, jitter());
-            sleep_until(pause.min(deadline).into()).await;
+            let mut pause = deadline;
+            if again {
+                // Also of topics that nobody subscribed to: asking made them wanted.
+                self.trigger(Urgency::Urgent, "an offset look-up needs the leader");
+                pause = pause.min(Instant::now() + backoff.delay(attempt, jitter()));
+            }
+            topics.wait(pause).await;
+        }
+        for (trouble, (topic, ..)) in troubles.iter_mut().zip(questions) {
+            if trouble.is_none() && matches!(self.known_topic(topic), Ok(None)) {
+                *trouble = Some(self.no_metadata(topic, begun));
+            }
         }
         let late = |index: usize| out_of_time(questions.get(index), begun, &troubles, index);
         let answers = answers.into_iter().enumerate();
         answers.map(|(index, answer)| answer.unwrap_or_else(|| Err(late(index)))).collect()
     }
 
-    /// Asks every leader once, all at the same time.
+    /// Asks every leader once, all at the same time. What is asked of a topic that is not known yet
+    /// stays without outcome and holds up nobody.
     async fn attempt(
         self: &Arc<Self>,
-        questions: &[(Arc<Topic>, i32, i64)],
+        asked: Attempt<'_>,
         open: &[usize],
-        isolation: IsolationLevel,
-        begun: Instant,
-        deadline: Instant,
+        topics: &mut TopicWaits,
     ) -> Vec<(usize, Outcome)> {
+        let Attempt { questions, isolation, begun, deadline } = asked;
         let mut outcomes = Vec::new();
         let mut leaders: BTreeMap<i32, (Arc<Broker>, Vec<Numbered>)> = BTreeMap::new();
         for index in open {
             let Some((topic, partition, when)) = questions.get(*index) else { continue };
-            match self.leader(topic, *partition, begun, deadline).await {
+            let metadata = match topics.look(self, topic, deadline) {
+                None => continue,
+                Some(Ok(metadata)) => metadata,
+                Some(Err(error)) => {
+                    outcomes.push((*index, Outcome::Failed(error)));
+                    continue;
+                }
+            };
+            match self.leader(&metadata, *partition, begun) {
                 Ok((broker, leader_epoch)) => {
                     let (topic, partition, when) = (Arc::clone(topic), *partition, *when);
                     let question = Question { topic, partition, when, leader_epoch };
@@ -138,15 +217,13 @@ impl Core {
         outcomes
     }
 
-    async fn leader(
+    fn leader(
         &self,
-        topic: &Arc<Topic>,
+        metadata: &TopicMetadata,
         partition: i32,
         begun: Instant,
-        deadline: Instant,
     ) -> Result<(Arc<Broker>, i32), Outcome> {
-        let metadata = self.topic_metadata(topic, deadline).await.map_err(Outcome::Failed)?;
-        let (leader, epoch) = find_leader(&metadata, partition, begun.elapsed())?;
+        let (leader, epoch) = find_leader(metadata, partition, begun.elapsed())?;
         let broker = self.broker(leader).ok_or_else(|| {
             let text = format!("the leader, broker {leader}, is not in the metadata");
             Outcome::Again(placed(Code::LEADER_NOT_AVAILABLE, text, &metadata.name, partition))
@@ -395,6 +472,22 @@ mod tests {
             partitions: partitions.collect(),
             internal: false,
         }
+    }
+
+    #[test]
+    fn rule_7_8_a_question_carries_isolation_and_the_leader_epoch() {
+        let topic = Topic::new("t".into(), 0, std::sync::Weak::new(), false);
+        let question = Question { topic, partition: 3, when: LATEST, leader_epoch: 7 };
+        let isolation = IsolationLevel::ReadCommitted;
+        let made = request(&[(0, question.clone())], 2, isolation, Duration::from_secs(1));
+        let asked = &made.topics[0].partitions[0];
+        assert_eq!((made.isolation_level, made.replica_id), (1, -1));
+        assert_eq!(
+            (asked.partition_index, asked.current_leader_epoch, asked.timestamp),
+            (3, 7, -1)
+        );
+        let old = request(&[(0, question)], 1, IsolationLevel::default(), Duration::from_secs(1));
+        assert_eq!(old.isolation_level, 0, "version 1 has no such field");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::address::Address;
 use super::ensemble::Ensemble;
+use super::iso_duration;
 
 /// The type of a property's value, with its range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +34,13 @@ pub enum Kind {
     },
     /// One of these names; each row is the canonical name, then what is read as it.
     Choice(&'static [&'static [&'static str]]),
+    /// One of these names, as with [`Kind::Choice`], or this prefix and a duration of ISO 8601.
+    ChoiceOrDuration {
+        /// The names.
+        choices: &'static [&'static [&'static str]],
+        /// What stands before a duration.
+        prefix: &'static str,
+    },
     /// Any of these names, separated by commas.
     List(&'static [&'static str]),
     /// Any text.
@@ -64,11 +72,10 @@ impl Kind {
                 let number: i64 = value.parse().ok()?;
                 (min..=max).contains(&number).then(|| number.to_string())
             }
-            Self::Choice(rows) => rows
-                .iter()
-                .find(|row| row.iter().any(|name| value.eq_ignore_ascii_case(name)))
-                .and_then(|row| row.first())
-                .map(|&name| name.to_owned()),
+            Self::Choice(rows) => chosen(value, rows),
+            Self::ChoiceOrDuration { choices, prefix } => {
+                chosen(value, choices).or_else(|| with_duration(value, prefix))
+            }
             Self::List(names) => list(value, names),
             Self::Text => Some(value.to_owned()),
             Self::Addresses => Address::parse_list(value).is_ok().then(|| value.to_owned()),
@@ -88,7 +95,7 @@ impl Kind {
             Self::Number { .. } => "number",
             Self::Bytes { .. } => "bytes",
             Self::Millis { .. } => "milliseconds",
-            Self::Choice(_) => "name",
+            Self::Choice(_) | Self::ChoiceOrDuration { .. } => "name",
             Self::List(_) => "list",
             Self::Text => "text",
             Self::Addresses => "list of host:port",
@@ -106,9 +113,9 @@ impl fmt::Display for Kind {
             Self::Number { min, max } | Self::Bytes { min, max } | Self::Millis { min, max } => {
                 write!(f, "{min} to {max}")
             }
-            Self::Choice(rows) => {
-                let names = rows.iter().filter_map(|row| row.first()).copied();
-                f.write_str(&names.collect::<Vec<_>>().join(", "))
+            Self::Choice(rows) => f.write_str(&names(rows)),
+            Self::ChoiceOrDuration { choices, prefix } => {
+                write!(f, "{}, {prefix}PnDTnHnMnS", names(choices))
             }
             Self::List(names) => write!(f, "any of {}", names.join(", ")),
             Self::Text => f.write_str("any text"),
@@ -117,6 +124,23 @@ impl fmt::Display for Kind {
             Self::Refused { accepts, .. } => f.write_str(&accepts.join(", ")),
         }
     }
+}
+
+fn names(rows: &[&[&str]]) -> String {
+    rows.iter().filter_map(|row| row.first()).copied().collect::<Vec<_>>().join(", ")
+}
+
+/// The canonical name of the row that has `value`.
+fn chosen(value: &str, rows: &[&[&str]]) -> Option<String> {
+    let row = rows.iter().find(|row| row.iter().any(|name| value.eq_ignore_ascii_case(name)))?;
+    row.first().map(|&name| name.to_owned())
+}
+
+fn with_duration(value: &str, prefix: &str) -> Option<String> {
+    let (named, duration) = value.split_at_checked(prefix.len())?;
+    let duration = duration.trim();
+    let fits = named.eq_ignore_ascii_case(prefix) && iso_duration::parse(duration).is_some();
+    fits.then(|| format!("{prefix}{}", duration.to_ascii_uppercase()))
 }
 
 /// In the table's order, each once.
@@ -148,6 +172,17 @@ mod tests {
         assert_eq!(list.canonical("b, a,b").as_deref(), Some("a,b"));
         assert_eq!(list.canonical("").as_deref(), Some(""));
         assert_eq!(list.canonical("c"), None);
+    }
+
+    #[test]
+    fn a_name_with_a_duration_is_one_of_the_names_or_both() {
+        let kind =
+            Kind::ChoiceOrDuration { choices: &[&["earliest", "-2"]], prefix: "by_duration:" };
+        assert_eq!(kind.canonical("-2").as_deref(), Some("earliest"));
+        assert_eq!(kind.canonical("By_Duration: pt1h").as_deref(), Some("by_duration:PT1H"));
+        for bad in ["by_duration", "by_duration:", "by_duration:-PT1H", "by_duration:1h", "PT1H"] {
+            assert_eq!(kind.canonical(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@
 mod address;
 mod docs;
 mod ensemble;
+mod iso_duration;
 mod kind;
 mod properties_file;
 mod store;

@@ -12,7 +12,7 @@ use super::name::Name;
 use super::partition::Marks;
 use super::view::MessageView;
 use crate::error::{Code, Error, Result};
-use crate::protocol::record::{BatchIter, Compression, RawBatch, Records};
+use crate::protocol::record::{BatchIter, Compression, Format, RawBatch, Records};
 
 /// A batch in the making: the views of several partitions, up to a number.
 #[derive(Debug)]
@@ -119,6 +119,8 @@ pub(super) struct Decoding {
 pub(super) enum Read {
     /// No room in the batch: there may be more.
     Full,
+    /// No room for what comes next to be decompressed, until the application gives something back.
+    Choked,
     /// All was read.
     End,
 }
@@ -128,6 +130,8 @@ pub(super) enum Read {
 pub(super) struct Reader {
     source: Source,
     batches: BatchIter,
+    /// The next batch, which could not be opened when it was met.
+    next: Option<RawBatch>,
     open: Option<Open>,
     position: i64,
     epoch: i32,
@@ -142,6 +146,8 @@ pub(super) struct Reader {
 #[derive(Debug)]
 struct Open {
     records: Records,
+    /// No record to come is below this offset; none where offsets need not grow (3.6).
+    least: Option<i64>,
     next_offset: i64,
     lease: Arc<Lease>,
 }
@@ -157,8 +163,8 @@ impl Reader {
         (lease, unread): (Arc<Lease>, Arc<Unread>),
     ) -> Self {
         let batches = BatchIter::new(records);
-        let (open, epoch) = (None, -1);
-        Self { source, batches, open, position, epoch, decoding, aborted, lease, unread }
+        let (next, open, epoch) = (None, None, -1);
+        Self { source, batches, next, open, position, epoch, decoding, aborted, lease, unread }
     }
 
     /// Where reading goes on; the application's position once what was read is handed out.
@@ -195,10 +201,19 @@ impl Reader {
     fn read_batches(&mut self, into: &mut Filling, run: u32) -> Result<Read> {
         loop {
             let Some(open) = &mut self.open else {
-                match self.batches.next() {
-                    Some(raw) => self.open_batch(raw?)?,
-                    None => return Ok(Read::End),
+                let raw = match self.next.take() {
+                    Some(raw) => raw,
+                    None => match self.batches.next() {
+                        Some(raw) => raw?,
+                        None => return Ok(Read::End),
+                    },
+                };
+                let plain = raw.compression().is_ok_and(|codec| codec == Compression::None);
+                if !plain && !self.lease.may_open() {
+                    self.next = Some(raw);
+                    return Ok(Read::Choked);
                 }
+                self.open_batch(raw)?;
                 continue;
             };
             let before = into.batch.views.len();
@@ -244,13 +259,14 @@ impl Reader {
             return Ok(());
         }
         let plain = raw.compression()? == Compression::None;
+        let least = (raw.format == Format::V2).then_some(raw.base_offset);
         let records = raw.open(check_crc, largest)?;
         let lease = match plain {
             true => Arc::clone(&self.lease),
             false => Budget::charge_like(&self.lease, records.buffer().len()),
         };
         let next_offset = next_offset.max(records.next_offset());
-        self.open = Some(Open { records, next_offset, lease });
+        self.open = Some(Open { records, least, next_offset, lease });
         Ok(())
     }
 
@@ -288,12 +304,22 @@ impl Open {
             };
             let limit = u32::try_from(room).unwrap_or(u32::MAX).min(self.records.remaining());
             views.reserve(limit as usize);
-            self.records.visit(limit, &mut |record| {
-                // Batches are returned whole: what lies below was not asked for (3.4).
-                if record.offset >= position {
+            let before = views.len();
+            if self.least.is_some_and(|least| least >= position) {
+                self.records.visit(limit, &mut |record| {
                     views.push(MessageView::of(&buffer, &record, run));
-                }
-            })?;
+                })?;
+            } else {
+                self.records.visit(limit, &mut |record| {
+                    // Batches are returned whole: what lies below was not asked for (3.4).
+                    if record.offset >= position {
+                        views.push(MessageView::of(&buffer, &record, run));
+                    }
+                })?;
+            }
+            if let (Some(least), Some(last)) = (&mut self.least, views[before..].last()) {
+                *least = last.next_offset;
+            }
         }
         Ok(true)
     }

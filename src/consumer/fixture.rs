@@ -105,7 +105,7 @@ pub(super) fn state_with(count: i32, auto_offset_reset: Reset) -> State {
         partition.follow(BROKER, 3);
     }
     let order = (0..state.partitions.len()).collect();
-    state.led.insert(BROKER, Led { order, seat: Arc::default() });
+    state.led.insert(BROKER, Led { order, ..Led::default() });
     state
 }
 
@@ -132,7 +132,7 @@ pub(super) fn reader_without(
 
 pub(super) fn keep() -> (Arc<Lease>, Arc<Unread>) {
     let seat = Arc::new(Seat::default());
-    (Budget::new(1 << 20).charge(&seat, 1), Unread::new(&seat))
+    (Budget::new(1 << 20, &Arc::default()).charge(&seat, 1), Unread::new(&seat))
 }
 
 /// One partition's share of an answer.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::core::Core;
 use super::name::Name;
@@ -39,14 +39,22 @@ async fn run(core: Arc<Core>, slots: Vec<Slot>) {
 }
 
 fn searches(core: &Core, slots: &[Slot]) -> Vec<Search> {
+    let now = wall_clock();
     let mut state = core.lock();
     let search = |&slot: &Slot| {
         let partition = state.current(slot)?;
         let Phase::Lookup { wanted, .. } = partition.phase else { return None };
         let (topic, number) = (Arc::clone(&partition.topic), partition.number);
+        let wanted = wanted.at(now);
         Some(Search { slot, topic, number, wanted, first: None, outcome: None })
     };
     slots.iter().filter_map(search).collect()
+}
+
+/// Milliseconds since 1970.
+pub(super) fn wall_clock() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
 /// One round of questions. The two of one partition go one after the other: a ListOffsets request

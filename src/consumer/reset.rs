@@ -3,6 +3,8 @@
 //! Order (invariant 7.1): explicit offset, committed offset, policy. The policy is followed only
 //! on a broker's clear word, never because a question failed.
 
+use std::time::Duration;
+
 use super::position::{EARLIEST, LATEST, Start};
 use crate::config::Reset;
 
@@ -13,6 +15,8 @@ pub(super) enum Lookup {
     Latest,
     /// The first record with at least this timestamp, else the end.
     Time(i64),
+    /// The first record at most so old, else the end.
+    Age(Duration),
     /// The end of the log that lies nearest to an offset that does not exist.
     Nearest(i64),
 }
@@ -39,6 +43,7 @@ pub(super) fn begin(start: Start, policy: Reset) -> Step {
             // Nothing was ever read: all that there is is nearest, and nothing is lost.
             Reset::Earliest | Reset::Nearest => Step::Ask(Lookup::Earliest),
             Reset::Latest => Step::Ask(Lookup::Latest),
+            Reset::ByDuration(age) => Step::Ask(Lookup::Age(age)),
             Reset::None => Step::Refuse,
         },
     }
@@ -50,8 +55,15 @@ pub(super) fn out_of_range(offset: i64, policy: Reset) -> Step {
         Reset::Earliest => Step::Ask(Lookup::Earliest),
         Reset::Latest => Step::Ask(Lookup::Latest),
         Reset::Nearest => Step::Ask(Lookup::Nearest(offset)),
+        Reset::ByDuration(age) => Step::Ask(Lookup::Age(age)),
         Reset::None => Step::Refuse,
     }
+}
+
+/// The time (ms since 1970) that was `age` before `now`; never a special time (7.7).
+pub(super) fn time_before(now: i64, age: Duration) -> i64 {
+    let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
+    now.saturating_sub(age).max(0)
 }
 
 /// The step after the leader's log turned out to part at `end` from what was read.
@@ -63,6 +75,14 @@ pub(super) fn truncated(end: i64, policy: Reset) -> Step {
 }
 
 impl Lookup {
+    /// An age becomes a time when it is asked for; `now` in milliseconds since 1970.
+    pub(super) fn at(self, now: i64) -> Self {
+        match self {
+            Lookup::Age(age) => Lookup::Time(time_before(now, age)),
+            other => other,
+        }
+    }
+
     /// The times to ask ListOffsets for, one after the other.
     ///
     /// For a time the end is asked *first*: a record appended between the two answers is then read,
@@ -72,6 +92,8 @@ impl Lookup {
             Lookup::Earliest => (EARLIEST, None),
             Lookup::Latest => (LATEST, None),
             Lookup::Time(time) => (LATEST, Some(time)),
+            // Not asked before it is a time.
+            Lookup::Age(_) => (LATEST, None),
             Lookup::Nearest(_) => (EARLIEST, Some(LATEST)),
         }
     }
@@ -80,7 +102,7 @@ impl Lookup {
     /// when nothing lies at or after the time (rule 7.6).
     pub(super) fn settle(self, first: i64, second: Option<i64>) -> i64 {
         match self {
-            Lookup::Earliest | Lookup::Latest => first,
+            Lookup::Earliest | Lookup::Latest | Lookup::Age(_) => first,
             Lookup::Time(_) => second.unwrap_or(first),
             Lookup::Nearest(offset) => {
                 let end = second.unwrap_or(first);
@@ -95,9 +117,12 @@ impl Lookup {
 mod tests {
     use super::*;
 
+    const HOUR: Duration = Duration::from_secs(3_600);
+
     #[test]
     fn rule_7_1_an_explicit_place_wins_over_every_policy() {
-        for policy in [Reset::Earliest, Reset::Latest, Reset::Nearest, Reset::None] {
+        let by_age = Reset::ByDuration(HOUR);
+        for policy in [Reset::Earliest, Reset::Latest, Reset::Nearest, by_age, Reset::None] {
             assert_eq!(begin(Start::Offset(7), policy), Step::At(7));
             assert_eq!(begin(Start::Earliest, policy), Step::Ask(Lookup::Earliest));
             assert_eq!(begin(Start::Latest, policy), Step::Ask(Lookup::Latest));
@@ -111,12 +136,28 @@ mod tests {
             (Reset::Earliest, Step::Ask(Lookup::Earliest), Step::Ask(Lookup::Earliest)),
             (Reset::Latest, Step::Ask(Lookup::Latest), Step::Ask(Lookup::Latest)),
             (Reset::Nearest, Step::Ask(Lookup::Earliest), Step::Ask(Lookup::Nearest(40))),
+            (Reset::ByDuration(HOUR), Step::Ask(Lookup::Age(HOUR)), Step::Ask(Lookup::Age(HOUR))),
             (Reset::None, Step::Refuse, Step::Refuse),
         ];
         for (policy, at_start, when_gone) in table {
             assert_eq!(begin(Start::Default, policy), at_start, "{policy:?}");
             assert_eq!(out_of_range(40, policy), when_gone, "{policy:?}");
         }
+    }
+
+    #[test]
+    fn kip_1106_an_age_is_counted_from_the_look_up_and_never_a_special_time() {
+        assert_eq!(Lookup::Age(HOUR).at(10_000_000), Lookup::Time(6_400_000));
+        assert_eq!(Lookup::Age(HOUR).at(5), Lookup::Time(0));
+        assert_eq!(Lookup::Latest.at(5), Lookup::Latest);
+    }
+
+    #[test]
+    fn rule_6_17_a_truncated_log_is_read_on_where_it_parted_unless_there_is_no_policy() {
+        for policy in [Reset::Earliest, Reset::Latest, Reset::Nearest, Reset::ByDuration(HOUR)] {
+            assert_eq!(truncated(70, policy), Step::At(70));
+        }
+        assert_eq!(truncated(70, Reset::None), Step::Refuse);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::budget::Seat;
 use super::event::Event;
@@ -37,13 +38,15 @@ pub(super) struct Wish {
     pub(super) own: TopicConsumerConfig,
 }
 
-/// The partitions that one broker leads.
+/// The partitions that one broker is asked for: that it leads, or serves as the nearer replica.
 #[derive(Debug, Default)]
 pub(super) struct Led {
     /// Their indices, the one to be served first in front (6.8).
     pub(super) order: Vec<usize>,
     /// What its fetcher shares with readers.
     pub(super) seat: Arc<Seat>,
+    /// Until then the broker is not told our rack: the replica that it would name has failed (6.18).
+    pub(super) rackless_until: Option<Instant>,
 }
 
 /// Everything that changes.
@@ -286,9 +289,24 @@ impl State {
         partition.end(isolation).map(|end| end.saturating_sub(partition.position).max(0))
     }
 
+    /// Whether nothing but messages waits to be told.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.reports.is_empty() && self.events.is_empty() && !self.closed
+    }
+
+    /// The partition that is read next; it keeps its place.
+    pub(super) fn first_ready(&self) -> Option<Slot> {
+        self.ready.front().copied()
+    }
+
     /// Whether anything is ready to be read.
     pub(super) fn has_ready(&self) -> bool {
         !self.ready.is_empty()
+    }
+
+    /// At least how many partitions have something to read.
+    pub(super) fn ready_count(&self) -> usize {
+        self.ready.len()
     }
 
     /// Adds what arrived to a partition's queue.

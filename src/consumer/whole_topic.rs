@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Consumer;
-use super::lookup::topic_offsets;
+use super::lookup::{topic_offsets, wall_clock};
 use super::name::Name;
 use super::partition::Partition;
 use super::position::{EARLIEST, LATEST, Position, Start};
+use super::reset::time_before;
 use super::state::State;
 use crate::cluster::{Cluster, Metadata, Topic};
 use crate::config::{Config, Reset, TopicConsumerConfig};
@@ -57,7 +58,7 @@ impl Consumer {
     }
 }
 
-/// Where each partition starts. The end is asked for now; the beginning need not be known.
+/// Where each partition starts. The end and times are asked for now.
 fn start_positions(
     cluster: &Arc<Cluster>,
     topic: &Arc<Topic>,
@@ -65,17 +66,44 @@ fn start_positions(
     policy: Reset,
     deadline: Option<Instant>,
 ) -> Result<Vec<Position>> {
-    if policy != Reset::Latest {
-        let known = cluster.wait_topic(topic, deadline)?;
-        let count = i32::try_from(known.partitions.len()).unwrap_or(i32::MAX);
-        return Ok((0..count).map(|n| Position::new(name.clone(), n).at(EARLIEST)).collect());
-    }
-    let ends = topic_offsets(cluster, topic, LATEST, deadline)?;
-    let fixed = |end: Position| match end.error {
-        Some(error) => Err(error),
-        None => Ok(Position { timestamp: None, ..end }),
+    let since = match policy {
+        Reset::Latest => None,
+        Reset::ByDuration(age) => Some(time_before(wall_clock(), age)),
+        Reset::Earliest | Reset::Nearest | Reset::None => {
+            return first_offsets(cluster, topic, name, deadline);
+        }
     };
-    ends.into_iter().map(fixed).collect()
+    // The end first: what is published between the two questions is then read, not skipped.
+    let ends = topic_offsets(cluster, topic, LATEST, deadline)?;
+    let found = match since {
+        None => Vec::new(),
+        Some(time) => topic_offsets(cluster, topic, time, deadline)?,
+    };
+    let mut fixed = Vec::with_capacity(ends.len());
+    for (index, end) in ends.into_iter().enumerate() {
+        let mut place = Position { timestamp: None, ..end };
+        if let Some(found) = found.get(index) {
+            place.offset = found.offset.or(place.offset);
+            place.error = place.error.or_else(|| found.error.clone());
+        }
+        match place.error {
+            Some(error) => return Err(error),
+            None => fixed.push(place),
+        }
+    }
+    Ok(fixed)
+}
+
+/// The beginning need not be known.
+fn first_offsets(
+    cluster: &Arc<Cluster>,
+    topic: &Arc<Topic>,
+    name: &Name,
+    deadline: Option<Instant>,
+) -> Result<Vec<Position>> {
+    let known = cluster.wait_topic(topic, deadline)?;
+    let count = i32::try_from(known.partitions.len()).unwrap_or(i32::MAX);
+    Ok((0..count).map(|n| Position::new(name.clone(), n).at(EARLIEST)).collect())
 }
 
 impl State {

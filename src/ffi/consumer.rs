@@ -13,7 +13,7 @@ use super::event::{
 };
 use super::guard::{free, guard, poll_like, signal};
 use super::handle::{self, Opaque};
-use super::message::samsa_message;
+use super::message::{give_message, samsa_message};
 use super::position::{give_list, read_list, read_list_or_all, samsa_position, samsa_positions};
 use super::samsa_code;
 use crate::consumer::{Consumer, Event, Position};
@@ -169,7 +169,7 @@ pub unsafe extern "C" fn samsa_consumer_next(
         let message = Out::new(message, ptr::null_mut());
         poll_like(err, consumer, |held| {
             let message = message.required("message")?;
-            message.set(handle::give::<samsa_message>(held.consumer.next(timeout_ms)?));
+            message.set(give_message(held.consumer.next(timeout_ms)?));
             Ok(())
         })
     }

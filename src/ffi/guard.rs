@@ -130,6 +130,20 @@ pub unsafe fn free<H: Opaque>(handle: *mut H) {
     }
 }
 
+/// As [`free`], for a type whose boxes are kept: `keep` takes over what is to be freed.
+///
+/// # Safety
+/// As [`free`]; `keep` frees the handle.
+pub(super) unsafe fn free_into<H: Opaque>(
+    handle: *mut H,
+    keep: impl FnOnce(*mut handle::Handle<H::Inner>),
+) {
+    // SAFETY: the caller's contract is ours. No callback is ever given one of these handles as its own.
+    if !handle.is_null() && unsafe { look(handle) }.is_ok_and(|found| !found.is_lent()) {
+        keep(handle.cast());
+    }
+}
+
 unsafe fn on_handle<H, F>(handle: *const H, body: F) -> Result<()>
 where
     H: Opaque,

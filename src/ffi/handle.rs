@@ -169,6 +169,60 @@ pub(super) unsafe fn reclaim<H: Opaque>(handle: *mut Handle<H::Inner>) {
     }));
 }
 
+/// Boxes of freed handles of one type, for the next ones: for a type that comes and goes with every
+/// message, at the price of which malloc is dear. For a thread-local; holds no more than a few.
+#[derive(Debug)]
+pub struct Spares<H: Opaque>(Vec<Box<Handle<H::Inner>>>);
+
+/// The most boxes that a thread keeps.
+const MOST_SPARES: usize = 32;
+
+impl<H: Opaque> Spares<H> {
+    /// None yet.
+    pub const fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// As [`give`].
+    #[inline]
+    pub fn give(&mut self, inner: H::Inner) -> *mut H {
+        let handle = match self.0.pop() {
+            None => return give(inner),
+            Some(mut spare) => {
+                // What the box held was dropped when it became a spare.
+                spare.inner = ManuallyDrop::new(inner);
+                spare.era = H::BOUND.then(Era::current);
+                spare.tag.store(H::TAG, Ordering::Relaxed);
+                spare
+            }
+        };
+        Box::into_raw(handle).cast()
+    }
+
+    /// As [`reclaim`], but keeps the box.
+    ///
+    /// # Safety
+    /// As [`reclaim`].
+    #[inline]
+    pub(super) unsafe fn reclaim(&mut self, handle: *mut Handle<H::Inner>) {
+        // SAFETY: by the contract of this function the box is ours alone now.
+        let reusable = unsafe { &*handle };
+        if self.0.len() >= MOST_SPARES || reusable.poison.get().is_some() || reusable.is_foreign() {
+            // SAFETY: as above.
+            unsafe { reclaim::<H>(handle) };
+            return;
+        }
+        // SAFETY: as above.
+        let mut owned = unsafe { Box::from_raw(handle) };
+        owned.tag.store(FREED, Ordering::Relaxed);
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            // SAFETY: dropped here once: a spare's content is not looked at again.
+            unsafe { ManuallyDrop::drop(&mut owned.inner) };
+        }));
+        self.0.push(owned);
+    }
+}
+
 /// A handle that the library keeps and lends to C: `_free` of it by C does nothing.
 pub struct Lent<H: Opaque> {
     handle: NonNull<Handle<H::Inner>>,

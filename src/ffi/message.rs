@@ -1,13 +1,14 @@
 //! `samsa_message`: one message that stands alone; `samsa_headers_read`: headers of any message.
 
+use std::cell::RefCell;
 use std::ffi::c_char;
 use std::ptr;
 
 use super::args::Out;
 use super::batch::samsa_message_view;
 use super::error::samsa_error;
-use super::guard::{free, guard, read};
-use super::handle::{self, Opaque};
+use super::guard::{free, free_into, guard, read};
+use super::handle::{self, Opaque, Spares};
 use super::samsa_code;
 use crate::consumer::Message;
 
@@ -16,6 +17,26 @@ use crate::consumer::Message;
 /// It never changes: any number of threads may read it. It outlives its consumer if need be.
 pub struct samsa_message {
     _private: [u8; 0],
+}
+
+thread_local! {
+    static SPARES: RefCell<Spares<samsa_message>> = const { RefCell::new(Spares::none()) };
+}
+
+/// Hands a message to C, in a box that was freed on this thread if there is one.
+#[inline]
+pub fn give_message(message: Message) -> *mut samsa_message {
+    let mut message = Some(message);
+    let given = SPARES.try_with(|spares| {
+        let mut spares = spares.try_borrow_mut().ok()?;
+        message.take().map(|message| spares.give(message))
+    });
+    match (given, message) {
+        (Ok(Some(given)), _) => given,
+        // The thread is ending.
+        (_, Some(message)) => handle::give::<samsa_message>(message),
+        (_, None) => ptr::null_mut(),
+    }
 }
 
 impl Opaque for samsa_message {
@@ -77,5 +98,14 @@ pub unsafe extern "C" fn samsa_message_copy(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_message_free(message: *mut samsa_message) {
     // SAFETY: the caller keeps the header's rules.
-    unsafe { free(message) }
+    unsafe {
+        let kept = SPARES.try_with(|spares| {
+            let Ok(mut spares) = spares.try_borrow_mut() else { return false };
+            free_into(message, |handle| spares.reclaim(handle));
+            true
+        });
+        if kept != Ok(true) {
+            free(message);
+        }
+    }
 }

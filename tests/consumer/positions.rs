@@ -1,12 +1,15 @@
 //! Where reading starts and goes on: assign, seek, policies, times, watermarks.
 
+use std::collections::BTreeMap;
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use samsa::Code;
 use samsa::config::Config;
-use samsa::consumer::{Consumer, EARLIEST, LATEST, topic_offsets};
-use samsa::embedded::{Fault, FaultKind};
+use samsa::consumer::{Consumer, EARLIEST, LATEST, Name, Position, topic_offsets};
+use samsa::embedded::{Fault, FaultKind, Options};
 
 use crate::rig::{
-    FETCH, LIST_OFFSETS, Rig, assert_code, deadline, place, poll_error, read, read_one,
+    FETCH, LIST_OFFSETS, Rig, assert_code, batch_at, deadline, place, poll_error, read, read_one,
 };
 
 #[test]
@@ -304,4 +307,98 @@ fn rule_6_25_the_end_of_the_log_is_a_legal_place_and_beyond_it_is_not() {
     consumer.seek(&[place(0).at(99)]).unwrap();
     let error = poll_error(&consumer);
     assert_eq!((error.topic(), error.partition()), (Some("t"), Some(0)), "{error}");
+}
+
+#[test]
+fn kip_1106_reading_starts_with_the_first_message_that_is_young_enough() {
+    let rig = Rig::new(2);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+    let minutes_ago = [180, 120, 10, 5].map(|minutes| now - minutes * 60_000);
+    rig.kafka.append_raw("t", 0, &batch_at(0, &minutes_ago)).unwrap();
+    rig.write(1, 4);
+    let properties = [("auto.offset.reset", "by_duration:PT1H")];
+    let consumer = rig.consumer(&properties);
+    consumer.assign(&[place(0), place(1)]).unwrap();
+    assert_eq!(read(&consumer, 2)[&0], [2, 3]);
+    let ends = consumer.position(None).unwrap();
+    assert_eq!(ends[1].offset, Some(4), "nothing is that young: the end");
+    // It is a policy too for a place that is gone.
+    consumer.seek(&[place(0).at(99)]).unwrap();
+    assert_eq!(read(&consumer, 2)[&0], [2, 3]);
+    let mut overrides = Config::new();
+    overrides.set("auto.offset.reset", "by_duration:P0DT2H30M").unwrap();
+    let topic = rig.cluster.topic("t").unwrap();
+    let whole = Consumer::subscribe(&rig.cluster, &topic, Some(&overrides), true, Some(deadline()));
+    let whole = whole.unwrap();
+    assert_eq!(read(&whole, 3)[&0], [1, 2, 3]);
+    rig.write(1, 1);
+    assert_eq!(read(&whole, 1)[&1], [4], "what is published after the call is read");
+}
+
+#[test]
+fn an_unknown_topic_does_not_hold_up_the_others_of_a_question() {
+    let options = Options { auto_create_topics: false, ..Options::default() };
+    let rig = Rig::with(options, 1);
+    rig.write(0, 10);
+    let elsewhere = |name| Position::new(Name::new(name).unwrap(), 0).at_time(5);
+    let consumer = rig.consumer(&[]);
+    let times = [elsewhere("nowhere"), place(0).at_time(1_006), elsewhere("neither")];
+    let found = consumer.offsets_for_times(&times, 500).unwrap();
+    assert_eq!(found[1].offset, Some(6));
+    for (index, name) in [(0, "nowhere"), (2, "neither")] {
+        let error = found[index].error.as_ref().expect("there is no such topic");
+        assert_eq!(error.topic(), Some(name), "{error}");
+    }
+}
+
+#[test]
+fn rule_7_8_committed_data_are_looked_up_where_brokers_can_tell_or_not_at_all() {
+    let rig = Rig::new(1);
+    rig.write(0, 3);
+    let properties = [("isolation.level", "read_committed"), ("auto.offset.reset", "latest")];
+    let consumer = rig.consumer(&properties);
+    consumer.assign(&[place(0)]).unwrap();
+    rig.kafka.wait_requests(FETCH, 1, deadline()).unwrap();
+    rig.write(0, 1);
+    assert_eq!(read_one(&consumer, 1), [3]);
+    // Below version 2 the question could not say what is meant.
+    rig.kafka.limit_versions(None, LIST_OFFSETS, 0, 1).unwrap();
+    rig.kafka.close_connections(None).unwrap();
+    consumer.seek(&[place(0).at(LATEST)]).unwrap();
+    let error = poll_error(&consumer);
+    assert_eq!(error.code(), Code::UNSUPPORTED_FEATURE, "{error}");
+}
+
+#[test]
+fn every_partition_of_every_broker_has_its_turn() {
+    let rig = Rig::with(Options { brokers: 2, ..Options::default() }, 6);
+    for partition in 0..6 {
+        for _ in 0..50 {
+            rig.write(partition, 10);
+        }
+    }
+    let consumer = rig.consumer(&[
+        ("max.poll.records", "10"),
+        ("max.partition.fetch.bytes", "1000"),
+        ("fetch.max.bytes", "2000"),
+    ]);
+    let places: Vec<_> = (0..6).map(place).collect();
+    consumer.assign(&places).unwrap();
+    let mut counts = BTreeMap::<i32, usize>::new();
+    while counts.len() < 6 || counts.values().min() < Some(&100) {
+        for (partition, offsets) in read_some(&consumer) {
+            *counts.entry(partition).or_default() += offsets;
+        }
+        let most = counts.values().max().copied().unwrap_or_default();
+        assert!(most < 500, "one partition was read to its end while others waited: {counts:?}");
+    }
+}
+
+/// The messages of one poll by partition.
+fn read_some(consumer: &Consumer) -> BTreeMap<i32, usize> {
+    let mut counts = BTreeMap::new();
+    for record in crate::rig::poll(consumer).iter() {
+        *counts.entry(record.partition()).or_default() += 1;
+    }
+    counts
 }

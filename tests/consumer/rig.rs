@@ -81,16 +81,32 @@ pub(crate) fn batch(offset: i64, count: i64, codec: Compression) -> Vec<u8> {
     batch_of(offset, &values, Format::V2, codec)
 }
 
+/// The same with a time (ms) for each record.
+pub(crate) fn batch_at(offset: i64, times: &[i64]) -> Vec<u8> {
+    let values: Vec<_> = (offset..).take(times.len()).map(|n| n.to_string()).collect();
+    let records = times.iter().zip(&values).map(|(time, value)| (*time, value.as_bytes()));
+    stored(offset, records, Format::V2, Compression::None)
+}
+
 pub(crate) fn batch_of(
     offset: i64,
     values: &[&[u8]],
     format: Format,
     codec: Compression,
 ) -> Vec<u8> {
+    let records = (offset..).zip(values).map(|(n, value)| (1_000 + n, *value));
+    stored(offset, records, format, codec)
+}
+
+fn stored<'a>(
+    offset: i64,
+    records: impl Iterator<Item = (i64, &'a [u8])>,
+    format: Format,
+    codec: Compression,
+) -> Vec<u8> {
     let mut builder = BatchBuilder::new(format, codec, None, 1024).unwrap();
-    for (n, value) in (offset..).zip(values) {
-        let record =
-            NewRecord { timestamp: 1_000 + n, key: None, value: Some(value), headers: &() };
+    for (timestamp, value) in records {
+        let record = NewRecord { timestamp, key: None, value: Some(value), headers: &() };
         builder.append(&record).unwrap();
     }
     let assignment = Assignment {

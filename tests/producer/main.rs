@@ -15,3 +15,4 @@ mod partitioning;
 mod publish;
 mod releases;
 mod send;
+mod topics;

@@ -12,6 +12,9 @@ const RESETS: &[&[&str]] = &[
     &["none", "error"],
 ];
 
+/// Before a duration of ISO 8601 (KIP-1106).
+pub(in crate::config) const BY_DURATION: &str = "by_duration:";
+
 pub(super) const ROWS: &[Property] = &[
     Property {
         name: "fetch.min.bytes",
@@ -62,10 +65,19 @@ pub(super) const ROWS: &[Property] = &[
         name: "auto.offset.reset",
         owner: Owner::Consumer,
         per_topic: true,
-        kind: Kind::Choice(RESETS),
+        kind: Kind::ChoiceOrDuration { choices: RESETS, prefix: BY_DURATION },
         default: "latest",
-        doc: "Where to start without a position, and go on when the position is gone: `earliest`, `latest`, `nearest` (the end of what is there that is nearer to the position; `earliest` without one), or `none` (an error).",
+        doc: "Where to start without a position, and go on when the position is gone: `earliest`, `latest`, `nearest` (the end of what is there that is nearer to the position; `earliest` without one), `by_duration:PT1H` (the first message that is at most so old, by its timestamp, counted from the look-up; the end if none is; days, hours, minutes and seconds as in ISO 8601), or `none` (an error).",
         aliases: &[pykafka("auto_offset_reset")],
+    },
+    Property {
+        name: "client.rack",
+        owner: Owner::Consumer,
+        per_topic: false,
+        kind: Kind::Text,
+        default: "",
+        doc: "The rack (availability zone) of this consumer. A broker whose `replica.selector.class` heeds racks then sends it to the replica in the same one, which is read until `metadata.max.age.ms` is over, it fails, or the leader changes. Empty: leaders are read.",
+        aliases: &[],
     },
     Property {
         name: "check.crcs",

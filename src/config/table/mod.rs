@@ -5,6 +5,8 @@ mod consumer;
 mod producer;
 mod refused;
 
+pub(super) use consumer::BY_DURATION;
+
 use super::kind::Kind;
 
 /// Which kind of handle a property belongs to.
@@ -251,7 +253,7 @@ mod tests {
         }
     }
 
-    const JAVA: [&str; 41] = [
+    const JAVA: [&str; 43] = [
         "acks",
         "allow.auto.create.topics",
         "auto.offset.reset",
@@ -260,6 +262,7 @@ mod tests {
         "buffer.memory",
         "check.crcs",
         "client.id",
+        "client.rack",
         "compression.gzip.level",
         "compression.lz4.level",
         "compression.type",
@@ -278,6 +281,7 @@ mod tests {
         "max.poll.records",
         "max.request.size",
         "metadata.max.age.ms",
+        "metadata.max.idle.ms",
         "metadata.recovery.rebootstrap.trigger.ms",
         "partitioner.adaptive.partitioning.enable",
         "partitioner.availability.timeout.ms",

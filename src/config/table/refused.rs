@@ -47,20 +47,6 @@ pub(super) const ROWS: &[Property] = &[
         &[],
     ),
     refused(
-        "client.rack",
-        Owner::Consumer,
-        &[],
-        "reading from a replica in the same rack is not there yet",
-        &[],
-    ),
-    refused(
-        "metadata.max.idle.ms",
-        Owner::Client,
-        &[],
-        "topics in use stay known as long as the cluster handle lives",
-        &[],
-    ),
-    refused(
         "send.buffer.bytes",
         Owner::Client,
         &["-1"],

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use super::client::{Events, events};
 use super::{Owner, Values, check_overrides};
-use crate::config::Config;
+use crate::config::table::BY_DURATION;
+use crate::config::{Config, iso_duration};
 use crate::error::{Code, Error, Result};
 
 /// Where to go on when there is no valid position.
@@ -17,6 +18,8 @@ pub enum Reset {
     Latest,
     /// Out of range below: earliest; above: latest; no position at all: earliest.
     Nearest,
+    /// The first message that is at most so old when it is looked for; the end if none is.
+    ByDuration(Duration),
     /// An error (`NO_OFFSET`).
     None,
 }
@@ -57,6 +60,8 @@ pub struct ConsumerConfig {
     pub max_poll_records: usize,
     /// `auto.offset.reset`.
     pub auto_offset_reset: Reset,
+    /// `client.rack`; empty when brokers are not told.
+    pub client_rack: String,
     /// `check.crcs`.
     pub check_crcs: bool,
     /// `isolation.level`.
@@ -65,6 +70,8 @@ pub struct ConsumerConfig {
     pub memory_limit: usize,
     /// `request.timeout.ms`.
     pub request_timeout: Duration,
+    /// `metadata.max.age.ms`: for so long a nearer replica is read before the leader is asked again.
+    pub metadata_max_age: Duration,
     /// `retry.backoff.ms`.
     pub retry_backoff: Duration,
     /// `retry.backoff.max.ms`; never below `retry_backoff`.
@@ -103,6 +110,8 @@ impl ConsumerConfig {
             fetch_max_wait: values.millis("fetch.max.wait.ms")?,
             max_poll_records: values.number("max.poll.records")?,
             auto_offset_reset: every.auto_offset_reset,
+            client_rack: values.text("client.rack")?.to_owned(),
+            metadata_max_age: values.millis("metadata.max.age.ms")?,
             check_crcs: values.boolean("check.crcs")?,
             isolation_level: values.choice("isolation.level", isolation_level)?,
             memory_limit: values.number("samsa.memory.limit")?,
@@ -178,7 +187,7 @@ fn reset(name: &str) -> Option<Reset> {
         "latest" => Some(Reset::Latest),
         "nearest" => Some(Reset::Nearest),
         "none" => Some(Reset::None),
-        _ => None,
+        _ => name.strip_prefix(BY_DURATION).and_then(iso_duration::parse).map(Reset::ByDuration),
     }
 }
 
