@@ -12,6 +12,8 @@ const LEAST: usize = 1 << 20;
 /// A full answer that took longer asks for more: at two milliseconds a gigabyte a second would still
 /// be possible, but not with so little on its way.
 const SLOW: Duration = Duration::from_millis(2);
+/// So many in a row: a machine that was busy with something else is no slow network.
+const SLOW_IN_A_ROW: u32 = 4;
 /// Full answers that come faster than this, a mebibyte, ask for less again.
 const FAST: Duration = Duration::from_micros(750);
 
@@ -19,11 +21,12 @@ const FAST: Duration = Duration::from_micros(750);
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     size: usize,
+    slow: u32,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { size: LEAST }
+        Self { size: LEAST, slow: 0 }
     }
 }
 
@@ -40,9 +43,12 @@ impl Pace {
             return;
         }
         let mebibytes = u32::try_from(bytes >> 20).unwrap_or(u32::MAX).max(1);
+        self.slow = if took > SLOW { self.slow + 1 } else { 0 };
         if took < FAST.saturating_mul(mebibytes) {
             self.size = (self.size / 2).max(LEAST);
-        } else if took > SLOW {
+            self.slow = 0;
+        } else if self.slow >= SLOW_IN_A_ROW {
+            self.slow = 0;
             self.size = (self.size * 2).min(most.max(LEAST));
         }
     }
@@ -84,7 +90,14 @@ mod tests {
 
     #[test]
     fn it_comes_back_when_a_slow_time_is_over() {
-        let mut pace = after(after(Pace::default(), MIB, 9_000), 2 * MIB, 9_000);
+        let mut pace = Pace::default();
+        for micros in [9_000, 9_000, 9_000, 1_500, 9_000, 9_000, 9_000] {
+            pace = after(pace, pace.wish(MOST), micros);
+        }
+        assert_eq!(pace.wish(MOST), MIB, "never four in a row");
+        for _ in 0..5 {
+            pace = after(pace, pace.wish(MOST), 9_000);
+        }
         assert_eq!(pace.wish(MOST), 4 * MIB);
         for _ in 0..2 {
             pace = after(pace, pace.wish(MOST), 500);
