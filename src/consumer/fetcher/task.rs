@@ -266,6 +266,16 @@ impl Fetcher {
         if aftermath.diverged {
             core.kick.notify_one();
         }
+        for (topic, partition, broker) in &aftermath.nearer {
+            core.cluster.logger().debug(
+                "fetcher",
+                format_args!(
+                    "topic {topic}, partition {partition} is read from broker {broker}, which \
+                     leader {} named as the nearest",
+                    self.broker
+                ),
+            );
+        }
         if aftermath.elsewhere {
             core.kick.notify_one();
         }
