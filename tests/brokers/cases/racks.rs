@@ -19,7 +19,11 @@ pub fn the_replica_in_our_rack_is_read(ground: &Ground) {
         let count = MESSAGES.to_string();
         let mut command = program("consume");
         command.args(["-n", &count, &topic, &format!("bootstrap.servers={}", ground.address)]);
-        command.args([&format!("client.rack=rack-{rack}"), "samsa.log.level=debug"]);
+        command.args([
+            &format!("client.rack=rack-{rack}"),
+            "samsa.log=stderr",
+            "samsa.log.level=debug",
+        ]);
         command.arg("auto.offset.reset=earliest");
         let output = run(&mut command, b"");
         let said = text(&output.stderr);
