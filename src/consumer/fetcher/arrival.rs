@@ -204,11 +204,10 @@ fn take_share(
         Verdict::Data => {
             let named = data.preferred_read_replica;
             take_data(state, asked, data, context);
-            if named >= 0 && named != context.broker {
-                if take_preference(state, asked, named, context) {
-                    aftermath.elsewhere = true;
-                    aftermath.nearer.push((asked.name.clone(), asked.number, named));
-                }
+            let elsewhere = named >= 0 && named != context.broker;
+            if elsewhere && take_preference(state, asked, named, context) {
+                aftermath.elsewhere = true;
+                aftermath.nearer.push((asked.name.clone(), asked.number, named));
             }
             return;
         }
