@@ -4,10 +4,13 @@
 //! an application holds of one broker never stops another. A fetcher that finds no room registers
 //! and sleeps; the release of any buffer wakes it at once.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
+
+use super::buffers::Buffers;
+use crate::runtime::Signal;
 
 /// The account of one consumer.
 #[derive(Debug)]
@@ -15,6 +18,12 @@ pub(super) struct Budget {
     limit: usize,
     used: AtomicUsize,
     starving: Mutex<Vec<Arc<Seat>>>,
+    decompressed: Arc<Buffers>,
+    /// Bytes alive that were decompressed, which only readers make.
+    unpacked: AtomicUsize,
+    /// A reader found no room to decompress in: the next release wakes who waits for messages.
+    blocked: AtomicBool,
+    signal: Arc<Signal>,
 }
 
 /// What one broker's fetcher shares with the threads that read and release its data.
@@ -41,12 +50,19 @@ pub(super) struct Lease {
     budget: Arc<Budget>,
     seat: Arc<Seat>,
     bytes: usize,
+    unpacked: bool,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
         self.seat.held.fetch_sub(self.bytes, Ordering::AcqRel);
         self.budget.used.fetch_sub(self.bytes, Ordering::AcqRel);
+        if self.unpacked {
+            self.budget.unpacked.fetch_sub(self.bytes, Ordering::AcqRel);
+        }
+        if self.budget.blocked.swap(false, Ordering::AcqRel) {
+            self.budget.signal.notify();
+        }
         for seat in self.budget.take_starving() {
             seat.wake.notify_one();
         }
@@ -73,9 +89,19 @@ impl Drop for Unread {
 }
 
 impl Budget {
-    /// An account of `limit` bytes.
-    pub(super) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, used: AtomicUsize::new(0), starving: Mutex::default() })
+    /// An account of `limit` bytes; `signal` is where readers wait for room.
+    pub(super) fn new(limit: usize, signal: Arc<Signal>) -> Arc<Self> {
+        // A sixteenth, as one answer: buffers that are not read do not count against the limit.
+        let decompressed = Buffers::new(limit / 16);
+        Arc::new(Self {
+            limit,
+            used: AtomicUsize::new(0),
+            starving: Mutex::default(),
+            decompressed,
+            unpacked: AtomicUsize::new(0),
+            blocked: AtomicBool::new(false),
+            signal,
+        })
     }
 
     /// Bytes alive now; may pass the limit by one partition's worth a broker.
@@ -131,18 +157,48 @@ impl Budget {
 
     /// Counts `bytes` that arrived from, or were decompressed for, this broker.
     pub(super) fn charge(self: &Arc<Self>, seat: &Arc<Seat>, bytes: usize) -> Arc<Lease> {
+        self.charge_as(seat, bytes, false)
+    }
+
+    fn charge_as(self: &Arc<Self>, seat: &Arc<Seat>, bytes: usize, unpacked: bool) -> Arc<Lease> {
         self.used.fetch_add(bytes, Ordering::AcqRel);
         seat.held.fetch_add(bytes, Ordering::AcqRel);
-        Arc::new(Lease { budget: Arc::clone(self), seat: Arc::clone(seat), bytes })
+        Arc::new(Lease { budget: Arc::clone(self), seat: Arc::clone(seat), bytes, unpacked })
     }
 
-    /// Another lease on the account of the same broker, for bytes made from its data.
-    pub(super) fn charge_like(lease: &Lease, bytes: usize) -> Arc<Lease> {
-        lease.budget.charge(&lease.seat, bytes)
+    /// Another lease on the account of the same broker, for bytes decompressed from its data.
+    pub(super) fn charge_unpacked(lease: &Lease, bytes: usize) -> Arc<Lease> {
+        lease.budget.unpacked.fetch_add(bytes, Ordering::AcqRel);
+        lease.budget.charge_as(&lease.seat, bytes, true)
     }
 
-    /// Whether a fetcher waits for room.
+    /// Whether another batch may be decompressed: what the application holds of those before is below
+    /// the limit, or nothing at all. If not, who waits is woken at the next release.
+    pub(super) fn admits(lease: &Lease) -> bool {
+        let budget = &lease.budget;
+        if budget.can_unpack() {
+            return true;
+        }
+        budget.blocked.store(true, Ordering::Release);
+        // A release between the first look and the mark woke nobody: look again.
+        budget.can_unpack()
+    }
+
+    fn can_unpack(&self) -> bool {
+        let held = self.unpacked.load(Ordering::Acquire);
+        held == 0 || held < self.limit
+    }
+
+    /// Where what this lease pays for is decompressed.
+    pub(super) fn buffers(lease: &Lease) -> &Arc<Buffers> {
+        &lease.budget.decompressed
+    }
+
+    /// Whether a fetcher or a reader waits for room.
     pub(super) fn is_starving(&self) -> bool {
+        if self.blocked.load(Ordering::Acquire) && !self.can_unpack() {
+            return true;
+        }
         !self.starving.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
@@ -164,7 +220,7 @@ mod tests {
 
     #[test]
     fn a_fetch_asks_for_what_is_free_and_never_less_than_one_partitions_worth() {
-        let (budget, seat) = (Budget::new(100), Arc::new(Seat::default()));
+        let (budget, seat) = (Budget::new(100, Arc::default()), Arc::new(Seat::default()));
         assert_eq!(budget.grant(&seat, 500, 10), Some(100));
         let lease = budget.charge(&seat, 85);
         assert_eq!(budget.grant(&seat, 500, 10), Some(15));
@@ -175,7 +231,7 @@ mod tests {
 
     #[test]
     fn what_is_held_of_one_broker_never_stops_another() {
-        let budget = Budget::new(100);
+        let budget = Budget::new(100, Arc::default());
         let (one, other) = (Arc::new(Seat::default()), Arc::new(Seat::default()));
         let _held = budget.charge(&one, 120);
         assert_eq!(budget.grant(&one, 50, 10), None);
@@ -184,7 +240,7 @@ mod tests {
 
     #[test]
     fn a_drained_budget_wakes_the_starving_fetcher_at_once() {
-        let (budget, seat) = (Budget::new(100), Arc::new(Seat::default()));
+        let (budget, seat) = (Budget::new(100, Arc::default()), Arc::new(Seat::default()));
         let held = budget.charge(&seat, 95);
         assert_eq!(budget.grant(&seat, 50, 10), None);
         assert!(budget.is_starving() && !was_woken(&seat));

@@ -27,11 +27,12 @@ pub(super) struct Core {
 
 impl Core {
     pub(super) fn new(cluster: Arc<Cluster>, config: ConsumerConfig) -> Arc<Self> {
-        let budget = Budget::new(config.memory_limit);
+        let signal = Arc::<Signal>::default();
+        let budget = Budget::new(config.memory_limit, Arc::clone(&signal));
         Arc::new(Self {
             cluster,
             config,
-            signal: Arc::default(),
+            signal,
             budget,
             kick: Notify::new(),
             state: Mutex::default(),

@@ -37,7 +37,9 @@ impl Core {
             return Some(Err(first));
         }
         let mut filling = Filling::new(self.config.max_poll_records);
-        while !filling.is_full() {
+        // Partitions in a row that find no room to decompress in.
+        let mut stuck = 0;
+        while !filling.is_full() && stuck <= state.partitions.len() {
             match state.head(filling.is_empty()) {
                 None => break,
                 Some(Head::Event) => return Some(Err(Error::bare(Code::EVENT))),
@@ -57,6 +59,7 @@ impl Core {
                     drop(state);
                     let mark = filling.mark();
                     let outcome = reader.read(&mut filling);
+                    stuck = if is_stuck(&outcome) { stuck + 1 } else { 0 };
                     state = self.lock();
                     if !state.check_in(slot, reader, outcome, None) {
                         filling.undo(mark);
@@ -64,7 +67,7 @@ impl Core {
                 }
             }
         }
-        if state.has_ready() {
+        if state.has_ready() && stuck == 0 {
             // Who found the partition taken while we decoded has gone to sleep, on the descriptor
             // perhaps.
             self.signal.notify();
@@ -85,7 +88,11 @@ impl Core {
         if let Some(first) = first_word(&mut state) {
             return Some(Err(first));
         }
+        let mut stuck = 0;
         loop {
+            if stuck > state.partitions.len() {
+                return state.check_open().err().map(Err);
+            }
             match state.head(true) {
                 None => return state.check_open().err().map(Err),
                 Some(Head::Event) => return Some(Err(Error::bare(Code::EVENT))),
@@ -109,11 +116,12 @@ impl Core {
                     drop(state);
                     let mut filling = Filling::new(self.config.max_poll_records);
                     let outcome = reader.read(&mut filling);
+                    stuck = if is_stuck(&outcome) { stuck + 1 } else { 0 };
                     state = self.lock();
                     let batch = (!filling.is_empty()).then(|| Arc::new(filling.finish()));
+                    state.stall_told &= batch.is_none();
                     state.check_in(slot, reader, outcome, batch);
-                    state.stall_told = false;
-                    if state.has_ready() {
+                    if state.has_ready() && stuck == 0 {
                         self.signal.notify();
                     }
                 }
@@ -131,6 +139,11 @@ impl Core {
         let Some(partition) = state.partitions.get_mut(slot.index) else { return false };
         partition.tell_once(error.code(), partition.position)
     }
+}
+
+/// Whether reading waits for the application to give something back.
+fn is_stuck(outcome: &Result<Read>) -> bool {
+    matches!(outcome, Ok(Read::NoRoom))
 }
 
 /// What comes before any message: errors, events, the end.
@@ -195,10 +208,10 @@ impl State {
         let Some(partition) = self.current(slot) else { return false };
         partition.taken = false;
         // A share that was read to its end gives the turn to another partition.
-        let goes_on = decoded.is_some() || !matches!(outcome, Ok(Read::End));
+        let goes_on = decoded.is_some() || !matches!(outcome, Ok(Read::End | Read::NoRoom));
         let (position, epoch) = (reader.position(), reader.epoch());
         match outcome {
-            Ok(Read::Full) => partition.queue.push_front(Item::Data(reader)),
+            Ok(Read::Full | Read::NoRoom) => partition.queue.push_front(Item::Data(reader)),
             Ok(Read::End) => {
                 if std::mem::take(&mut partition.awaits_reader) {
                     // Only reading told where this answer ends; nothing was asked meanwhile.

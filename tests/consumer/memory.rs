@@ -84,3 +84,78 @@ fn what_is_held_of_one_broker_does_not_stop_another() {
     consumer.assign(&[place(1)]).unwrap();
     assert!(poll(&consumer).iter().all(|record| record.partition() == 1));
 }
+
+#[test]
+fn a_compressed_backlog_many_times_the_budget_stays_within_it() {
+    const LIMIT: usize = 8 << 20;
+    const BATCH: usize = 1 << 20;
+    const BATCHES: usize = 96;
+    let rig = Rig::new(2);
+    let value = vec![b'x'; BATCH / 8];
+    let mut bytes = batch_of(0, &vec![&value[..]; 8], Format::V2, Compression::Zstd);
+    for partition in 0..2 {
+        for n in 0..BATCHES as i64 {
+            bytes[..8].copy_from_slice(&(n * 8).to_be_bytes());
+            rig.kafka.append_raw("t", partition, &bytes).unwrap();
+        }
+    }
+    let consumer = rig.consumer(&[("samsa.memory.limit", &LIMIT.to_string())]);
+    consumer.assign(&[place(0), place(1)]).unwrap();
+    let (mut held, mut in_hand, mut seen, mut stalls) = (Vec::new(), 0, 0, 0);
+    while seen < 2 * BATCHES * 8 {
+        match consumer.poll(if held.is_empty() { 20_000 } else { 50 }) {
+            Ok(batch) => {
+                seen += batch.len();
+                in_hand += batch.len() * value.len();
+                assert!(in_hand <= LIMIT + BATCH, "{in_hand} bytes are held");
+                held.push(batch);
+            }
+            Err(error) => {
+                assert!([Code::MEMORY_LIMIT, Code::NOTHING].contains(&error.code()), "{error}");
+                stalls += usize::from(error.code() == Code::MEMORY_LIMIT);
+                assert!(in_hand >= LIMIT / 2, "a stall with {in_hand} bytes held: {error}");
+                (in_hand, held) = (0, Vec::new());
+            }
+        }
+    }
+    assert!(stalls > 10, "each stall is told: {stalls}");
+}
+
+#[test]
+fn what_another_thread_frees_goes_on_at_once() {
+    let rig = Rig::new(1);
+    let value = vec![b'x'; 1 << 17];
+    let mut bytes = batch_of(0, &vec![&value[..]; 8], Format::V2, Compression::Lz4);
+    for n in 0..64_i64 {
+        bytes[..8].copy_from_slice(&(n * 8).to_be_bytes());
+        rig.kafka.append_raw("t", 0, &bytes).unwrap();
+    }
+    let consumer = rig.consumer(&[("samsa.memory.limit", "4194304"), ("max.poll.records", "8")]);
+    consumer.assign(&[place(0)]).unwrap();
+    let mut held = Vec::new();
+    loop {
+        match consumer.poll(100) {
+            Ok(batch) => held.push(batch),
+            Err(error) if error.code() == Code::MEMORY_LIMIT => break,
+            Err(error) => assert_eq!(error.code(), Code::NOTHING, "{error}"),
+        }
+    }
+    let next_offset = 8 * held.len() as i64;
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| {
+            let begun = Instant::now();
+            let next = loop {
+                match consumer.next(-1) {
+                    Err(error) if error.code() == Code::MEMORY_LIMIT => {}
+                    other => break other,
+                }
+            };
+            (next.map(|message| message.record().offset()), begun.elapsed())
+        });
+        // Whether it waits already or not: the release is met.
+        held.clear();
+        let (offset, waited) = waiting.join().unwrap();
+        assert_eq!(offset.unwrap(), next_offset);
+        assert!(waited.as_secs() < 10, "{waited:?}");
+    });
+}
