@@ -95,10 +95,32 @@ check-all: check
 	PROPTEST_CASES=5000 $(CARGO) test --locked --release --features panic-injection
 	SAMSA_LONG=1 $(CARGO) test --locked --release --test brokers
 
-## bench: produce and consume side by side with librdkafka, on the embedded broker
+## bench: libsamsa beside librdkafka, franz-go and Java, all rows (docs/performance.md)
 .PHONY: bench
-bench: examples
-	bench/run.sh
+bench: bench-programs
+	python3 bench/run.py
+	python3 bench/plot.py
+
+## bench-quick: the most telling rows of the bench, in a few minutes
+.PHONY: bench-quick
+bench-quick: bench-programs
+	python3 bench/run.py --quick
+
+## bench-publish: the last bench into docs/performance.md and docs/performance.svg
+.PHONY: bench-publish
+bench-publish:
+	python3 bench/publish.py
+
+.PHONY: bench-programs
+bench-programs:
+	@scripts/setup.sh bench
+	@$(MAKE) --no-print-directory $(LIBRARY)
+	bench/build.sh
+
+## microbench: what encoding, decoding, checksums, partitioners and the accumulator cost
+.PHONY: microbench
+microbench:
+	$(CARGO) bench --locked --bench records --bench producer
 
 ## lint: formatting, clippy, C formatting, shell
 .PHONY: lint
@@ -108,12 +130,13 @@ lint:
 	$(CARGO) clippy --locked --lib --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --locked --no-deps --document-private-items --quiet
 	scripts/lint-text.sh
+	bench/build.sh --lint
 
 ## fmt: formats Rust and C
 .PHONY: fmt
 fmt:
 	$(CARGO) fmt
-	clang-format -i examples-c/*.[ch] tests/c/*.[ch]
+	clang-format -i examples-c/*.[ch] tests/c/*.[ch] bench/*.[ch]
 
 ## header: writes include/*.h anew from src/ffi
 .PHONY: header

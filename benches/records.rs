@@ -1,17 +1,11 @@
-//! Nanoseconds per record of the two hot paths: appending to a batch and reading one.
-//!
-//! `cargo bench --bench records`. Each figure is the best of several rounds by the wall clock:
-//! compare it with the CRC's, which other load slows down alike.
+//! Record batches: encoding, checksum, decoding, codecs. `make microbench` runs it.
 
 use std::hint::black_box;
-use std::time::{Duration, Instant};
 
+use criterion::{BatchSize, Criterion, Throughput};
 use samsa::protocol::record::{
     BatchBuilder, BatchIter, Compression, Format, NewRecord, RawBatch, RecordSpan, SealedBatch,
 };
-
-const ROUNDS: usize = 7;
-const ROUND: Duration = Duration::from_millis(150);
 
 /// The 80 bytes that the C API gives out for each message.
 #[derive(Clone, Copy)]
@@ -30,69 +24,53 @@ struct View {
 }
 
 fn main() {
-    if std::env::args().any(|arg| arg == "--read") {
-        return read_only();
-    }
-    println!("{:38} {:>10} {:>10}", "", "ns/record", "GB/s");
-    for (name, size) in [("100 B", 100), ("1 kB", 1000)] {
-        let value = text(size);
-        let batch = fill(&value, 16 * 1024, Compression::None);
-        report(&format!("append, {name}, 16 kB batches"), batch.count, batch.bytes.len(), || {
-            append(&value, 16 * 1024).size()
-        });
-        report(
-            &format!("append + seal (CRC), {name}, 16 kB"),
-            batch.count,
-            batch.bytes.len(),
-            || fill(&value, 16 * 1024, Compression::None).bytes.len(),
-        );
-        let big = fill(&value, 1024 * 1024, Compression::None);
-        report(&format!("append + seal (CRC), {name}, 1 MB"), big.count, big.bytes.len(), || {
-            fill(&value, 1024 * 1024, Compression::None).bytes.len()
+    let mut criterion = Criterion::default().configure_from_args();
+    plain(&mut criterion);
+    codecs(&mut criterion);
+    criterion.final_summary();
+}
+
+/// Without a codec; records of two bytes are nearly all varints.
+fn plain(criterion: &mut Criterion) {
+    for (name, size) in [("2 B", 2), ("100 B", 100), ("1 kB", 1000)] {
+        let values = text(size);
+        let batch = fill(&values, 16 * 1024, Compression::None);
+        let mut group = criterion.benchmark_group(format!("batch of {name}"));
+        group.throughput(Throughput::Elements(batch.count.into()));
+        group.bench_function("append", |b| b.iter(|| append(&values, 16 * 1024).size()));
+        group.bench_function("seal, CRC included", |b| {
+            b.iter_batched(|| append(&values, 16 * 1024), seal, BatchSize::SmallInput);
         });
         let raw = raw(&batch);
-        report(&format!("CRC alone, {name}, 16 kB"), batch.count, batch.bytes.len(), || {
-            raw.verify().is_ok().into()
-        });
+        group.bench_function("CRC alone", |b| b.iter(|| raw.verify().is_ok()));
         let mut views = Vec::new();
-        report(&format!("read to views, {name}, 16 kB"), batch.count, batch.bytes.len(), || {
-            read(&batch, false, &mut views)
+        for crc in [false, true] {
+            let what = if crc { "read to views, CRC checked" } else { "read to views" };
+            group.bench_function(what, |b| b.iter(|| read(&batch, crc, &mut views)));
+        }
+        group.bench_function("decode to a Vec", |b| {
+            b.iter(|| raw.clone().decode(false, usize::MAX).map_or(0, |batch| batch.records.len()));
         });
-        report(
-            &format!("read to views + CRC, {name}, 16 kB"),
-            batch.count,
-            batch.bytes.len(),
-            || read(&batch, true, &mut views),
-        );
-        report(&format!("decode to a Vec, {name}, 16 kB"), batch.count, batch.bytes.len(), || {
-            raw.clone().decode(false, usize::MAX).map_or(0, |batch| batch.records.len())
-        });
+        group.finish();
     }
-    codecs();
 }
 
-fn codecs() {
-    let lines = text(100);
+fn codecs(criterion: &mut Criterion) {
+    let values = text(100);
     for codec in [Compression::Gzip, Compression::Snappy, Compression::Lz4, Compression::Zstd] {
-        let plain = fill(&lines, 64 * 1024, Compression::None);
-        let batch = fill(&lines, 64 * 1024, codec);
-        report(
-            &format!("append + seal {codec}, 100 B, 64 kB"),
-            batch.count,
-            plain.bytes.len(),
-            || fill(&lines, 64 * 1024, codec).bytes.len(),
-        );
+        let batch = fill(&values, 64 * 1024, codec);
+        let mut group = criterion.benchmark_group(format!("batch of 100 B, {codec}"));
+        group.throughput(Throughput::Elements(batch.count.into()));
+        group.bench_function("append and seal", |b| {
+            b.iter(|| fill(&values, 64 * 1024, codec).bytes.len());
+        });
         let mut views = Vec::new();
-        report(
-            &format!("read {codec} to views, 100 B, 64 kB"),
-            batch.count,
-            plain.bytes.len(),
-            || read(&batch, true, &mut views),
-        );
+        group.bench_function("read to views", |b| b.iter(|| read(&batch, true, &mut views)));
+        group.finish();
     }
 }
 
-/// A value that compresses as text does: about 2.5 times by LZ4.
+/// Values that compress as text does: about 2.5 times by LZ4.
 fn text(size: usize) -> Vec<Vec<u8>> {
     let mut state = 1_u64;
     (0..997)
@@ -132,9 +110,13 @@ fn open(values: &[Vec<u8>], size: usize, codec: Compression) -> BatchBuilder {
     batch
 }
 
-fn fill(values: &[Vec<u8>], size: usize, codec: Compression) -> SealedBatch {
-    let Ok(sealed) = open(values, size, codec).seal() else { unreachable!() };
+fn seal(batch: BatchBuilder) -> SealedBatch {
+    let Ok(sealed) = batch.seal() else { unreachable!() };
     sealed
+}
+
+fn fill(values: &[Vec<u8>], size: usize, codec: Compression) -> SealedBatch {
+    seal(open(values, size, codec))
 }
 
 fn raw(batch: &SealedBatch) -> RawBatch {
@@ -169,30 +151,4 @@ fn view(base: usize, record: &RecordSpan) -> View {
         flags: 0,
         reserved: [0; 2],
     }
-}
-
-fn report(name: &str, records: u32, bytes: usize, mut body: impl FnMut() -> usize) {
-    let mut best = f64::MAX;
-    for _ in 0..ROUNDS {
-        let (begin, mut turns) = (Instant::now(), 0_u32);
-        while begin.elapsed() < ROUND {
-            for _ in 0..16 {
-                black_box(body());
-            }
-            turns += 16;
-        }
-        let each = begin.elapsed().as_secs_f64() / f64::from(turns);
-        best = best.min(each);
-    }
-    let (ns, rate) = (best * 1e9 / f64::from(records), bytes as f64 / best / 1e9);
-    println!("{name:38} {ns:>10.2} {rate:>10.2}");
-}
-
-/// For a profiler: nothing but the read path.
-fn read_only() {
-    let batch = fill(&text(100), 16 * 1024, Compression::None);
-    let mut views = Vec::new();
-    report("read to views, 100 B, 16 kB", batch.count, batch.bytes.len(), || {
-        read(&batch, false, &mut views)
-    });
 }

@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh demo      a C compiler and Rust
 #   scripts/setup.sh check     that, and every language, tool and peer that the tests use
+#   scripts/setup.sh bench     a C compiler and Rust, and what the other clients of the bench need
 #
 # Crates, Maven artifacts, Go modules and Python packages come later through their own clients.
 set -eu
@@ -52,11 +53,24 @@ wanted_for_check() {
     need unzip unzip
 }
 
+wanted_for_bench() {
+    wanted_for_demo
+    need go golang-go
+    need python3 python3
+    python3 -m pip --version >/dev/null 2>&1 || missing="$missing python3-pip"
+    need javac default-jdk-headless
+    need mvn maven
+    need unzip unzip
+    need_package librdkafka-dev
+    need_package libjemalloc2
+}
+
 case ${1:-} in
     demo) wanted_for_demo ;;
     check) wanted_for_check ;;
+    bench) wanted_for_bench ;;
     *)
-        echo "usage: $0 demo|check" >&2
+        echo "usage: $0 demo|check|bench" >&2
         exit 2
         ;;
 esac

@@ -121,7 +121,8 @@ impl Loop {
         let Some(registry) = self.registry.as_mut() else { return };
         let registry = Arc::clone(&registry.borrow_and_update());
         let before = std::mem::replace(&mut self.registered, Arc::clone(&registry));
-        let refusal = registry::refusal(&registry);
+        let bootstrap = &self.core.client.bootstrap_servers;
+        let refusal = registry::refusal(&registry, bootstrap);
         self.core.tell(|progress| progress.refusal = refusal);
         let (Some(listener), origin) =
             (self.core.discovery.listener(), self.core.discovery.origin())

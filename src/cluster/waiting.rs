@@ -124,7 +124,7 @@ impl Core {
             let brokers = lock(&self.brokers);
             let mut troubles =
                 brokers.by_id.values().chain(&brokers.seeds).filter_map(|b| b.trouble());
-            let first = troubles.next()?;
+            let Some(first) = troubles.next() else { return self.discovery.trouble() };
             let others: Vec<String> = troubles.map(|error| error.message()).collect();
             if others.is_empty() {
                 return Some(first);

@@ -105,7 +105,7 @@ pub(super) fn state_with(count: i32, auto_offset_reset: Reset) -> State {
         partition.follow(BROKER, 3);
     }
     let order = (0..state.partitions.len()).collect();
-    state.led.insert(BROKER, Led { order, seat: Arc::default() });
+    state.led.insert(BROKER, Led { order, ..Led::default() });
     state
 }
 

@@ -53,8 +53,10 @@ fn round(core: &Arc<Core>, metadata: &Metadata) -> Option<Instant> {
     if state.closed {
         return None;
     }
+    let now = Instant::now();
+    let choices = state.mind_replicas(metadata, now, now + core.config.metadata_max_age);
     let fresh = state.follow(metadata);
-    let due = state.due(Instant::now());
+    let due = state.due(now);
     let news = state.has_news();
     state.wake_fetchers();
     drop(state);
@@ -70,7 +72,10 @@ fn round(core: &Arc<Core>, metadata: &Metadata) -> Option<Instant> {
     if news {
         core.signal.notify();
     }
-    due.next
+    if choices.unknown {
+        core.cluster.refresh("a leader named a nearer replica that is not in the metadata");
+    }
+    [due.next, choices.next].into_iter().flatten().min()
 }
 
 impl State {
@@ -127,11 +132,13 @@ impl State {
         }
     }
 
-    /// Puts every partition under its leader; those that stay keep their place in the rotation.
+    /// Puts every partition under the broker that it is read from; those that stay keep their place in the rotation.
     fn regroup(&mut self) -> Vec<(i32, Arc<Seat>)> {
         let State { partitions, led, .. } = self;
         let leads = |broker: i32, index: usize| {
-            partitions.get(index).is_some_and(|p: &super::partition::Partition| p.leader == broker)
+            partitions
+                .get(index)
+                .is_some_and(|p: &super::partition::Partition| p.source() == broker)
         };
         let mut placed = vec![false; partitions.len()];
         for (&broker, group) in led.iter_mut() {
@@ -140,12 +147,13 @@ impl State {
         }
         let mut fresh = Vec::new();
         for (index, partition) in partitions.iter().enumerate() {
-            if placed[index] || partition.leader < 0 {
+            let source = partition.source();
+            if placed[index] || source < 0 {
                 continue;
             }
-            let group = led.entry(partition.leader).or_insert_with(|| {
+            let group = led.entry(source).or_insert_with(|| {
                 let group = super::state::Led::default();
-                fresh.push((partition.leader, Arc::clone(&group.seat)));
+                fresh.push((source, Arc::clone(&group.seat)));
                 group
             });
             group.order.push(index);

@@ -30,6 +30,7 @@ mod message;
 mod name;
 mod partition;
 mod position;
+mod replica;
 mod reset;
 mod settings;
 mod state;

@@ -10,6 +10,7 @@ use std::time::Instant;
 use super::batch::Batch;
 use super::decode::Reader;
 use super::name::Name;
+use super::replica::Replica;
 use super::reset::{Lookup, Step};
 use crate::cluster::Topic;
 use crate::config::{IsolationLevel, TopicConsumerConfig};
@@ -159,8 +160,10 @@ pub(super) struct Partition {
     /// Leader epoch of what was fetched before `fetch_offset`; −1 unknown. What a new leader is asked
     /// about before it is fetched from.
     pub(super) fetch_epoch: i32,
-    /// The broker that is asked; −1 none.
+    /// −1 none.
     pub(super) leader: i32,
+    /// Which replica is read.
+    pub(super) replica: Replica,
     /// Sent with each fetch; −1 where unknown or unreliable (1.5).
     pub(super) leader_epoch: i32,
     pub(super) marks: Marks,
@@ -202,6 +205,7 @@ impl Partition {
             fetch_offset: -1,
             fetch_epoch: -1,
             leader: -1,
+            replica: Replica::default(),
             leader_epoch: -1,
             marks: Marks::default(),
             retry: Retry::default(),
@@ -345,9 +349,15 @@ impl Partition {
         self.leader = leader;
         self.leader_epoch = epoch;
         if changed {
+            self.replica.forget();
             self.doubt();
         }
         moved
+    }
+
+    /// The broker that is asked for data; −1 none.
+    pub(super) fn source(&self) -> i32 {
+        self.replica.nearer().unwrap_or(self.leader)
     }
 
     /// Whether this error at this offset has not been told yet; remembers that it has been now.

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::budget::Seat;
 use super::event::Event;
@@ -37,13 +38,15 @@ pub(super) struct Wish {
     pub(super) own: TopicConsumerConfig,
 }
 
-/// The partitions that one broker leads.
+/// The partitions that one broker is asked for: that it leads, or serves as the nearer replica.
 #[derive(Debug, Default)]
 pub(super) struct Led {
     /// Their indices, the one to be served first in front (6.8).
     pub(super) order: Vec<usize>,
     /// What its fetcher shares with readers.
     pub(super) seat: Arc<Seat>,
+    /// Until then the broker is not told our rack: the replica that it would name has failed (6.18).
+    pub(super) rackless_until: Option<Instant>,
 }
 
 /// Everything that changes.

@@ -97,7 +97,7 @@ pub unsafe extern "C" fn samsa_config_set_cluster_callback(
     unsafe { set_callback(err, config, ClusterCall(call), user, release) }
 }
 
-/// Opens a cluster by the property bootstrap.servers and waits for the first contact, at most
+/// Opens a cluster by the property bootstrap.servers or zookeeper.connect, and waits for the first contact, at most
 /// timeout_ms; with 0 it does not wait, and goes on trying in the background.
 ///
 /// Who frees: the caller, by samsa_cluster_free. NULL: config and cluster are required. Thread: any.

@@ -6,6 +6,7 @@ mod eras;
 mod failures;
 mod memory;
 mod positions;
+mod racks;
 mod reading;
 mod rig;
 mod sessions;

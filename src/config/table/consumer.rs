@@ -71,6 +71,15 @@ pub(super) const ROWS: &[Property] = &[
         aliases: &[pykafka("auto_offset_reset")],
     },
     Property {
+        name: "client.rack",
+        owner: Owner::Consumer,
+        per_topic: false,
+        kind: Kind::Text,
+        default: "",
+        doc: "The rack (availability zone) of this consumer. A broker whose `replica.selector.class` heeds racks then sends it to the replica in the same one, which is read until `metadata.max.age.ms` is over, it fails, or the leader changes. Empty: leaders are read.",
+        aliases: &[],
+    },
+    Property {
         name: "check.crcs",
         owner: Owner::Consumer,
         per_topic: false,

@@ -253,7 +253,7 @@ mod tests {
         }
     }
 
-    const JAVA: [&str; 41] = [
+    const JAVA: [&str; 42] = [
         "acks",
         "allow.auto.create.topics",
         "auto.offset.reset",
@@ -262,6 +262,7 @@ mod tests {
         "buffer.memory",
         "check.crcs",
         "client.id",
+        "client.rack",
         "compression.gzip.level",
         "compression.lz4.level",
         "compression.type",

@@ -47,13 +47,6 @@ pub(super) const ROWS: &[Property] = &[
         &[],
     ),
     refused(
-        "client.rack",
-        Owner::Consumer,
-        &[],
-        "reading from a replica in the same rack is not there yet",
-        &[],
-    ),
-    refused(
         "metadata.max.idle.ms",
         Owner::Client,
         &[],

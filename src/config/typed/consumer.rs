@@ -60,6 +60,8 @@ pub struct ConsumerConfig {
     pub max_poll_records: usize,
     /// `auto.offset.reset`.
     pub auto_offset_reset: Reset,
+    /// `client.rack`; empty when brokers are not told.
+    pub client_rack: String,
     /// `check.crcs`.
     pub check_crcs: bool,
     /// `isolation.level`.
@@ -68,6 +70,8 @@ pub struct ConsumerConfig {
     pub memory_limit: usize,
     /// `request.timeout.ms`.
     pub request_timeout: Duration,
+    /// `metadata.max.age.ms`: for so long a nearer replica is read before the leader is asked again.
+    pub metadata_max_age: Duration,
     /// `retry.backoff.ms`.
     pub retry_backoff: Duration,
     /// `retry.backoff.max.ms`; never below `retry_backoff`.
@@ -106,6 +110,8 @@ impl ConsumerConfig {
             fetch_max_wait: values.millis("fetch.max.wait.ms")?,
             max_poll_records: values.number("max.poll.records")?,
             auto_offset_reset: every.auto_offset_reset,
+            client_rack: values.text("client.rack")?.to_owned(),
+            metadata_max_age: values.millis("metadata.max.age.ms")?,
             check_crcs: values.boolean("check.crcs")?,
             isolation_level: values.choice("isolation.level", isolation_level)?,
             memory_limit: values.number("samsa.memory.limit")?,

@@ -39,6 +39,8 @@ pub(super) struct Aftermath {
     pub(super) endpoints: Vec<BrokerInfo>,
     /// Metadata is old.
     pub(super) refresh: bool,
+    /// Partitions are to be read elsewhere from now on.
+    pub(super) elsewhere: bool,
     /// Whether the answer held what it must and nothing else (6.2).
     pub(super) sound: bool,
     /// A log parted from what was read: the leader is to be asked where.
@@ -179,7 +181,15 @@ fn take_share(
     let Some(partition) = state.current(asked.slot) else { return };
     let code = Code::from(data.error_code);
     let verdict = classify(code);
+    let served_nearer = partition.replica.nearer() == Some(context.broker);
     match verdict {
+        // A follower may lag, or be none any more: the leader is asked with the same offset (6.19).
+        Verdict::Reset | Verdict::Move if served_nearer => {
+            partition.replica.shun(context.now + context.config.metadata_max_age);
+            aftermath.elsewhere = true;
+            aftermath.refresh |= verdict == Verdict::Move;
+            return;
+        }
         Verdict::Data if data.diverging_epoch.epoch >= 0 => {
             partition.doubt();
             if partition.phase == Phase::Fetch {
@@ -190,7 +200,11 @@ fn take_share(
             return;
         }
         Verdict::Data => {
+            let named = data.preferred_read_replica;
             take_data(state, asked, data, context);
+            if named >= 0 && named != context.broker {
+                aftermath.elsewhere |= take_preference(state, asked, named, context);
+            }
             return;
         }
         Verdict::Reset => {
@@ -258,6 +272,21 @@ fn take_data(state: &mut State, asked: &Asked, data: PartitionData, context: &Co
         state.push(asked.slot, Item::Data(Box::new(reader)));
     }
     announce_end(state, asked, context);
+}
+
+/// The leader named a nearer replica (6.18). It sent no records with that, and would go on so: when
+/// that replica is not to be had, the leader is not told our rack for a while.
+fn take_preference(state: &mut State, asked: &Asked, named: i32, context: &Context<'_>) -> bool {
+    let Some(partition) = state.current(asked.slot) else { return false };
+    if partition.leader != context.broker {
+        return false;
+    }
+    let until = context.now + context.config.metadata_max_age;
+    let preferred = partition.replica.prefer(named, context.now, until);
+    if let (Err(until), Some(led)) = (preferred, state.led.get_mut(&context.broker)) {
+        led.rackless_until = Some(until);
+    }
+    preferred.is_ok()
 }
 
 /// A record larger than the fetch size: below v3 brokers cut it off, so ask for more next time, up

@@ -69,14 +69,15 @@ pub(super) struct Limits {
 /// ask (`None` = until something changes).
 pub(super) fn choose(
     state: &State,
-    led: &Led,
+    (broker, led): (i32, &Led),
     now: Instant,
 ) -> ControlFlow<Option<Instant>, Vec<Asked>> {
     let mut asked = Vec::with_capacity(led.order.len());
     let mut next_due = None::<Instant>;
     for &index in &led.order {
         let Some(partition) = state.partitions.get(index) else { continue };
-        if !partition.wants_data() {
+        // One that goes to another replica stands here until it is moved (6.18).
+        if !partition.wants_data() || partition.source() != broker {
             continue;
         }
         // A partition in error ends the long poll at once, for all: it is left out until its
@@ -146,12 +147,13 @@ pub(super) fn worth(asked: &[Asked]) -> usize {
     asked.iter().map(|a| usize::try_from(a.size).unwrap_or(0)).max().unwrap_or(0)
 }
 
-/// The request: what the session has to hear of `wanted`.
+/// The request: what the session has to hear of `wanted`; `rack` is ours, or empty.
 pub(super) fn request(
     wanted: &[Asked],
     words: &Words,
     version: i16,
     limits: Limits,
+    rack: &str,
 ) -> fetch::FetchRequest {
     let by_id = |id: Uuid| if version >= FIRST_VERSION_WITH_IDS { id } else { Uuid::ZERO };
     let mut topics: Vec<fetch::FetchTopic> = Vec::new();
@@ -184,6 +186,7 @@ pub(super) fn request(
         session_epoch: words.epoch,
         topics,
         forgotten_topics_data: forgotten(&words.forgotten, by_id),
+        rack_id: rack.to_owned(),
         ..Default::default()
     }
 }

@@ -55,6 +55,7 @@ struct Ask {
     words: Words,
     version: i16,
     limits: Limits,
+    tells_rack: bool,
 }
 
 /// What became of the preparation.
@@ -103,7 +104,7 @@ impl Fetcher {
     fn choose(&self, now: Instant) -> ControlFlow<Option<Instant>, Vec<Asked>> {
         let state = self.core.lock();
         match state.led.get(&self.broker) {
-            Some(led) => plan::choose(&state, led, now),
+            Some(led) => plan::choose(&state, (self.broker, led), now),
             None => ControlFlow::Break(None),
         }
     }
@@ -125,8 +126,9 @@ impl Fetcher {
                 // From now on, whatever time connecting took; and more than the broker may wait
                 // (6.10), or each quiet partition would cost a connection.
                 let deadline = Instant::now() + config.request_timeout + config.fetch_max_wait;
-                let Ask { partitions, words, version, limits } = &ask;
-                let request = plan::request(partitions, words, *version, *limits);
+                let Ask { partitions, words, version, limits, .. } = &ask;
+                let rack = if ask.tells_rack { config.client_rack.as_str() } else { "" };
+                let request = plan::request(partitions, words, *version, *limits, rack);
                 let answer = connection.request_at(*version, &request, deadline).await;
                 drop(request);
                 inject_panic("fetcher");
@@ -163,7 +165,11 @@ impl Fetcher {
         let config = &self.core.config;
         let bytes = |number: i32| usize::try_from(number).unwrap_or(0);
         let worth = plan::worth(&partitions);
-        let brokers = self.core.lock().brokers();
+        let (brokers, tells_rack) = {
+            let state = self.core.lock();
+            let rackless = state.led.get(&self.broker).and_then(|led| led.rackless_until);
+            (state.brokers(), rackless.is_none_or(|until| until <= Instant::now()))
+        };
         let wish = bytes(config.fetch_max_bytes).min(self.core.budget.share(brokers));
         let Some(grant) = self.core.budget.grant(&self.seat, wish, worth) else {
             return Ok(Prepared::NoRoom);
@@ -180,7 +186,7 @@ impl Fetcher {
             true => self.session.next(&partitions, version >= plan::FIRST_VERSION_WITH_IDS),
             false => Words::sessionless(&partitions),
         };
-        Ok(Prepared::Ask(Ask { partitions, words, version, limits }))
+        Ok(Prepared::Ask(Ask { partitions, words, version, limits, tells_rack }))
     }
 
     /// Topic ids only where every topic of the request has one (2.6); committed data only where the
@@ -250,6 +256,9 @@ impl Fetcher {
         if aftermath.diverged {
             core.kick.notify_one();
         }
+        if aftermath.elsewhere {
+            core.kick.notify_one();
+        }
         for (topic, partition, offset) in &aftermath.gone {
             core.cluster.logger().info(
                 "fetcher",
@@ -304,7 +313,11 @@ impl Fetcher {
         }
         // The first failure of a row is worth a line, the others are its echo.
         let level = if self.retry.is_clear() { Level::Warn } else { Level::Debug };
-        core.config.back_off(&mut self.retry, Instant::now());
+        let now = Instant::now();
+        core.config.back_off(&mut self.retry, now);
+        if core.lock().shun_replica(self.broker, now + core.config.metadata_max_age) {
+            core.kick.notify_one();
+        }
         core.cluster.refresh("fetching from a broker failed");
         // Passing troubles stay inside; others reach the application once.
         let passing = error.is_retriable() || self.told == Some(error.code());

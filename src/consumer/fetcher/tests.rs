@@ -20,7 +20,7 @@ use crate::protocol::modern::Uuid;
 use crate::protocol::modern::messages::fetch::{FetchResponse, PartitionData};
 
 fn ask(state: &State, now: Instant) -> Vec<Asked> {
-    match choose(state, &state.led[&BROKER], now) {
+    match choose(state, (BROKER, &state.led[&BROKER]), now) {
         ControlFlow::Continue(asked) => asked,
         ControlFlow::Break(_) => Vec::new(),
     }
@@ -59,7 +59,7 @@ fn limits() -> Limits {
 fn a_request_outside_of_sessions_names_each_topic_once() {
     let state = state(2);
     let asked = ask(&state, now());
-    let made = request(&asked, &Words::sessionless(&asked), 12, limits());
+    let made = request(&asked, &Words::sessionless(&asked), 12, limits(), "");
     assert_eq!((made.session_id, made.session_epoch, made.max_bytes), (0, -1, 10_000));
     assert_eq!(made.topics.len(), 1);
     let partitions = &made.topics[0].partitions;
@@ -75,9 +75,9 @@ fn rule_2_6_topic_ids_go_only_into_versions_that_have_them() {
     let asked = ask(&state, now());
     assert!(super::plan::all_have_ids(&asked));
     let id_in = |version| {
-        request(&asked, &Session::default().next(&asked, version >= 13), version, limits()).topics
-            [0]
-        .topic_id
+        request(&asked, &Session::default().next(&asked, version >= 13), version, limits(), "")
+            .topics[0]
+            .topic_id
     };
     assert_eq!((id_in(13), id_in(12)), (Uuid([7; 16]), Uuid::ZERO));
 }
@@ -126,7 +126,9 @@ fn rule_6_10_a_partition_in_error_is_left_out_until_its_back_off_ends() {
     assert_eq!(numbers(&ask(&state, now())), [1]);
     state.partitions[1].paused = true;
     let Some(led) = state.led.get(&BROKER) else { panic!("led") };
-    let ControlFlow::Break(Some(due)) = choose(&state, led, now()) else { panic!("not left out") };
+    let ControlFlow::Break(Some(due)) = choose(&state, (BROKER, led), now()) else {
+        panic!("not left out")
+    };
     assert!(due > now());
     assert_eq!(numbers(&ask(&state, due + Duration::from_secs(1))), [0]);
 }
@@ -170,6 +172,55 @@ fn rule_6_19_out_of_range_from_the_leader_follows_the_policy() {
     let error = state.take_report().unwrap();
     assert_eq!((error.code(), error.partition()), (Code::NO_OFFSET, Some(0)));
     assert!(ask(&state, now()).is_empty(), "it waits for a seek");
+}
+
+/// A share that sends us to another broker, without records.
+fn nearer(broker: i32) -> PartitionData {
+    PartitionData { preferred_read_replica: broker, ..share(0, 0, vec![]) }
+}
+
+#[test]
+fn rule_6_18_a_named_replica_is_asked_from_the_place_that_was_reached_and_the_leader_no_more() {
+    let mut state = state(2);
+    let asked = ask(&state, now());
+    fetch(&mut state, vec![share(0, 0, batch(0, 2)), share(1, 0, vec![])]);
+    let aftermath = fetch(&mut state, vec![nearer(7), share(1, 0, vec![])]);
+    assert!(aftermath.elsewhere);
+    assert_eq!(state.partitions[0].source(), 7);
+    assert_eq!(state.partitions[0].fetch_offset, 2, "not that of an older request");
+    assert_eq!(numbers(&ask(&state, now())), [1], "left out at once: no spin until it is moved");
+    take(&mut state, asked, answer(vec![nearer(8)]), 12);
+    assert_eq!(state.partitions[0].source(), 7, "an answer to what was asked before is void");
+}
+
+#[test]
+fn rule_6_18_a_leader_that_names_a_failed_replica_again_is_not_told_the_rack() {
+    let mut state = state(1);
+    fetch(&mut state, vec![nearer(7)]);
+    let until = now() + Duration::from_secs(60);
+    state.shun_replica(7, until);
+    let aftermath = fetch(&mut state, vec![nearer(7)]);
+    assert!(!aftermath.elsewhere);
+    assert_eq!(state.partitions[0].source(), BROKER);
+    assert_eq!(state.led[&BROKER].rackless_until, Some(until));
+    assert_eq!(numbers(&ask(&state, now())), [0], "it stays fetchable");
+}
+
+#[test]
+fn rule_6_19_out_of_range_from_a_follower_goes_to_the_leader_with_the_same_offset() {
+    for code in [1, 78, 6, 9] {
+        let mut state = state(1);
+        state.restart(0, Start::Offset(40), -1);
+        state.partitions[0].leader = BROKER + 1;
+        let until = now() + Duration::from_secs(60);
+        state.partitions[0].replica.prefer(BROKER, now(), until).unwrap();
+        let era = state.slot(0).era;
+        let aftermath = fetch(&mut state, vec![share(0, code, vec![])]);
+        assert!(aftermath.elsewhere && aftermath.gone.is_empty(), "code {code}");
+        assert_eq!(state.partitions[0].source(), BROKER + 1);
+        assert_eq!((state.partitions[0].fetch_offset, state.slot(0).era), (40, era));
+        assert!(state.partitions[0].retry.due(now()).is_none(), "the leader is asked at once");
+    }
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod queue_answer;
 mod queue_fate;
 mod queue_send;
 mod seal;
+mod spares;
 mod tokens;
 
 #[cfg(test)]

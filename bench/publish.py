@@ -1,0 +1,44 @@
+"""Puts the last run of the bench into docs/performance.md and docs/performance.svg."""
+
+import contextlib
+import io
+import pathlib
+import platform
+import subprocess
+import time
+
+import plot
+import table
+
+RESULTS = pathlib.Path("target/bench/results.jsonl")
+PAGE = pathlib.Path("docs/performance.md")
+BEGIN, END = "<!-- the last run: written by `make bench-publish` -->\n", "<!-- end of the last run -->\n"
+
+
+def machine():
+    model = "unknown processor"
+    for line in pathlib.Path("/proc/cpuinfo").read_text("utf-8").splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+    cpus = sum(1 for line in open("/proc/cpuinfo", encoding="utf-8") if line.startswith("processor"))
+    memory = int(open("/proc/meminfo", encoding="utf-8").readline().split()[1]) // 1_000_000
+    return f"{cpus} × {model}, {memory} GB, Linux {platform.release()}"
+
+
+def main():
+    conditions = (RESULTS.parent / "conditions").read_text("utf-8").strip()
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
+    day = time.strftime("%Y-%m-%d", time.gmtime(RESULTS.stat().st_mtime))
+    out = io.StringIO()
+    print(f"{day}, commit {commit.stdout.strip()}. {machine()}. {conditions}.\n", file=out)
+    with contextlib.redirect_stdout(out):
+        table.show(RESULTS)
+    page = PAGE.read_text("utf-8")
+    before, rest = page.split(BEGIN, 1)
+    _, after = rest.split(END, 1)
+    PAGE.write_text(f"{before}{BEGIN}\n{out.getvalue()}\n{END}{after}", encoding="utf-8")
+    PAGE.with_suffix(".svg").write_text(plot.draw(RESULTS), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
