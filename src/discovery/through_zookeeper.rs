@@ -49,8 +49,10 @@ impl ThroughZooKeeper {
         let (follow, followed) = watch::channel(initial);
         let told = Arc::clone(&sender);
         let keeper = Keeper::new(zookeeper.clone(), client.logger.clone(), sender, followed);
-        let on_panic = move |panic: Error| told.send_replace(Arc::new(Registry::failed(panic)));
-        runtime.spawn("registry", move |panic| drop(on_panic(panic)), keeper.run());
+        let on_panic = move |panic: Error| {
+            told.send_replace(Arc::new(Registry::failed(panic)));
+        };
+        runtime.spawn("registry", on_panic, keeper.run());
         Self {
             bootstrap: client.bootstrap_servers.clone(),
             // Connections are in clear text so far.
