@@ -92,7 +92,7 @@ fn a_compressed_backlog_many_times_the_budget_stays_within_it() {
     const BATCHES: usize = 96;
     let rig = Rig::new(2);
     let value = vec![b'x'; BATCH / 8];
-    let mut bytes = batch_of(0, &vec![&value[..]; 8], Format::V2, Compression::Zstd);
+    let mut bytes = batch_of(0, &[&value[..]; 8], Format::V2, Compression::Zstd);
     for partition in 0..2 {
         for n in 0..BATCHES as i64 {
             bytes[..8].copy_from_slice(&(n * 8).to_be_bytes());
@@ -125,7 +125,7 @@ fn a_compressed_backlog_many_times_the_budget_stays_within_it() {
 fn what_another_thread_frees_goes_on_at_once() {
     let rig = Rig::new(1);
     let value = vec![b'x'; 1 << 17];
-    let mut bytes = batch_of(0, &vec![&value[..]; 8], Format::V2, Compression::Lz4);
+    let mut bytes = batch_of(0, &[&value[..]; 8], Format::V2, Compression::Lz4);
     for n in 0..64_i64 {
         bytes[..8].copy_from_slice(&(n * 8).to_be_bytes());
         rig.kafka.append_raw("t", 0, &bytes).unwrap();
