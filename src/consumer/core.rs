@@ -27,8 +27,8 @@ pub(super) struct Core {
 
 impl Core {
     pub(super) fn new(cluster: Arc<Cluster>, config: ConsumerConfig) -> Arc<Self> {
-        let signal = Arc::<Signal>::default();
-        let budget = Budget::new(config.memory_limit, Arc::clone(&signal));
+        let signal = Arc::default();
+        let budget = Budget::new(config.memory_limit, &signal);
         Arc::new(Self {
             cluster,
             config,
@@ -72,7 +72,7 @@ impl Core {
         self.stop();
     }
 
-    /// Whether fetching stands still for what the application holds, and it was not told yet.
+    /// Whether fetching or reading stands still for what the application holds, and it was not told yet.
     pub(super) fn is_stalled(&self) -> bool {
         self.budget.is_starving() && !self.lock().stall_told
     }

@@ -120,10 +120,10 @@ pub(super) struct Decoding {
 pub(super) enum Read {
     /// No room in the batch: there may be more.
     Full,
+    /// No room for what comes next to be decompressed, until the application gives something back.
+    Choked,
     /// All was read.
     End,
-    /// The next batch is compressed, and what the application holds leaves no room for it.
-    NoRoom,
 }
 
 /// One partition's share of an answer, read up to `position`.
@@ -131,8 +131,8 @@ pub(super) enum Read {
 pub(super) struct Reader {
     source: Source,
     batches: BatchIter,
-    /// A batch that waits for room.
-    postponed: Option<RawBatch>,
+    /// The next batch, which could not be opened when it was met.
+    next: Option<RawBatch>,
     open: Option<Open>,
     position: i64,
     epoch: i32,
@@ -164,8 +164,8 @@ impl Reader {
         (lease, unread): (Arc<Lease>, Arc<Unread>),
     ) -> Self {
         let batches = BatchIter::new(records);
-        let (postponed, open, epoch) = (None, None, -1);
-        Self { source, batches, postponed, open, position, epoch, decoding, aborted, lease, unread }
+        let (next, open, epoch) = (None, None, -1);
+        Self { source, batches, next, open, position, epoch, decoding, aborted, lease, unread }
     }
 
     /// Where reading goes on; the application's position once what was read is handed out.
@@ -202,14 +202,17 @@ impl Reader {
     fn read_batches(&mut self, into: &mut Filling, run: u32) -> Result<Read> {
         loop {
             let Some(open) = &mut self.open else {
-                let Some(raw) = self.postponed.take().map(Ok).or_else(|| self.batches.next())
-                else {
-                    return Ok(Read::End);
+                let raw = match self.next.take() {
+                    Some(raw) => raw,
+                    None => match self.batches.next() {
+                        Some(raw) => raw?,
+                        None => return Ok(Read::End),
+                    },
                 };
-                let raw = raw?;
-                if raw.compression()? != Compression::None && !Budget::admits(&self.lease) {
-                    self.postponed = Some(raw);
-                    return Ok(Read::NoRoom);
+                let plain = raw.compression().is_ok_and(|codec| codec == Compression::None);
+                if !plain && !self.lease.may_open() {
+                    self.next = Some(raw);
+                    return Ok(Read::Choked);
                 }
                 self.open_batch(raw)?;
                 continue;
@@ -258,11 +261,11 @@ impl Reader {
         }
         let plain = raw.compression()? == Compression::None;
         let least = (raw.format == Format::V2).then_some(raw.base_offset);
-        let memory = Borrowing::new(Budget::buffers(&self.lease));
+        let memory = Borrowing::new(self.lease.buffers());
         let records = raw.open_in(check_crc, largest, &memory)?;
         let lease = match plain {
             true => Arc::clone(&self.lease),
-            false => Budget::charge_unpacked(&self.lease, memory.pinned()),
+            false => Budget::charge_like(&self.lease, memory.pinned()),
         };
         let next_offset = next_offset.max(records.next_offset());
         self.open = Some(Open { records, least, next_offset, lease });

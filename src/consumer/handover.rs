@@ -37,9 +37,8 @@ impl Core {
             return Some(Err(first));
         }
         let mut filling = Filling::new(self.config.max_poll_records);
-        // Partitions in a row that find no room to decompress in.
-        let mut stuck = 0;
-        while !filling.is_full() && stuck <= state.partitions.len() {
+        let mut choked = Choked::default();
+        while !filling.is_full() && !choked.all {
             match state.head(filling.is_empty()) {
                 None => break,
                 Some(Head::Event) => return Some(Err(Error::bare(Code::EVENT))),
@@ -59,15 +58,16 @@ impl Core {
                     drop(state);
                     let mark = filling.mark();
                     let outcome = reader.read(&mut filling);
-                    stuck = if is_stuck(&outcome) { stuck + 1 } else { 0 };
+                    let waits = matches!(outcome, Ok(Read::Choked));
                     state = self.lock();
                     if !state.check_in(slot, reader, outcome, None) {
                         filling.undo(mark);
                     }
+                    choked.note(waits, &state);
                 }
             }
         }
-        if state.has_ready() && stuck == 0 {
+        if state.has_ready() && !choked.all {
             // Who found the partition taken while we decoded has gone to sleep, on the descriptor
             // perhaps.
             self.signal.notify();
@@ -88,9 +88,9 @@ impl Core {
         if let Some(first) = first_word(&mut state) {
             return Some(Err(first));
         }
-        let mut stuck = 0;
+        let mut choked = Choked::default();
         loop {
-            if stuck > state.partitions.len() {
+            if choked.all {
                 return state.check_open().err().map(Err);
             }
             match state.head(true) {
@@ -116,12 +116,15 @@ impl Core {
                     drop(state);
                     let mut filling = Filling::new(self.config.max_poll_records);
                     let outcome = reader.read(&mut filling);
-                    stuck = if is_stuck(&outcome) { stuck + 1 } else { 0 };
+                    let waits = matches!(outcome, Ok(Read::Choked));
                     state = self.lock();
                     let batch = (!filling.is_empty()).then(|| Arc::new(filling.finish()));
-                    state.stall_told &= batch.is_none();
+                    if batch.is_some() {
+                        state.stall_told = false;
+                    }
                     state.check_in(slot, reader, outcome, batch);
-                    if state.has_ready() && stuck == 0 {
+                    choked.note(waits, &state);
+                    if state.has_ready() && !choked.all {
                         self.signal.notify();
                     }
                 }
@@ -141,9 +144,20 @@ impl Core {
     }
 }
 
-/// Whether reading waits for the application to give something back.
-fn is_stuck(outcome: &Result<Read>) -> bool {
-    matches!(outcome, Ok(Read::NoRoom))
+/// Partitions met one after the other whose next batch there was no room to decompress.
+#[derive(Default)]
+struct Choked {
+    in_a_row: usize,
+    /// Every readable partition was met: nothing can be read now.
+    all: bool,
+}
+
+impl Choked {
+    /// A partition was read, and went behind the others if it waits for room.
+    fn note(&mut self, choked: bool, state: &State) {
+        self.in_a_row = if choked { self.in_a_row + 1 } else { 0 };
+        self.all = choked && self.in_a_row >= state.ready_count();
+    }
 }
 
 /// What comes before any message: errors, events, the end.
@@ -208,10 +222,11 @@ impl State {
         let Some(partition) = self.current(slot) else { return false };
         partition.taken = false;
         // A share that was read to its end gives the turn to another partition.
-        let goes_on = decoded.is_some() || !matches!(outcome, Ok(Read::End | Read::NoRoom));
+        // So does one that waits for room: another may need none.
+        let goes_on = decoded.is_some() || matches!(outcome, Ok(Read::Full) | Err(_));
         let (position, epoch) = (reader.position(), reader.epoch());
         match outcome {
-            Ok(Read::Full | Read::NoRoom) => partition.queue.push_front(Item::Data(reader)),
+            Ok(Read::Full | Read::Choked) => partition.queue.push_front(Item::Data(reader)),
             Ok(Read::End) => {
                 if std::mem::take(&mut partition.awaits_reader) {
                     // Only reading told where this answer ends; nothing was asked meanwhile.
