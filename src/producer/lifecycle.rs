@@ -178,6 +178,7 @@ impl Core {
     fn end(&self) {
         self.live_on(Life::Closed);
         self.stop_tasks();
+        self.release_topics();
         self.signal.notify();
     }
 

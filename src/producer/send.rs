@@ -402,6 +402,7 @@ impl Core {
         topic.allow_creation();
         let queues = self.topics.add(topic, &self.config, self.partitioner.as_ref());
         let queues = queues.ok_or_else(|| Error::new(Code::INVALID_STATE, "too many topics"))?;
+        self.use_topic(queues);
         self.update(queues);
         if queues.partitions() == 0 {
             self.wait_for_partitions(queues, patience)?;
@@ -418,7 +419,7 @@ impl Core {
         if !patience.may_wait() {
             // First the wish to be told, then the look-up: its answer finds the wish (13.3).
             self.ledger.budget.wish();
-            self.cluster.want_topics(std::slice::from_ref(topic));
+            self.cluster.want_held_topic(topic);
             self.update(queues);
         } else {
             self.look_up(topic, patience.deadline())?;
@@ -444,7 +445,7 @@ impl Core {
         let broken = Arc::clone(self);
         let look_up = async move {
             let result = tokio::select! {
-                result = core.cluster.topic_metadata(&wanted, deadline) => result,
+                result = core.cluster.held_topic_metadata(&wanted, deadline) => result,
                 // Closed, or broken by a panic: the ledger knows which.
                 () = core.ledger.keeper.ended() => {
                     Err(core.ledger.check_open().err().unwrap_or_else(|| Error::bare(Code::CLOSED)))
