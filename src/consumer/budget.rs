@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::buffers::Buffers;
 use crate::runtime::Signal;
 
 /// The account of one consumer.
@@ -23,6 +24,7 @@ pub(super) struct Budget {
     /// The part of it that was decompressed.
     made: AtomicUsize,
     starving: Mutex<Vec<Arc<Seat>>>,
+    decompressed: Arc<Buffers>,
     /// Reading met a compressed batch and found no room.
     choked: AtomicBool,
     /// Tells who reads that there is room again.
@@ -74,6 +76,11 @@ impl Drop for Lease {
 }
 
 impl Lease {
+    /// Where what it pays for is decompressed.
+    pub(super) fn buffers(&self) -> &Arc<Buffers> {
+        &self.budget.decompressed
+    }
+
     /// Whether a compressed batch of this answer may be opened now; if not, the signal tells when to
     /// look again.
     pub(super) fn may_open(&self) -> bool {
@@ -118,6 +125,8 @@ impl Budget {
             used: AtomicUsize::new(0),
             made: AtomicUsize::new(0),
             starving: Mutex::default(),
+            // As much as one answer: buffers that nobody reads do not count against the limit.
+            decompressed: Buffers::new(limit / 16),
             choked: AtomicBool::new(false),
             signal: Arc::clone(signal),
         })
