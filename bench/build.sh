@@ -76,8 +76,7 @@ lint() {
     # shellcheck disable=SC2086
     [ ! -e /usr/include/librdkafka/rdkafka.h ] || ${CC:-cc} $warnings -fsyntax-only bench/librdkafka.c
     ! command -v go >/dev/null || (cd bench/franz-go && go vet ./... && [ -z "$(gofmt -l .)" ])
-    cargo fmt --check --manifest-path bench/broker/Cargo.toml
-    cargo clippy --quiet --locked --manifest-path bench/broker/Cargo.toml --target-dir "$out/broker" -- -D warnings
+    bench/null-broker --lint
     python3 -m py_compile bench/*.py
 }
 
@@ -85,10 +84,8 @@ if [ "${1:-}" = --lint ]; then
     lint
     exit
 fi
-cargo build --release --quiet --locked --manifest-path bench/broker/Cargo.toml --target-dir "$out/broker"
 for size in 100 1000; do
-    values=$((4000000 / size))
-    "$out/broker/release/null-broker" payloads "$values" "$size" >"$out/payloads-$size"
+    bench/null-broker payloads $((4000000 / size)) "$size" >"$out/payloads-$size"
 done
 build_samsa
 build_librdkafka

@@ -1,4 +1,5 @@
-"""Draws the CPU time per message of the clients, from target/bench/results.jsonl.
+"""Draws the CPU time per message of the clients, from target/bench/results.jsonl: ours as it runs by
+itself, the others by whatever does them most good.
 
     bench/plot.py [RESULTS [PICTURE]]    an SVG that is readable on light and on dark pages
 """
@@ -33,7 +34,8 @@ def bars(results):
     for name, title in ROWS:
         case = ("null", name)
         if case in results.cases:
-            yield title, [(client, results.best(case, client[0])) for client in CLIENTS]
+            own = results.median(case, "samsa", "cpu_ns")
+            yield title, [(c, own if c[0] == "samsa" else results.best(case, c[0])) for c in CLIENTS]
 
 
 def draw(path):

@@ -206,7 +206,7 @@ def kafka_rounds(bench, rounds):
         return
     try:
         fill = cases.Case("fill", "produce", ("samsa",), {"call": "send_batch", "count": 4_000_000, "topic": "read"})
-        filler = Client(("samsa", bench.clients["samsa"]), fill, broker.address(()), "")
+        filler = Client(("samsa", commands()["samsa"]), fill, broker.address(()), "")
         if filler.figures() is None:
             raise RuntimeError(f"Kafka takes no messages: see {OUT}/stderr")
         filler.end()

@@ -1,6 +1,7 @@
-/* cluster [name=value]...
+/* cluster [-f] [name=value]...
  *
- * Lists the brokers of a cluster, its topics, and each partition with its leader and replicas. */
+ * Lists the brokers of a cluster, its topics, and each partition with its leader and replicas. With -f
+ * it goes on, and tells what comes, changes and goes. */
 #include "options.h"
 
 #include <inttypes.h>
@@ -73,12 +74,49 @@ static void print_topics(samsa_cluster *cluster) {
     samsa_topics_free(topics);
 }
 
-int main(int argc, char **argv) {
-    (void)argc;
+/* An event only says where to look: what is true now stands in the snapshots. */
+static void tell_broker(samsa_cluster *cluster, int32_t id) {
     samsa_error *error = NULL;
-    samsa_cluster *cluster = open_cluster(argv + 1, NULL);
+    samsa_brokers *brokers = NULL;
+    const samsa_broker_view *list = NULL;
+    samsa_code code = samsa_cluster_brokers(cluster, &brokers, &error);
+    check(code, &error);
+    size_t count = samsa_brokers_list(brokers, &list);
+    size_t i = 0;
+    while (i < count && list[i].id != id)
+        i++;
+    if (i < count)
+        printf("broker %" PRId32 " is at %s:%" PRId32 "\n", id, list[i].host, list[i].port);
+    else
+        printf("broker %" PRId32 " is gone\n", id);
+    samsa_brokers_free(brokers);
+}
+
+static void follow(samsa_cluster *cluster) {
+    for (;;) {
+        samsa_error *error = NULL;
+        samsa_event *event = NULL;
+        samsa_code code = samsa_cluster_next_event(cluster, -1, &event, &error);
+        check(code, &error);
+        if (samsa_event_kind(event) == SAMSA_EVENT_BROKER)
+            tell_broker(cluster, samsa_event_broker(event));
+        else if (samsa_event_kind(event) == SAMSA_EVENT_TOPIC)
+            printf("topic %s came, changed or went\n", samsa_event_topic(event));
+        fflush(stdout);
+        samsa_event_free(event);
+    }
+}
+
+int main(int argc, char **argv) {
+    int follows = argc > 1 && strcmp(argv[1], "-f") == 0;
+    static const char *const all_topics[] = {"samsa.events=topics", NULL};
+    samsa_error *error = NULL;
+    samsa_cluster *cluster = open_cluster(argv + 1 + follows, follows ? all_topics : NULL);
     print_brokers(cluster);
     print_topics(cluster);
+    fflush(stdout);
+    if (follows)
+        follow(cluster);
     samsa_code code = samsa_cluster_close(cluster, 5000, &error);
     check(code, &error);
     samsa_cluster_free(cluster);

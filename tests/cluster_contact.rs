@@ -71,6 +71,28 @@ fn a_closed_port() {
 }
 
 #[test]
+fn a_zookeeper_that_is_not_there_or_silent_is_named() {
+    for (address, why) in [
+        (closed_port(), "refused"),
+        (listen(|_| {}), "within"),
+        (listen(|stream| drop(stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n"))), "HTTP"),
+    ] {
+        let mut config = Config::new();
+        config.set("zookeeper.connect", &address).expect("a server");
+        let cluster = Cluster::open(&config).expect("open does not wait");
+        let begun = Instant::now();
+        let error = cluster.wait_ready(Some(begun + TIME)).expect_err("nobody answers there");
+        assert_eq!(error.code(), Code::TIMED_OUT, "{error}");
+        let message = error.message();
+        assert!(message.contains(&address) && message.contains(why), "{message}");
+        assert!(begun.elapsed() < TIME * 10);
+        let begun = Instant::now();
+        cluster.close(Some(begun + LONG)).expect("close");
+        assert!(begun.elapsed() < TIME * 10, "nobody holds up close");
+    }
+}
+
+#[test]
 fn a_peer_that_accepts_and_says_nothing() {
     let address = listen(|_| {});
     let error = contact(&address);

@@ -64,7 +64,7 @@ fn run_spaced(answers: &[Answer], space: Duration) -> (Known, Vec<Action>) {
     let mut known = Known::nothing();
     let mut actions = Vec::new();
     for answer in answers {
-        (known, actions) = merge(&known, answer, now);
+        (known, actions) = merge(known, answer, now);
         now += space;
     }
     (known, actions)
@@ -298,4 +298,42 @@ fn partition_numbers_from_the_wire_never_size_anything() {
         assert_eq!(topic(&known).partitions.len(), 2);
         assert!(retries(&actions), "{index}");
     }
+}
+
+fn registered(entries: &[(i32, i64)]) -> Option<Arc<[Registered]>> {
+    let one = |(id, incarnation): &(i32, i64)| Registered {
+        info: broker(*id),
+        incarnation: *incarnation,
+    };
+    Some(entries.iter().map(one).collect())
+}
+
+#[test]
+fn with_a_registry_it_alone_says_which_brokers_there_are() {
+    let now = Instant::now();
+    let (known, actions) = register(&Known::nothing(), registered(&[(1, 10), (7, 70)]));
+    let added = |id| Action::Broker(id, Change::Added);
+    assert_eq!(actions, [added(1), added(7)]);
+    // Brokers tell of each other later than ZooKeeper does.
+    let (known, actions) = merge(known.clone(), &answer(Vec::new()), now);
+    assert!(!actions.iter().any(|action| matches!(action, Action::Broker(..))), "{actions:?}");
+    assert_eq!(known.metadata.brokers.keys().copied().collect::<Vec<_>>(), [1, 7]);
+    // While it cannot be read their word counts again.
+    let (known, actions) = register(&known, None);
+    assert_eq!(actions, []);
+    let (known, _) = merge(known.clone(), &answer(Vec::new()), now);
+    assert!(!known.metadata.brokers.contains_key(&7));
+}
+
+#[test]
+fn a_broker_that_registered_anew_is_told_and_has_another_incarnation() {
+    let (known, _) = register(&Known::nothing(), registered(&[(1, 10), (2, 20)]));
+    let (same, actions) = register(&known, registered(&[(1, 10), (2, 20)]));
+    assert_eq!((actions.len(), same.metadata.number), (0, known.metadata.number));
+    let (known, actions) = register(&known, registered(&[(1, 11), (2, 20)]));
+    assert_eq!(actions, [Action::Broker(1, Change::Changed)]);
+    assert_eq!(known.metadata.incarnations[&1], 11);
+    let (known, actions) = register(&known, registered(&[]));
+    assert_eq!(actions, [1, 2].map(|id| Action::Broker(id, Change::Removed)));
+    assert!(known.metadata.brokers.is_empty() && known.metadata.incarnations.is_empty());
 }

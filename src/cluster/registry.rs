@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::merge::{Known, Registered};
 use super::{BrokerInfo, Metadata};
+use crate::config::Address;
 use crate::discovery::zookeeper::{Follow, Generation, Listener, RegisteredTopic, Registry};
 use crate::error::{Code, Error};
 
@@ -32,6 +33,10 @@ pub(super) fn news(registry: &Registry, listener: &Listener, origin: &str) -> Ne
         );
         return News::Unusable(Error::new(Code::UNSUPPORTED_FEATURE, text));
     }
+    // A bug of ours in one of its tasks: what is known would never change again.
+    if let Some(panic) = registry.trouble.as_ref().filter(|error| error.code() == Code::PANIC) {
+        return News::Unusable(panic.clone());
+    }
     if !registry.is_live {
         return News::Brokers(None);
     }
@@ -45,9 +50,9 @@ pub(super) fn news(registry: &Registry, listener: &Listener, origin: &str) -> Ne
     News::Brokers(Some(brokers.collect()))
 }
 
-/// Why nobody needs to wait for a first contact.
-pub(super) fn refusal(registry: &Registry) -> Option<Error> {
-    registry.trouble.clone().filter(|_| registry.is_refused)
+/// Why nobody needs to wait for a first contact, when there is no bootstrap list besides.
+pub(super) fn refusal(registry: &Registry, bootstrap: &[Address]) -> Option<Error> {
+    registry.trouble.clone().filter(|_| registry.is_refused && bootstrap.is_empty())
 }
 
 /// Whether brokers must be asked because the registry shows a topic otherwise than it did.
@@ -74,4 +79,70 @@ pub(super) fn follow(names: impl Iterator<Item = Arc<str>>) -> Follow {
 pub(super) fn brokers_differ(old: &Known, new: &Known) -> bool {
     let ids = |known: &Known| known.metadata.brokers.keys().copied().collect::<Vec<_>>();
     ids(old) != ids(new) || old.metadata.incarnations != new.metadata.incarnations
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::discovery::zookeeper::RegisteredBroker;
+
+    fn registry(brokers: &[(i32, &str)]) -> Registry {
+        let read = |(id, data): &(i32, &str)| {
+            let broker = RegisteredBroker::parse(*id, i64::from(*id) * 10, data.as_bytes());
+            (*id, Arc::new(broker.unwrap()))
+        };
+        let brokers = brokers.iter().map(read).collect();
+        Registry { is_live: true, brokers, ..Registry::default() }
+    }
+
+    fn plaintext() -> Listener {
+        Listener { protocol: "PLAINTEXT".to_owned(), name: None }
+    }
+
+    const MODERN: &str = r#"{"version":3,"endpoints":["PLAINTEXT://h:1"],"rack":"r"}"#;
+    const CLOSED: &str = r#"{"version":3,"endpoints":["SSL://h:2"]}"#;
+
+    #[test]
+    fn the_brokers_that_can_be_connected_to_are_news_while_zookeeper_is_there() {
+        let mut known = registry(&[(1, MODERN), (2, CLOSED)]);
+        let News::Brokers(Some(brokers)) = news(&known, &plaintext(), "z") else { panic!("news") };
+        let info = BrokerInfo { id: 1, host: "h".into(), port: 1, rack: Some("r".into()) };
+        assert_eq!(brokers[..], [Registered { info, incarnation: 10 }]);
+        known.is_live = false;
+        assert!(matches!(news(&known, &plaintext(), "z"), News::Brokers(None)));
+    }
+
+    #[test]
+    fn kafka_0_7_and_a_panic_make_the_cluster_unusable() {
+        let old = registry(&[(1, "h-1:h:9092")]);
+        let News::Unusable(error) = news(&old, &plaintext(), "zookeeper.connect=z") else {
+            panic!("0.7 is not there yet")
+        };
+        assert_eq!(error.code(), Code::UNSUPPORTED_FEATURE);
+        assert!(error.message().contains("zookeeper.connect=z are of Kafka 0.7"), "{error}");
+        let panicked =
+            Registry { trouble: Some(Error::bare(Code::PANIC)), ..registry(&[(1, MODERN)]) };
+        assert!(matches!(news(&panicked, &plaintext(), "z"), News::Unusable(_)));
+    }
+
+    #[test]
+    fn a_refusal_ends_the_first_wait_only_where_no_bootstrap_list_helps() {
+        let trouble = Some(Error::bare(Code::ZOOKEEPER));
+        let mut known = Registry { trouble, is_refused: true, ..Registry::default() };
+        assert!(refusal(&known, &[]).is_some());
+        assert!(refusal(&known, &[Address::new("h", 1)]).is_none());
+        known.is_refused = false;
+        assert!(refusal(&known, &[]).is_none());
+    }
+
+    #[test]
+    fn brokers_are_behind_while_they_tell_of_fewer_partitions_than_zookeeper_shows() {
+        let partitions = |count: i32| (0..count).map(|index| (index, vec![1])).collect();
+        let topic = RegisteredTopic::Modern(partitions(2));
+        let topics = [(Arc::from("t"), Arc::new(topic))].into();
+        let known = Registry { topics, ..Registry::default() };
+        assert!(is_behind(&Metadata::empty(), &known));
+        assert!(!is_behind(&Metadata::empty(), &Registry::default()));
+        assert!(topics_differ(&Registry::default(), &known));
+    }
 }

@@ -15,7 +15,7 @@ pub use through_zookeeper::ThroughZooKeeper;
 
 use self::zookeeper::{Follow, Listener, Registry};
 use crate::config::{Address, ClientConfig};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::runtime::{Completion, Runtime};
 
 /// The brokers to begin with, when they are known.
@@ -39,6 +39,11 @@ pub trait Discovery: fmt::Debug + Send + Sync + 'static {
 
     /// Which of the registered listeners is connected to.
     fn listener(&self) -> Option<&Listener> {
+        None
+    }
+
+    /// Why the registry gives no broker now, if that is known.
+    fn trouble(&self) -> Option<Error> {
         None
     }
 

@@ -44,12 +44,14 @@ impl ThroughZooKeeper {
         };
         let zookeeper = ZooKeeper::start(settings, runtime, &client.logger);
         let (sender, registry) = watch::channel(Arc::default());
+        let sender = Arc::new(sender);
         let initial = if client.events.topics { Follow::All } else { Follow::Nothing };
         let (follow, followed) = watch::channel(initial);
+        let told = Arc::clone(&sender);
         let keeper = Keeper::new(zookeeper.clone(), client.logger.clone(), sender, followed);
-        // A keeper that is gone leaves the last snapshot, and no seed after it.
-        let stopped = zookeeper.clone();
-        let on_panic = move |_| stopped.close(Instant::now());
+        let on_panic = move |panic: Error| {
+            told.send_replace(Arc::new(Registry::failed(panic)));
+        };
         runtime.spawn("registry", on_panic, keeper.run());
         Self {
             bootstrap: client.bootstrap_servers.clone(),
@@ -78,15 +80,16 @@ impl ThroughZooKeeper {
         let unfit =
             registry.brokers.values().find_map(|broker| broker.address(&self.listener).err());
         let offline = self.zookeeper.status().borrow().trouble.clone();
-        let trouble = registry.trouble.clone().or(unfit).or(offline);
         let error = Error::new(Code::BROKER_NOT_AVAILABLE, text);
-        match trouble {
-            Some(trouble) => error.caused_by(trouble),
-            None => {
-                let text = "none is registered at the moment";
-                error.caused_by(Error::new(Code::BROKER_NOT_AVAILABLE, text))
-            }
-        }
+        let nobody = || {
+            let text = if registry.is_live {
+                "none is registered at the moment"
+            } else {
+                "no server has answered yet"
+            };
+            Error::new(Code::BROKER_NOT_AVAILABLE, text)
+        };
+        error.caused_by(registry.trouble.clone().or(unfit).or(offline).unwrap_or_else(nobody))
     }
 }
 
@@ -117,6 +120,11 @@ impl Discovery for ThroughZooKeeper {
 
     fn registry(&self) -> Option<watch::Receiver<Arc<Registry>>> {
         Some(self.registry.clone())
+    }
+
+    fn trouble(&self) -> Option<Error> {
+        let registry = self.registry.borrow().clone();
+        self.addresses(&registry).is_empty().then(|| self.nobody(&registry))
     }
 
     fn listener(&self) -> Option<&Listener> {

@@ -94,6 +94,7 @@ impl Connection {
             Answer::None => Vec::new(),
             Answer::Frame(answer) => answer,
             Answer::Fetch(fetch) => self.long_poll(*fetch).await?,
+            Answer::Group(wait) => self.group(&wait).await?,
         };
         match step.fate {
             Fate::Send => self.queue(answer),
@@ -154,6 +155,19 @@ impl Connection {
             if let Some(answer) = fetch.poll(&self.shared, &self.waiter, due_now) {
                 return answer.map_err(io::Error::other);
             }
+            self.write_out().await?;
+            self.idle(due).await?;
+        }
+    }
+
+    /// Waits until the group has decided, or the peer has left.
+    async fn group(&mut self, wait: &serve::Wait) -> io::Result<Vec<Bytes>> {
+        loop {
+            let now = std::time::Instant::now();
+            if let Some(answer) = wait.poll(&self.shared, &self.waiter, now) {
+                return answer.map_err(io::Error::other);
+            }
+            let due = Instant::from_std(wait.due(&self.shared, now));
             self.write_out().await?;
             self.idle(due).await?;
         }

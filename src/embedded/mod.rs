@@ -12,17 +12,19 @@
 //! # Ok::<(), samsa::Error>(())
 //! ```
 //!
-//! It advertises exactly what it serves: ApiVersions, Metadata, Produce, Fetch (without sessions),
-//! ListOffsets, FindCoordinator, InitProducerId, OffsetForLeaderEpoch, CreateTopics, DeleteTopics,
-//! in every version that [`protocol`](crate::protocol) defines, or those of an older [`Release`].
-//! Batches are stored as they were sent; idempotent producers are judged as real brokers judge them. There is one copy
-//! of each log: replicas exist in name, and take over at once.
+//! It advertises exactly what it serves: ApiVersions, Metadata, Produce, Fetch with sessions,
+//! ListOffsets, OffsetForLeaderEpoch, InitProducerId, CreateTopics and DeleteTopics, and of groups all
+//! that the classic protocol has: FindCoordinator, JoinGroup, SyncGroup, Heartbeat, LeaveGroup,
+//! OffsetCommit, OffsetFetch, OffsetDelete, DescribeGroups, ListGroups and DeleteGroups; in every
+//! version that [`protocol`](crate::protocol) defines, or those of an older [`Release`].
+//! Batches are stored as they were sent; idempotent producers are judged as real brokers judge them.
+//! There is one copy of each log: replicas exist in name, and take over at once.
 //!
 //! [`legacy`] has brokers of Kafka 0.7.
 //!
 //! Inside, from the socket inwards: `server` (listeners), `connection` and `frames`, `serve` (one
 //! file per API), and below them what knows no wire: `topics`, `partition`, `log`, `sequence`,
-//! `fault`, `release`.
+//! `groups`, `fault`, `release`.
 
 mod batch;
 mod cluster;
@@ -30,6 +32,8 @@ mod connection;
 mod fault;
 mod fetch_sessions;
 mod frames;
+mod group_control;
+mod groups;
 mod inspect;
 mod ledger;
 pub mod legacy;
@@ -45,6 +49,7 @@ mod topics;
 
 pub use cluster::Cluster;
 pub use fault::{Fault, FaultId, FaultKind};
+pub use group_control::GroupMember;
 pub use inspect::StoredRecord;
 pub use ledger::SeenRequest;
 pub use options::{Options, TopicSpec};

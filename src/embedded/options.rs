@@ -1,5 +1,8 @@
 //! What an embedded cluster is started with.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use super::release::Release;
 use crate::error::{Code, Error, Result};
 
@@ -36,6 +39,12 @@ pub struct Options {
     pub rack_aware: bool,
     /// How many incremental fetch sessions each broker keeps (KIP-227); 0 gives none.
     pub fetch_session_slots: usize,
+    /// How long an empty group waits for more members before its first rebalance ends (Kafka's
+    /// `group.initial.rebalance.delay.ms`; there 3 s, here none).
+    pub group_initial_rebalance_delay: Duration,
+    /// The session time-outs that members may have (`group.min.session.timeout.ms` and
+    /// `group.max.session.timeout.ms`; Kafka's least is 6 s).
+    pub group_session_timeout: RangeInclusive<Duration>,
 }
 
 impl Default for Options {
@@ -53,6 +62,8 @@ impl Default for Options {
             racks: Vec::new(),
             rack_aware: false,
             fetch_session_slots: 1_000,
+            group_initial_rebalance_delay: Duration::ZERO,
+            group_session_timeout: Duration::from_millis(1)..=Duration::from_secs(1_800),
         }
     }
 }
@@ -167,6 +178,17 @@ impl Options {
             "max.incremental.fetch.session.cache.slots" => {
                 self.fetch_session_slots = value.parse().map_err(|_| bad())?;
             }
+            "group.initial.rebalance.delay.ms" => {
+                self.group_initial_rebalance_delay = milliseconds(value).ok_or_else(bad)?;
+            }
+            "group.min.session.timeout.ms" => {
+                let least = milliseconds(value).ok_or_else(bad)?;
+                self.group_session_timeout = least..=*self.group_session_timeout.end();
+            }
+            "group.max.session.timeout.ms" => {
+                let most = milliseconds(value).ok_or_else(bad)?;
+                self.group_session_timeout = *self.group_session_timeout.start()..=most;
+            }
             "cluster.id" => value.clone_into(&mut self.cluster_id),
             _ => {
                 let why = format!("an embedded broker has no option {name}");
@@ -175,6 +197,10 @@ impl Options {
         }
         Ok(())
     }
+}
+
+fn milliseconds(value: &str) -> Option<Duration> {
+    value.parse().ok().map(Duration::from_millis)
 }
 
 fn append_time(value: &str) -> Option<bool> {

@@ -1,6 +1,7 @@
 //! Which broker generation an embedded broker plays, so that negotiation can be tested without one.
 
-use super::sequence::Strictness;
+use super::sequence::{REMEMBERED, Strictness};
+use crate::error::Code;
 
 /// The broker generation to play.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,12 +41,22 @@ const fn upto(max: i16) -> Option<Range> {
 /// What the releases answer to ApiVersions, for the APIs that an embedded broker serves; 0.8.2 and
 /// 0.9.0, which cannot be asked, by their documentation. Columns: 0.8.2, 0.9.0, 0.10.0, 0.10.2,
 /// 0.11.0, 1.1, 2.8, 3.9, 4.3.
-const ADVERTISED: [(i16, [Option<Range>; 9]); 10] = [
+const ADVERTISED: [(i16, [Option<Range>; 9]); 20] = [
     (0, [upto(0), upto(1), upto(2), upto(2), upto(3), upto(5), upto(9), upto(11), upto(13)]),
     (1, [upto(0), upto(1), upto(2), upto(3), upto(5), upto(7), upto(12), upto(17), Some((4, 18))]),
     (2, [upto(0), upto(0), upto(0), upto(1), upto(2), upto(2), upto(6), upto(9), Some((1, 11))]),
     (3, [upto(0), upto(0), upto(1), upto(2), upto(4), upto(5), upto(11), upto(12), upto(13)]),
     (10, [upto(0), upto(0), upto(0), upto(0), upto(1), upto(1), upto(3), upto(6), upto(6)]),
+    (8, [upto(1), upto(2), upto(2), upto(2), upto(3), upto(3), upto(8), upto(9), Some((2, 10))]),
+    (9, [upto(1), upto(1), upto(1), upto(2), upto(3), upto(3), upto(7), upto(9), Some((1, 10))]),
+    (11, [NONE, upto(0), upto(0), upto(1), upto(2), upto(2), upto(7), upto(9), upto(9)]),
+    (12, [NONE, upto(0), upto(0), upto(0), upto(1), upto(1), upto(4), upto(4), upto(4)]),
+    (13, [NONE, upto(0), upto(0), upto(0), upto(1), upto(1), upto(4), upto(5), upto(5)]),
+    (14, [NONE, upto(0), upto(0), upto(0), upto(1), upto(1), upto(5), upto(5), upto(5)]),
+    (15, [NONE, upto(0), upto(0), upto(0), upto(1), upto(1), upto(5), upto(5), upto(6)]),
+    (16, [NONE, upto(0), upto(0), upto(0), upto(1), upto(1), upto(4), upto(5), upto(5)]),
+    (42, [NONE, NONE, NONE, NONE, NONE, upto(0), upto(2), upto(2), upto(2)]),
+    (47, [NONE, NONE, NONE, NONE, NONE, NONE, upto(0), upto(0), upto(0)]),
     (18, [NONE, NONE, upto(0), upto(0), upto(1), upto(1), upto(3), upto(4), upto(4)]),
     (19, [NONE, NONE, NONE, upto(1), upto(2), upto(2), upto(7), upto(7), Some((2, 7))]),
     (20, [NONE, NONE, NONE, upto(0), upto(1), upto(1), upto(6), upto(6), Some((1, 6))]),
@@ -95,7 +106,13 @@ impl Release {
     }
 
     pub(super) fn strictness(self) -> Strictness {
-        Strictness { unknown_must_begin_at_zero: self < Self::V2_8 }
+        let unknown_must_begin_at_zero = match self {
+            _ if self < Self::V1_1 => Some(Code::OUT_OF_ORDER_SEQUENCE_NUMBER),
+            _ if self < Self::V2_8 => Some(Code::UNKNOWN_PRODUCER_ID),
+            _ => None,
+        };
+        let remembered = if self < Self::V1_1 { 1 } else { REMEMBERED };
+        Strictness { unknown_must_begin_at_zero, remembered }
     }
 }
 

@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use super::fault::{Facts, Fault, FaultId, FaultTable, Verdict};
 use super::fetch_sessions::FetchSessions;
+use super::groups::Groups;
 use super::ledger::{Ledger, SeenRequest};
 use super::options::{Options, TopicSpec};
 use super::partition::Partition;
@@ -54,6 +55,7 @@ pub(super) struct Shared {
     /// Whether a fault may meet a request; spares the look-up when none was injected.
     faults_armed: AtomicBool,
     ledger: Mutex<Ledger>,
+    groups: Mutex<Groups>,
     next_producer_id: AtomicI64,
     /// The first panic of a task: a bug of this room, told to whoever waits.
     failure: OnceLock<Error>,
@@ -76,6 +78,7 @@ impl Shared {
             faults: Mutex::default(),
             faults_armed: AtomicBool::new(false),
             ledger: Mutex::default(),
+            groups: Mutex::default(),
             next_producer_id: AtomicI64::new(1_000),
             failure: OnceLock::new(),
             progress: WaitWord::new(),
@@ -149,6 +152,22 @@ impl Shared {
         }
         self.progress.notify_all();
         Ok(())
+    }
+
+    // Groups
+
+    pub(super) fn groups(&self) -> MutexGuard<'_, Groups> {
+        self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The broker that coordinates a group: the one that a test chose, or the living one with the
+    /// lowest id. None if that one does not run.
+    pub(super) fn coordinator(&self, group: &str) -> Option<i32> {
+        let chosen = self.groups().coordinator(group);
+        match chosen {
+            Some(broker) => Some(broker).filter(|broker| self.is_alive(*broker)),
+            None => self.living().next().map(|(id, _)| id),
+        }
     }
 
     // Topics

@@ -97,13 +97,13 @@ pub unsafe extern "C" fn samsa_config_set_cluster_callback(
     unsafe { set_callback(err, config, ClusterCall(call), user, release) }
 }
 
-/// Opens a cluster by the property bootstrap.servers and waits for the first contact, at most
-/// timeout_ms; with 0 it does not wait, and goes on trying in the background.
+/// Opens a cluster by the property bootstrap.servers or zookeeper.connect and waits for the first
+/// contact, at most timeout_ms; with 0 it does not wait, and goes on trying in the background.
 ///
 /// Who frees: the caller, by samsa_cluster_free. NULL: config and cluster are required. Thread: any.
 /// Borrowed: the configuration is copied. On error: `*cluster` is NULL; SAMSA_ERR_TIMED_OUT and
 /// SAMSA_ERR_CONNECTION_FAILED say what each broker answered, SAMSA_ERR_INVALID_PROPERTY which
-/// property does not fit.
+/// property does not fit, SAMSA_ERR_ZOOKEEPER what ZooKeeper refused.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_cluster_open(
     config: *const samsa_config,

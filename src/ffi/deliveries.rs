@@ -82,7 +82,11 @@ impl DeliveriesHandle {
     }
 
     fn list(&self) -> &[samsa_delivery] {
-        self.list.get_or_init(|| self.deliveries.iter().map(|one| to_c(&one)).collect())
+        self.list.get_or_init(|| {
+            let mut list = Vec::with_capacity(self.deliveries.len());
+            self.deliveries.for_each(|one| list.push(to_c(&one)));
+            list
+        })
     }
 
     fn runs(&self) -> &[samsa_run] {
@@ -90,6 +94,7 @@ impl DeliveriesHandle {
     }
 }
 
+#[inline(always)]
 fn to_c(delivery: &Delivery) -> samsa_delivery {
     samsa_delivery {
         opaque: delivery.opaque as usize as *mut c_void,

@@ -89,6 +89,28 @@ impl Deliveries {
         })
     }
 
+    /// Gives every record's outcome to `take`: as [`iter`](Self::iter), but what a batch's records have
+    /// in common is looked at once per batch.
+    pub fn for_each(&self, mut take: impl FnMut(Delivery)) {
+        for (run, entry) in self.entries.iter().enumerate() {
+            let run = u32::try_from(run).unwrap_or(u32::MAX);
+            let (partition, status) = (entry.partition, entry.outcome.status);
+            let (base, time) = (entry.outcome.base_offset, entry.outcome.log_append_time);
+            let common = entry.common_code();
+            entry.tokens.for_each(entry.count, |index, opaque, timestamp| {
+                take(Delivery {
+                    opaque,
+                    partition,
+                    offset: if base >= 0 { base.saturating_add(index.into()) } else { -1 },
+                    timestamp: if time >= 0 { time } else { timestamp },
+                    code: common.unwrap_or_else(|| entry.code(index)),
+                    status,
+                    run,
+                });
+            });
+        }
+    }
+
     /// The batches, as runs of consecutive records.
     pub fn runs(&self) -> impl Iterator<Item = Run<'_>> {
         self.entries.iter().zip(&self.firsts).map(|(entry, first)| Run {

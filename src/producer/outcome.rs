@@ -114,6 +114,11 @@ impl Entry {
         }
     }
 
+    /// The code of every record, if they have one in common.
+    pub(crate) fn common_code(&self) -> Option<Code> {
+        self.outcome.records.is_empty().then(|| self.code(0))
+    }
+
     /// The code of the record at `index`.
     pub(crate) fn code(&self, index: u32) -> Code {
         match &self.outcome.error {
@@ -211,6 +216,7 @@ impl Outbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::producer::Deliveries;
     use crate::producer::accumulator::Budget;
 
     fn entry(outcome: Outcome) -> Entry {
@@ -248,6 +254,17 @@ mod tests {
         let brokers = entry(Outcome::persisted(7, 900));
         assert_eq!(brokers.timestamp(0), 900);
         assert_eq!(entry(Outcome::persisted(-1, -1)).offset(2), -1);
+    }
+
+    #[test]
+    fn walking_through_deliveries_gives_what_iterating_gives() {
+        let named = RecordError { index: 1, message: None };
+        let refused = Outcome::failed(Error::bare(Code::INVALID_RECORD)).with_records(vec![named]);
+        let outcomes = [Outcome::persisted(7, -1), refused, Outcome::persisted(-1, 900)];
+        let deliveries = Deliveries::new(outcomes.into_iter().map(entry).collect());
+        let mut walked = Vec::new();
+        deliveries.for_each(|delivery| walked.push(delivery));
+        assert_eq!((walked.len(), walked), (9, deliveries.iter().collect()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //!
 //! Each case says what it needs and runs on every release that has it, as `<release>::<case>`.
 //! `cargo test --test brokers -- 4.3.1` runs one release, `-- --list` shows all.
+//! ZooKeeper alone has cases of its own, as `zookeeper-<release>::<case>`.
 //! `SAMSA_RELEASES=0.8.2.2,4.3.1` limits the releases that are offered.
 
 mod cases;
@@ -31,7 +32,7 @@ fn main() {
         })
     });
     let real = releases().flat_map(|release| trials(release, &grounds));
-    let trials: Vec<Trial> = embedded.chain(real).collect();
+    let trials: Vec<Trial> = embedded.chain(cases::zookeeper::trials()).chain(real).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     grounds.close();
     conclusion.exit();

@@ -3,6 +3,7 @@
 #![cfg(feature = "embedded")]
 
 mod faults;
+mod groups;
 mod hostile;
 mod legacy;
 mod lifecycle;

@@ -33,7 +33,7 @@ fn numbers(asked: &[Asked]) -> Vec<i32> {
 /// Takes in an answer to what is asked now.
 fn take(state: &mut State, asked: Vec<Asked>, response: FetchResponse, version: i16) -> Aftermath {
     let config = config();
-    let budget = Budget::new(1 << 20);
+    let budget = Budget::new(1 << 20, &std::sync::Arc::default());
     let seat = state.led[&BROKER].seat.clone();
     let context = Context {
         config: &config,

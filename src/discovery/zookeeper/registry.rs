@@ -18,9 +18,10 @@ use super::{Failure, Phase, Session, ZooKeeper};
 use crate::error::Error;
 use crate::log::{Level, Logger};
 use crate::net::{Backoff, jitter};
+use crate::runtime::inject_panic;
 
 /// How long one request may take; the session's own rules leave a silent server long before.
-pub(super) const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long to wait before a registry that could not be read is read again.
 const AGAIN: Backoff = Backoff { first: Duration::from_millis(100), most: Duration::from_secs(5) };
@@ -44,6 +45,11 @@ pub struct Registry {
 }
 
 impl Registry {
+    /// What is left when the task that keeps it is gone.
+    pub(in crate::discovery) fn failed(error: Error) -> Self {
+        Self { number: u64::MAX, trouble: Some(error), is_refused: true, ..Self::default() }
+    }
+
     /// Which family the brokers belong to; none while there is none.
     #[must_use]
     pub fn generation(&self) -> Option<Generation> {
@@ -68,7 +74,7 @@ pub enum Follow {
 pub(in crate::discovery) struct Keeper {
     zookeeper: ZooKeeper,
     logger: Logger,
-    registry: watch::Sender<Arc<Registry>>,
+    registry: Arc<watch::Sender<Arc<Registry>>>,
     follow: watch::Receiver<Follow>,
     failures: u32,
 }
@@ -103,7 +109,7 @@ impl Keeper {
     pub(in crate::discovery) fn new(
         zookeeper: ZooKeeper,
         logger: Logger,
-        registry: watch::Sender<Arc<Registry>>,
+        registry: Arc<watch::Sender<Arc<Registry>>>,
         follow: watch::Receiver<Follow>,
     ) -> Self {
         Self { zookeeper, logger, registry, follow, failures: 0 }
@@ -112,6 +118,7 @@ impl Keeper {
     /// Runs until the client is closed or refused.
     pub(in crate::discovery) async fn run(mut self) {
         loop {
+            inject_panic("registry");
             let stop = match self.zookeeper.session(Instant::now() + PATIENCE).await {
                 Ok(session) => match self.keep(&session).await {
                     Ok(never) => match never {},
@@ -141,7 +148,17 @@ impl Keeper {
         let known = self.registry.borrow().clone();
         let mut reading = Reading::new(&known);
         reading.everything();
+        let mut live = true;
         loop {
+            let connected = status.borrow_and_update().is_connected();
+            if connected && !live {
+                // What happened meanwhile is told before this is answered: what is published as live
+                // does not go back behind it.
+                session.exists("/", None, Instant::now() + PATIENCE).await.map_err(Stop::from)?;
+                let first = watches.try_next();
+                heard(&mut reading, first, &mut watches)?;
+            }
+            live = connected;
             let follow = self.follow.borrow_and_update().clone();
             reading.follow(follow);
             let outcome = reading.read(session, &watcher).await;
@@ -232,3 +249,7 @@ fn heard(
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

@@ -10,35 +10,25 @@ use crate::protocol::modern::messages::init_producer_id::{
     InitProducerIdRequest, InitProducerIdResponse,
 };
 
+/// The kind of key that names a group.
+const GROUP: i8 = 0;
+
 impl Serve for FindCoordinatorRequest {
     fn names(&self, _: &Shared, topic: Option<&str>, partition: Option<i32>) -> bool {
         topic.is_none() && partition.is_none()
     }
 
-    /// The coordinator of every key is the living broker with the lowest id.
     fn serve(self, call: &Call<'_>) -> Served<FindCoordinatorResponse> {
-        let living = call.shared.living().next();
-        let (node_id, host, port) = living.map_or((-1, String::new(), -1), |(id, seat)| {
-            (id, seat.address.ip().to_string(), i32::from(seat.address.port()))
-        });
-        let found = if node_id < 0 { wire(Code::COORDINATOR_NOT_AVAILABLE) } else { 0 };
-        let error_code = call.verdict.request_code().map_or(found, |(code, _)| code);
         let mut response = FindCoordinatorResponse::default();
         if call.version >= 4 {
-            let coordinator = |key| Coordinator {
-                key,
-                node_id,
-                host: host.clone(),
-                port,
-                error_code,
-                ..Coordinator::default()
-            };
-            response.coordinators = self.coordinator_keys.into_iter().map(coordinator).collect();
+            let keys = self.coordinator_keys.into_iter();
+            response.coordinators = keys.map(|key| coordinator(call, self.key_type, key)).collect();
         } else {
-            response.error_code = error_code;
-            response.node_id = node_id;
-            response.host = host;
-            response.port = port;
+            let found = coordinator(call, self.key_type, self.key);
+            response.error_code = found.error_code;
+            response.node_id = found.node_id;
+            response.host = found.host;
+            response.port = found.port;
         }
         Served::Answer(response)
     }
@@ -46,6 +36,21 @@ impl Serve for FindCoordinatorRequest {
     fn throttle(response: &mut FindCoordinatorResponse, ms: i32) {
         response.throttle_time_ms = ms;
     }
+}
+
+/// The coordinator of a group; that of anything else is the living broker with the lowest id.
+fn coordinator(call: &Call<'_>, key_type: i8, key: String) -> Coordinator {
+    let node = match key_type {
+        GROUP => call.shared.coordinator(&key),
+        _ => call.shared.living().next().map(|(id, _)| id),
+    };
+    let seat = node.and_then(|id| Some((id, call.shared.seat(id).ok()?)));
+    let (node_id, host, port) = seat.map_or((-1, String::new(), -1), |(id, seat)| {
+        (id, seat.address.ip().to_string(), i32::from(seat.address.port()))
+    });
+    let found = if node_id < 0 { wire(Code::COORDINATOR_NOT_AVAILABLE) } else { 0 };
+    let error_code = call.verdict.request_code().map_or(found, |(code, _)| code);
+    Coordinator { key, node_id, host, port, error_code, ..Coordinator::default() }
 }
 
 impl Serve for InitProducerIdRequest {

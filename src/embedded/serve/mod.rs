@@ -3,6 +3,7 @@
 mod api_versions;
 mod coordinator;
 mod fetch;
+mod groups;
 mod leader_epoch;
 mod list_offsets;
 mod metadata;
@@ -21,14 +22,20 @@ use super::topics::Topic;
 use crate::error::Code;
 use crate::protocol::modern::messages::{
     api_versions::ApiVersionsRequest, create_topics::CreateTopicsRequest,
-    delete_topics::DeleteTopicsRequest, fetch::FetchRequest,
-    find_coordinator::FindCoordinatorRequest, init_producer_id::InitProducerIdRequest,
+    delete_groups::DeleteGroupsRequest, delete_topics::DeleteTopicsRequest,
+    describe_groups::DescribeGroupsRequest, fetch::FetchRequest,
+    find_coordinator::FindCoordinatorRequest, heartbeat::HeartbeatRequest,
+    init_producer_id::InitProducerIdRequest, join_group::JoinGroupRequest,
+    leave_group::LeaveGroupRequest, list_groups::ListGroupsRequest,
     list_offsets::ListOffsetsRequest, metadata::MetadataRequest,
-    offset_for_leader_epoch::OffsetForLeaderEpochRequest, produce::ProduceRequest,
+    offset_commit::OffsetCommitRequest, offset_delete::OffsetDeleteRequest,
+    offset_fetch::OffsetFetchRequest, offset_for_leader_epoch::OffsetForLeaderEpochRequest,
+    produce::ProduceRequest, sync_group::SyncGroupRequest,
 };
 use crate::protocol::modern::{ApiKey, Reader, Request, Uuid, header};
 
 pub(super) use fetch::Fetch;
+pub(super) use groups::Wait;
 
 /// The most bytes of a client id that are kept.
 const CLIENT_ID_KEPT: usize = 255;
@@ -56,6 +63,8 @@ pub(super) enum Answer {
     Frame(Vec<Bytes>),
     /// A fetch, which may have to wait.
     Fetch(Box<Fetch>),
+    /// An answer that the other members of a group decide.
+    Group(Box<Wait>),
 }
 
 /// What becomes of the answer and of the connection.
@@ -178,12 +187,29 @@ fn dispatch(shared: &Arc<Shared>, caller: Caller, head: &Head, frame: Bytes) -> 
         Ok(ApiKey::OffsetForLeaderEpoch) => {
             at_once::<OffsetForLeaderEpochRequest>(shared, caller, head, frame)
         }
+        Ok(key) => of_groups(key, shared, caller, head, frame),
+        Err(_) => Step::close(),
+    }
+}
+
+fn of_groups(key: ApiKey, shared: &Arc<Shared>, caller: Caller, head: &Head, frame: Bytes) -> Step {
+    match key {
+        ApiKey::JoinGroup => groups::join(shared, caller, head, frame),
+        ApiKey::SyncGroup => groups::sync(shared, caller, head, frame),
+        ApiKey::Heartbeat => at_once::<HeartbeatRequest>(shared, caller, head, frame),
+        ApiKey::LeaveGroup => at_once::<LeaveGroupRequest>(shared, caller, head, frame),
+        ApiKey::OffsetCommit => at_once::<OffsetCommitRequest>(shared, caller, head, frame),
+        ApiKey::OffsetFetch => at_once::<OffsetFetchRequest>(shared, caller, head, frame),
+        ApiKey::OffsetDelete => at_once::<OffsetDeleteRequest>(shared, caller, head, frame),
+        ApiKey::DescribeGroups => at_once::<DescribeGroupsRequest>(shared, caller, head, frame),
+        ApiKey::ListGroups => at_once::<ListGroupsRequest>(shared, caller, head, frame),
+        ApiKey::DeleteGroups => at_once::<DeleteGroupsRequest>(shared, caller, head, frame),
         _ => Step::close(),
     }
 }
 
 /// The APIs that [`dispatch`] serves, with the versions that are defined.
-fn served_apis() -> [(i16, Range); 10] {
+fn served_apis() -> [(i16, Range); 20] {
     fn of<R: Request>() -> (i16, Range) {
         (R::KEY as i16, (*R::VERSIONS.start(), *R::VERSIONS.end()))
     }
@@ -198,6 +224,16 @@ fn served_apis() -> [(i16, Range); 10] {
         of::<DeleteTopicsRequest>(),
         of::<InitProducerIdRequest>(),
         of::<OffsetForLeaderEpochRequest>(),
+        of::<OffsetCommitRequest>(),
+        of::<OffsetFetchRequest>(),
+        of::<JoinGroupRequest>(),
+        of::<HeartbeatRequest>(),
+        of::<LeaveGroupRequest>(),
+        of::<SyncGroupRequest>(),
+        of::<DescribeGroupsRequest>(),
+        of::<ListGroupsRequest>(),
+        of::<DeleteGroupsRequest>(),
+        of::<OffsetDeleteRequest>(),
     ]
 }
 

@@ -68,9 +68,7 @@ pub(crate) struct Body {
 }
 
 impl Body {
-    pub(crate) fn new(sealed: SealedBatch, mut reserved: Reserved) -> Arc<Self> {
-        // What the open buffer took beyond the finished bytes is free now.
-        reserved.shrink_to(sealed.bytes.len());
+    pub(crate) fn new(sealed: SealedBatch, reserved: Reserved) -> Arc<Self> {
         Arc::new(Self { sealed, stamp: Stamp::NONE, reserved: Mutex::new(reserved) })
     }
 
@@ -103,5 +101,14 @@ impl Body {
     /// From now on it is the application that holds it.
     pub(crate) fn mark_unread(&self) {
         self.reserved.lock().unwrap_or_else(PoisonError::into_inner).mark_unread();
+    }
+}
+
+/// Whoever holds it last is done with it; a socket that still holds the bytes keeps them from being used
+/// again.
+impl Drop for Body {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.sealed.bytes);
+        self.reserved.get_mut().unwrap_or_else(PoisonError::into_inner).recycle(bytes);
     }
 }

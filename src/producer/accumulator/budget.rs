@@ -7,11 +7,16 @@ use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::{Bytes, BytesMut};
+
+use super::spares::Spares;
 use crate::runtime::Signal;
 
 #[derive(Debug)]
 pub(crate) struct Budget {
     total: usize,
+    /// Buffers between two batches. Together with `used` they stay within the bound.
+    spares: Spares,
     used: AtomicUsize,
     /// The part of `used` that only the application can free: deliveries it has not read, and records
     /// that deliveries still hold.
@@ -35,6 +40,7 @@ impl Budget {
     pub(crate) fn new(total: usize, signal: Arc<Signal>) -> Arc<Self> {
         Arc::new(Self {
             total,
+            spares: Spares::default(),
             used: AtomicUsize::new(0),
             unread: AtomicUsize::new(0),
             line: Mutex::default(),
@@ -81,6 +87,16 @@ impl Budget {
         Reserved { budget: Arc::clone(self), bytes, unread: false }
     }
 
+    /// A used buffer of at least `least` bytes, to be reserved for before it is filled.
+    pub(super) fn spare(&self, least: usize) -> Option<BytesMut> {
+        self.spares.take(least)
+    }
+
+    /// Keeps a buffer that is not needed now, if there is room beside what is reserved.
+    pub(super) fn keep_spare(&self, buffer: BytesMut) {
+        self.spares.put(buffer, self.total.saturating_sub(self.used()));
+    }
+
     /// Whether waiting for brokers cannot help: even with every batch gone the unread deliveries
     /// leave no room for so many bytes.
     pub(crate) fn only_reading_helps(&self, bytes: usize) -> bool {
@@ -116,7 +132,10 @@ impl Budget {
             let wanted = used.checked_add(bytes).filter(|wanted| *wanted <= self.total)?;
             match self.used.compare_exchange_weak(used, wanted, Ordering::SeqCst, Ordering::SeqCst)
             {
-                Ok(_) => return Some(Reserved { budget: Arc::clone(self), bytes, unread: false }),
+                Ok(_) => {
+                    self.spares.shrink_to(self.total - wanted);
+                    return Some(Reserved { budget: Arc::clone(self), bytes, unread: false });
+                }
                 Err(now) => used = now,
             }
         }
@@ -131,7 +150,9 @@ impl Budget {
         }
         // The order matters: a waiter stands in line before it looks at `used`, and here `used`
         // changes before the line is looked at. One of the two sees the other.
-        self.used.fetch_sub(bytes, Ordering::SeqCst);
+        if self.used.fetch_sub(bytes, Ordering::SeqCst) == bytes {
+            self.spares.rest();
+        }
         if self.waiting.load(Ordering::SeqCst) > 0 {
             self.signal.nudge();
         }
@@ -188,6 +209,11 @@ impl Reserved {
         self.bytes
     }
 
+    /// Whose bytes they are.
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
     /// Takes over what `other` holds.
     pub(crate) fn merge(&mut self, mut other: Reserved) {
         debug_assert!(!self.unread && !other.unread);
@@ -208,6 +234,13 @@ impl Reserved {
         let surplus = self.bytes.saturating_sub(bytes);
         self.bytes -= surplus;
         self.budget.release(surplus, self.unread);
+    }
+
+    /// Gives everything back, and the memory it stood for to batches that come.
+    pub(crate) fn recycle(&mut self, bytes: Bytes) {
+        let others = self.budget.used().saturating_sub(self.bytes);
+        self.budget.spares.put_bytes(bytes, self.budget.total.saturating_sub(others));
+        self.shrink_to(0);
     }
 
     /// From now on only the application can free it.
@@ -270,6 +303,23 @@ mod tests {
         });
         drop(first);
         assert!(waiter.join().unwrap());
+    }
+
+    #[test]
+    fn spare_buffers_give_way_to_batches_and_go_when_all_is_quiet() {
+        let budget = budget(1_000_000);
+        let held = budget.try_reserve(100_000).unwrap();
+        for _ in 0..9 {
+            budget.keep_spare(BytesMut::with_capacity(100_000));
+        }
+        assert_eq!(budget.spares.bytes(), 900_000);
+        budget.keep_spare(BytesMut::with_capacity(100_000));
+        assert_eq!(budget.spares.bytes(), 900_000, "beside what is reserved there is no more room");
+        let more = budget.try_reserve(450_000).unwrap();
+        assert!(budget.spares.bytes() <= 450_000, "memory is for batches first");
+        drop(more);
+        drop(held);
+        assert!(budget.spares.bytes() <= 300_000, "an idle producer holds little");
     }
 
     #[test]

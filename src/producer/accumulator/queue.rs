@@ -10,6 +10,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
+
 use super::batch::{Batch, OpenBatch, PublishSender};
 use super::budget::Reserved;
 use super::ledger::Ledger;
@@ -62,6 +64,8 @@ pub(super) struct State {
     pub(super) timed: Option<Instant>,
     /// The keeper has a timer for the delivery deadline.
     pub(super) expiry_timed: bool,
+    /// The topic was let go: nobody looks for a leader until a record comes.
+    pub(super) parked: bool,
     /// When a batch left last.
     pub(super) taken_at: Option<Instant>,
     /// What records without a key brought since they came to this partition.
@@ -240,8 +244,10 @@ impl Queue {
         let wished = state.last_size.clamp(SMALLEST, self.config.batch_size.max(SMALLEST));
         let wished = (wished + SLACK).min(self.ledger.budget.total());
         let capacity = wished.max(largest_encoding(record));
-        let Some(reserved) = self.reserve(capacity, room) else { return Ok(Some(capacity)) };
-        let builder = self.builder(state, capacity)?;
+        let Some((buffer, reserved)) = self.buffer(capacity, 0, room) else {
+            return Ok(Some(capacity));
+        };
+        let builder = self.builder(state, buffer)?;
         state.open = Some(OpenBatch {
             builder,
             tokens: Tokens::with_capacity(state.last_marks),
@@ -254,7 +260,7 @@ impl Queue {
     }
 
     /// A builder for the format that the leader takes.
-    fn builder(&self, state: &State, capacity: usize) -> Result<BatchBuilder> {
+    fn builder(&self, state: &State, buffer: BytesMut) -> Result<BatchBuilder> {
         let (codec, level) = (self.config.compression, self.config.compression_level);
         // While the leader is not known it is the newest format; the batch is encoded anew when it is
         // sent to an older one (invariant 3.16).
@@ -262,7 +268,7 @@ impl Queue {
         let format = profile.as_ref().map_or(Format::V2, |profile| profile.format);
         profile
             .map_or(Ok(()), |profile| profile.check(codec))
-            .and_then(|()| BatchBuilder::new(format, codec, level, capacity))
+            .and_then(|()| BatchBuilder::in_buffer(format, codec, level, buffer))
             .map_err(|error| self.name_leader(state, error))
     }
 
@@ -278,11 +284,31 @@ impl Queue {
         }
         let largest = (self.config.batch_size + SLACK).min(self.ledger.budget.total()).max(needed);
         let wanted = (capacity * 2).clamp(needed, largest);
-        let more = wanted - capacity;
-        let Some(reserved) = self.reserve(more, room) else { return Some(more) };
+        let Some((buffer, reserved)) = self.buffer(wanted, capacity, room) else {
+            return Some(wanted - capacity);
+        };
         open.reserved.merge(reserved);
-        open.builder.grow_to(wanted);
+        self.ledger.budget.keep_spare(open.builder.move_to(buffer));
         None
+    }
+
+    /// A buffer of at least `least` bytes, and the memory it takes beyond the `held` bytes that were
+    /// reserved before; none if the budget has too little.
+    fn buffer(
+        &self,
+        least: usize,
+        held: usize,
+        room: &mut Option<Reserved>,
+    ) -> Option<(BytesMut, Reserved)> {
+        let budget = &self.ledger.budget;
+        if let Some(spare) = budget.spare(least) {
+            if let Some(reserved) = self.reserve(spare.capacity() - held, room) {
+                return Some((spare, reserved));
+            }
+            budget.keep_spare(spare);
+        }
+        let reserved = self.reserve(least - held, room)?;
+        Some((BytesMut::with_capacity(least), reserved))
     }
 
     /// Takes memory from what the caller waited for, or from the budget.
@@ -358,13 +384,24 @@ impl Queue {
     /// A builder for [`publish`](Self::publish): made and filled without the queue's lock.
     pub(crate) fn publish_builder(&self, capacity: usize) -> Result<BatchBuilder> {
         let state = self.lock();
-        self.builder(&state, capacity)
+        self.builder(&state, BytesMut::with_capacity(capacity))
     }
 
     /// Whether a batch waits or is on its way here.
     pub(crate) fn is_busy(&self) -> bool {
         let state = self.lock();
         !state.flying.is_empty() || !state.sealed.is_empty()
+    }
+
+    /// The topic is no longer in use: the queue follows no leader, and holds no memory ready for the next
+    /// record. What it knows of its sequences stays.
+    pub(crate) fn park(self: &Arc<Self>) {
+        self.lead(None);
+        let mut state = self.lock();
+        state.parked = true;
+        state.sealed.shrink_to_fit();
+        (state.last_size, state.last_marks) = (0, 0);
+        self.announce(&mut state); // a record that came just now
     }
 
     /// How many batches wait here for the broker; none if it has taken none for `patience` although some
@@ -431,7 +468,14 @@ impl Queue {
             state.awaits_id = false;
         }
         let readiness = self.readiness(state);
-        let Some(leader) = &state.leader else { return };
+        let Some(leader) = &state.leader else {
+            let waits = state.open.is_some() || !state.sealed.is_empty();
+            if state.parked && waits {
+                state.parked = false;
+                self.ledger.keeper.post(Arc::clone(self));
+            }
+            return;
+        };
         match readiness {
             Readiness::Now => {
                 state.listed = true;

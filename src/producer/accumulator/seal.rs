@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use bytes::BytesMut;
+
 use super::batch::Body;
 use super::budget::{Budget, Reserved};
 use super::queue::Queue;
@@ -65,10 +67,7 @@ impl Seal {
     /// enough for the queue's lock: a header and a checksum.
     pub(super) fn finish_plain(mut self) -> Option<Arc<Body>> {
         match self.work.take() {
-            Some(Work::Build { builder, reserved }) => {
-                let sealed = builder.uncompressed().seal().ok()?;
-                Some(Body::new(sealed, reserved))
-            }
+            Some(Work::Build { builder, reserved }) => build(builder.uncompressed(), reserved).ok(),
             Some(Work::Reencode { body, .. }) => Some(body),
             None => None,
         }
@@ -104,7 +103,7 @@ impl Work {
     /// The finished bytes: one body, or several parts in order.
     fn run(self) -> Result<Vec<Arc<Body>>> {
         match self {
-            Self::Build { builder, reserved } => Ok(vec![Body::new(builder.seal()?, reserved)]),
+            Self::Build { builder, reserved } => Ok(vec![build(builder, reserved)?]),
             Self::Reencode { body, to, budget } => {
                 let parts =
                     body.sealed.reencode(to.format, to.compression, to.level, to.max_size)?;
@@ -118,4 +117,18 @@ impl Work {
             }
         }
     }
+}
+
+/// Finishes a batch. What its bytes need no longer is given back: the buffer of records that were
+/// compressed, or one that a lingering batch did not half fill.
+fn build(builder: BatchBuilder, mut reserved: Reserved) -> Result<Arc<Body>> {
+    let budget = Arc::clone(reserved.budget());
+    let buffer = |least| budget.spare(least).unwrap_or_else(|| BytesMut::with_capacity(least));
+    let (sealed, left, takes) = builder.seal_into(buffer)?;
+    if let Some(left) = left {
+        budget.keep_spare(left);
+    }
+    // A spare buffer may be a little larger than what was reserved; never mind, it is at most a quarter.
+    reserved.shrink_to(takes);
+    Ok(Body::new(sealed, reserved))
 }

@@ -17,11 +17,13 @@ impl Tokens {
     }
 
     /// Notes the record at `index`, which counts up from 0 without gaps.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn push(&mut self, index: u32, opaque: u64, timestamp: i64) {
         if opaque != 0 || !self.opaques.is_empty() {
-            // The records before the first mark had none.
-            self.opaques.resize(index as usize, 0);
+            if self.opaques.len() != index as usize {
+                // The records before the first mark had none.
+                self.opaques.resize(index as usize, 0);
+            }
             self.opaques.push(opaque);
         }
         if self.stamps.last().is_none_or(|(_, last)| *last != timestamp) {
@@ -38,6 +40,28 @@ impl Tokens {
     pub(crate) fn timestamp(&self, index: u32) -> i64 {
         let run = self.stamps.partition_point(|(first, _)| *first <= index);
         run.checked_sub(1).and_then(|run| self.stamps.get(run)).map_or(-1, |(_, stamp)| *stamp)
+    }
+
+    /// Gives mark and timestamp of each of the first `count` records to `take`, in order.
+    pub(crate) fn for_each(&self, count: u32, mut take: impl FnMut(u32, u64, i64)) {
+        let mut runs = self.stamps.iter().copied().peekable();
+        let (mut index, mut timestamp) = (0, -1);
+        while index < count {
+            if let Some((_, stamp)) = runs.next_if(|(first, _)| *first <= index) {
+                timestamp = stamp;
+                continue;
+            }
+            let end = runs.peek().map_or(count, |(first, _)| count.min(*first));
+            match self.opaques.get(index as usize..end as usize) {
+                Some(opaques) => {
+                    (index..)
+                        .zip(opaques)
+                        .for_each(|(index, opaque)| take(index, *opaque, timestamp));
+                }
+                None => (index..end).for_each(|index| take(index, self.opaque(index), timestamp)),
+            }
+            index = end;
+        }
     }
 
     /// How many marks are kept.
@@ -91,6 +115,26 @@ mod tests {
     fn marks_and_timestamps_come_back_as_they_were_given() {
         let records = [(0, 5), (0, 5), (7, 6), (0, 6), (9, 5)];
         assert_eq!(all(&tokens(&records), 5), records);
+    }
+
+    #[test]
+    fn walking_through_them_gives_what_asking_for_each_gives() {
+        let records = [(0, 5), (0, 5), (7, 6), (0, 6), (9, 5), (1, 5)];
+        for kept in 0..=records.len() {
+            let tokens = tokens(&records[..kept]);
+            let mut walked = Vec::new();
+            tokens.for_each(kept as u32, |index, opaque, timestamp| {
+                assert_eq!(index as usize, walked.len());
+                walked.push((opaque, timestamp));
+            });
+            assert_eq!(walked, all(&tokens, kept as u32));
+        }
+        let mut none = 0;
+        Tokens::default().for_each(3, |_, opaque, timestamp| {
+            none += 1;
+            assert_eq!((opaque, timestamp), (0, -1));
+        });
+        assert_eq!(none, 3);
     }
 
     #[test]

@@ -2,13 +2,18 @@
 
 use std::fmt;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use super::header::NewRecord;
 use super::legacy::{self, NewMessage};
+use super::plain::Plain;
+use super::scratch;
 use super::v2::{self, BATCH_OVERHEAD, Measure, NewBatch};
 use super::{Compression, Format, NO_TIMESTAMP, SealedBatch};
 use crate::error::{Code, Error, Result};
+
+/// What a sealed batch may waste of its buffer, in bytes, before it is moved to a smaller one.
+const SLIGHT: usize = 4 * 1024;
 
 /// How far zeros are laid out ahead of the records. What is behind them is summed while the nearest
 /// cache still has it.
@@ -97,14 +102,14 @@ impl BatchBuilder {
         self
     }
 
-    /// Makes the buffer `capacity` bytes large, if it is smaller: for callers that account for its
-    /// memory and do not want it to double by itself.
-    pub fn grow_to(&mut self, capacity: usize) {
-        if capacity > self.buffer.capacity() {
-            let mut larger = BytesMut::with_capacity(capacity);
-            larger.extend_from_slice(&self.buffer[..self.size]);
-            self.buffer = larger;
-        }
+    /// Goes on in another buffer, and gives the one before: for callers that account for its memory and
+    /// do not want it to double by itself.
+    #[must_use]
+    pub fn move_to(&mut self, mut buffer: BytesMut) -> BytesMut {
+        self.sum_records(); // once they are copied they are no nearer
+        buffer.clear();
+        buffer.extend_from_slice(&self.buffer[..self.size]);
+        std::mem::replace(&mut self.buffer, buffer)
     }
 
     /// How many bytes [`append`](Self::append) would add now, before compression.
@@ -154,19 +159,18 @@ impl BatchBuilder {
         limit: usize,
     ) -> Option<usize> {
         let delta = if self.count == 0 { 0 } else { timestamp.wrapping_sub(self.base_timestamp) };
-        let measure = Measure::of_plain(key, value, delta, self.count);
+        let record = Plain::new(key, value, delta, self.count)?;
         let limit = limit.min(i32::MAX as usize);
-        if self.size + measure.at_most() >= limit
+        if self.size + record.at_most() >= limit
             || self.format != Format::V2
             || timestamp < NO_TIMESTAMP
         {
             return None;
         }
-        if self.buffer.len() - self.size < measure.room() && !self.make_ready(measure.room(), false)
-        {
+        if self.buffer.len() - self.size < record.room() && !self.make_ready(record.room(), false) {
             return None;
         }
-        let written = v2::write_plain(&mut self.buffer[self.size..], key, value, &measure);
+        let written = record.write(&mut self.buffer[self.size..]);
         self.size += written;
         self.note(timestamp);
         Some(written)
@@ -272,67 +276,86 @@ impl BatchBuilder {
     /// # Errors
     /// INVALID_STATE for an empty batch, which no broker takes (invariant 3.15); INVALID_ARGUMENT
     /// if the codec refuses its level.
-    pub fn seal(mut self) -> Result<SealedBatch> {
+    pub fn seal(self) -> Result<SealedBatch> {
+        self.seal_into(BytesMut::with_capacity).map(|(sealed, _, _)| sealed)
+    }
+
+    /// The same with buffers of the caller's: `buffer` gives one of at least so many bytes. Comes with
+    /// the buffer that is no longer needed, if the records moved to another, and with what the sealed
+    /// bytes take of memory.
+    ///
+    /// # Errors
+    /// As [`seal`](Self::seal).
+    pub fn seal_into(
+        mut self,
+        buffer: impl FnOnce(usize) -> BytesMut,
+    ) -> Result<(SealedBatch, Option<BytesMut>, usize)> {
         if self.count == 0 {
             return Err(Error::new(Code::INVALID_STATE, "a batch without records cannot be sent"));
         }
-        let (format, compression, count) = (self.format, self.compression, self.count);
-        let max_timestamp = self.max_timestamp;
         self.sum_records();
         self.buffer.truncate(self.size);
-        let (bytes, records_crc) = match format {
-            Format::V2 => self.seal_batch()?,
-            Format::V0 | Format::V1 => (self.seal_messages()?, 0),
-        };
-        v2::check_size(bytes.len())?;
-        Ok(SealedBatch { bytes, count, max_timestamp, format, compression, records_crc })
-    }
-
-    fn seal_batch(self) -> Result<(Bytes, u32)> {
-        let new = NewBatch {
-            attributes: self.compression.id(),
+        let mut left = None;
+        if self.compression != Compression::None {
+            let compressed = self.compressed(buffer)?;
+            left = Some(std::mem::replace(&mut self.buffer, compressed));
+            v2::check_size(self.buffer.len())?;
+        } else if self.buffer.capacity() - self.size > self.size.max(SLIGHT) {
+            // It may wait long: not in a buffer that it does not half fill.
+            let mut smaller = buffer(self.size);
+            smaller.clear();
+            smaller.extend_from_slice(&self.buffer);
+            left = Some(std::mem::replace(&mut self.buffer, smaller));
+        }
+        if self.format == Format::V2 {
+            let new = NewBatch {
+                attributes: self.compression.id(),
+                count: self.count,
+                base_timestamp: self.base_timestamp,
+                max_timestamp: self.max_timestamp,
+            };
+            v2::write_header(&mut self.buffer, &new, self.crc);
+        }
+        let takes = self.buffer.capacity();
+        let sealed = SealedBatch {
+            bytes: self.buffer.freeze(),
             count: self.count,
-            base_timestamp: self.base_timestamp,
             max_timestamp: self.max_timestamp,
-        };
-        if self.compression == Compression::None {
-            let mut batch = self.buffer;
-            v2::write_header(&mut batch, &new, self.crc);
-            return Ok((batch.freeze(), self.crc));
-        }
-        let mut batch = self.compressed(BATCH_OVERHEAD)?;
-        let crc = crc32c::crc32c(&batch[BATCH_OVERHEAD..]);
-        v2::write_header(&mut batch, &new, crc);
-        Ok((Bytes::from(batch), crc))
-    }
-
-    fn seal_messages(self) -> Result<Bytes> {
-        if self.compression == Compression::None {
-            return Ok(self.buffer.freeze());
-        }
-        let value = self.compressed(0)?;
-        let message = NewMessage {
             format: self.format,
-            offset: i64::from(self.count - 1),
-            attributes: self.compression.id(),
-            timestamp: self.max_timestamp,
-            key: None,
-            value: Some(&value),
+            compression: self.compression,
+            records_crc: self.crc,
         };
-        let mut wrapper = Vec::with_capacity(legacy::overhead(self.format) + value.len());
-        legacy::append_message(&mut wrapper, &message);
-        Ok(Bytes::from(wrapper))
+        Ok((sealed, left, takes))
     }
 
-    /// The records, compressed, behind `room` empty bytes.
-    fn compressed(&self, room: usize) -> Result<Vec<u8>> {
-        let records = &self.buffer[if self.format == Format::V2 { BATCH_OVERHEAD } else { 0 }..];
-        let mut out = Vec::with_capacity(room + records.len() / 2);
-        out.resize(room, 0);
-        self.compression.compress(self.level, self.format, records, &mut out)?;
-        // Encoders want room for the worst case; the batch may wait long, and what it holds counts.
-        out.shrink_to_fit();
-        Ok(out)
+    /// The records, compressed: behind room for the header of a batch v2, whose CRC is brought up to
+    /// date, or as one wrapper.
+    fn compressed(&mut self, buffer: impl FnOnce(usize) -> BytesMut) -> Result<BytesMut> {
+        let (compression, level, format) = (self.compression, self.level, self.format);
+        // Encoders want room for the worst case: in a buffer of the thread's own.
+        scratch::with(|packed| {
+            let overhead = if format == Format::V2 { BATCH_OVERHEAD } else { 0 };
+            compression.compress(level, format, &self.buffer[overhead..], packed)?;
+            let overhead = overhead.max(legacy::overhead(format));
+            let mut out = buffer(overhead + packed.len());
+            out.clear();
+            if format == Format::V2 {
+                out.resize(BATCH_OVERHEAD, 0);
+                out.extend_from_slice(packed);
+                self.crc = crc32c::crc32c(packed);
+                return Ok(out);
+            }
+            let message = NewMessage {
+                format,
+                offset: i64::from(self.count - 1),
+                attributes: compression.id(),
+                timestamp: self.max_timestamp,
+                key: None,
+                value: Some(packed),
+            };
+            legacy::append_message(&mut out, &message);
+            Ok(out)
+        })
     }
 }
 

@@ -99,31 +99,15 @@ pub(super) struct Measure {
 impl Measure {
     #[inline]
     pub(super) fn of(record: &NewRecord<'_>, timestamp_delta: i64, offset_delta: u32) -> Self {
-        let plain = Self::of_plain(record.key, record.value, timestamp_delta, offset_delta);
-        match record.headers.count() {
-            0 => plain,
-            headers => {
-                let body = plain.body - 1 + headers_size(record, headers);
-                Self { body, headers, ..plain }
-            }
-        }
-    }
-
-    /// Of a record without headers.
-    #[inline(always)]
-    pub(super) fn of_plain(
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
-        timestamp_delta: i64,
-        offset_delta: u32,
-    ) -> Self {
         let optional = |bytes: Option<&[u8]>| match bytes {
             None => 1,
             Some(bytes) => varint::len(bytes.len() as i64) + bytes.len(),
         };
-        let fixed = 2 + varint::len(timestamp_delta) + varint::len(i64::from(offset_delta));
-        let body = fixed + optional(key) + optional(value);
-        Self { body, timestamp_delta, offset_delta, headers: 0 }
+        let fixed = 1 + varint::len(timestamp_delta) + varint::len(i64::from(offset_delta));
+        let headers = record.headers.count();
+        let headers_size = if headers == 0 { 1 } else { headers_size(record, headers) };
+        let body = fixed + optional(record.key) + optional(record.value) + headers_size;
+        Self { body, timestamp_delta, offset_delta, headers }
     }
 
     /// The whole record, its length field included, at most.
@@ -151,33 +135,17 @@ fn headers_size(record: &NewRecord<'_>, count: usize) -> usize {
 /// Writes one record as it was measured, behind its length; gives how many bytes that are. `room` has
 /// at least [`Measure::room`] bytes.
 ///
-/// This is the producer's hot path. Numbers are written where they belong: put together on the stack
-/// and copied, they would wait some 12 cycles for bytes just stored to be loadable as a vector.
+/// Numbers are written where they belong: put together on the stack and copied, they would wait some
+/// 12 cycles for bytes just stored to be loadable as a vector.
 #[inline]
 pub(super) fn write_record(room: &mut [u8], record: &NewRecord<'_>, measure: &Measure) -> usize {
-    let at = write_plain(room, record.key, record.value, measure);
-    match measure.headers {
-        0 => at,
-        count => write_headers(room, at - 1, record, count), // in place of "no headers"
-    }
-}
-
-/// The same for a record without headers.
-#[inline(always)]
-pub(super) fn write_plain(
-    room: &mut [u8],
-    key: Option<&[u8]>,
-    value: Option<&[u8]>,
-    measure: &Measure,
-) -> usize {
     let mut at = varint::put(room, 0, measure.body as i64);
     room[at] = 0; // the record's attributes: none are defined
     at = varint::put(room, at + 1, measure.timestamp_delta);
     at = varint::put(room, at, i64::from(measure.offset_delta));
-    at = write_bytes(room, at, key);
-    at = write_bytes(room, at, value);
-    room[at] = 0; // no headers
-    at + 1
+    at = write_bytes(room, at, record.key);
+    at = write_bytes(room, at, record.value);
+    write_headers(room, at, record, measure.headers)
 }
 
 /// Key, value or header value behind its length, which is −1 for null.
@@ -194,7 +162,6 @@ fn write_bytes(room: &mut [u8], at: usize, bytes: Option<&[u8]>) -> usize {
     }
 }
 
-#[inline(never)]
 fn write_headers(room: &mut [u8], at: usize, record: &NewRecord<'_>, count: usize) -> usize {
     let mut at = varint::put(room, at, count as i64);
     for index in 0..count {

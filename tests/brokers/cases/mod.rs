@@ -9,6 +9,9 @@ mod programs;
 mod racks;
 mod transactions;
 mod workload;
+pub mod zookeeper;
+mod zookeeper_discovery;
+mod zookeeper_session;
 
 use crate::ground::Ground;
 use crate::harness::Need;
@@ -98,6 +101,17 @@ pub const ALL: &[Case] = &[
         needs: &[Need::Since(4, 3)],
         own_cluster: 3,
         run: leader::killing_the_leader_loses_and_reorders_nothing,
+    },
+    shared(
+        "the_programs_find_the_cluster_through_zookeeper",
+        &[Need::Before(4, 0)],
+        zookeeper_discovery::programs_find_the_cluster,
+    ),
+    Case {
+        name: "a_killed_broker_leaves_the_live_map_and_comes_back_as_another",
+        needs: &[Need::Since(3, 9), Need::Before(4, 0)],
+        own_cluster: 2,
+        run: zookeeper_discovery::a_killed_broker_leaves_and_comes_back,
     },
 ];
 

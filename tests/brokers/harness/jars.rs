@@ -9,9 +9,13 @@ use super::versions::Release;
 
 /// The class path of a release, for `java -cp`; the JVM expands the star.
 pub fn class_path(release: &Release) -> String {
-    let folder = root().join(release.version);
-    fetch(release, &folder)
-        .unwrap_or_else(|why| panic!("jars of Kafka {}: {why}", release.version));
+    class_path_of(release.version, &release.pom())
+}
+
+/// The class path of what a Maven project needs, kept under `name`.
+pub fn class_path_of(name: &str, pom: &str) -> String {
+    let folder = root().join(name);
+    fetch(pom, &folder).unwrap_or_else(|why| panic!("jars of {name}: {why}"));
     format!("{}/*", folder.join("lib").display())
 }
 
@@ -22,17 +26,17 @@ pub fn root() -> PathBuf {
 
 /// The marker is written last and holds the project file's text, so that a broken download or a
 /// changed list of dependencies is fetched again.
-fn fetch(release: &Release, folder: &Path) -> Result<(), String> {
+fn fetch(pom: &str, folder: &Path) -> Result<(), String> {
     fs::create_dir_all(folder).map_err(|e| e.to_string())?;
     // Tests of one release run in parallel: one fetches, the others wait.
     static FETCHING: Mutex<()> = Mutex::new(());
     let _one = FETCHING.lock().unwrap_or_else(PoisonError::into_inner);
-    let (pom, done) = (release.pom(), folder.join("done"));
+    let done = folder.join("done");
     if fs::read_to_string(&done).is_ok_and(|text| text == pom) {
         return Ok(());
     }
     let _ = fs::remove_dir_all(folder.join("lib"));
-    fs::write(folder.join("pom.xml"), &pom).map_err(|e| e.to_string())?;
+    fs::write(folder.join("pom.xml"), pom).map_err(|e| e.to_string())?;
     let output = Command::new("mvn")
         .args(["-B", "-q", "dependency:copy-dependencies"])
         .args(["-DincludeScope=runtime", "-DoutputDirectory=lib"])

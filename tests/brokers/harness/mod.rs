@@ -2,10 +2,12 @@
 
 pub mod broker;
 pub mod cluster;
+pub mod ensemble;
 pub mod jars;
 pub mod java;
 pub mod probe;
 pub mod process;
+pub mod proxy;
 pub mod topics;
 pub mod versions;
 pub mod zookeeper;

@@ -1,0 +1,87 @@
+//! What programs and tests see of groups, and do to them.
+
+use std::time::Instant;
+
+use super::cluster::Cluster;
+use crate::error::{Code, Error, Result};
+
+/// A member of a classic group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupMember {
+    /// The id that the coordinator gave it.
+    pub id: String,
+    /// Its static name (`group.instance.id`), if it has one.
+    pub instance: Option<String>,
+    /// The client's name for itself.
+    pub client_id: String,
+}
+
+impl Cluster {
+    /// Makes a broker the coordinator of a group, which keeps its members and offsets. Requests that
+    /// wait at the old one are answered that it is not.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT for a broker that there is not.
+    pub fn move_coordinator(&self, group: &str, broker: i32) -> Result<()> {
+        self.shared.seat(broker)?;
+        self.shared.groups().set_coordinator(group, broker);
+        Ok(())
+    }
+
+    /// The broker that coordinates a group; none if it does not run.
+    #[must_use]
+    pub fn coordinator(&self, group: &str) -> Option<i32> {
+        self.shared.coordinator(group)
+    }
+
+    /// The members of a group in the order in which they came; none if there is no such group.
+    #[must_use]
+    pub fn group_members(&self, group: &str) -> Vec<GroupMember> {
+        let mut groups = self.shared.groups();
+        let Some(group) = groups.group(group, Instant::now()) else { return Vec::new() };
+        let member = |member: &super::groups::Member| GroupMember {
+            id: member.id.clone(),
+            instance: member.instance.clone(),
+            client_id: member.client_id.clone(),
+        };
+        group.classic.members().iter().map(member).collect()
+    }
+
+    /// Where a group stands: `Empty`, `PreparingRebalance`, `CompletingRebalance`, `Stable`; `Dead`
+    /// if there is no such group.
+    #[must_use]
+    pub fn group_state(&self, group: &str) -> &'static str {
+        let mut groups = self.shared.groups();
+        groups.group(group, Instant::now()).map_or("Dead", |group| group.classic.phase().name())
+    }
+
+    /// The offset that a group committed for a partition; none if it committed none.
+    #[must_use]
+    pub fn committed(&self, group: &str, topic: &str, partition: i32) -> Option<i64> {
+        let mut groups = self.shared.groups();
+        let group = groups.group(group, Instant::now())?;
+        group.offsets.get(topic, partition).map(|committed| committed.offset)
+    }
+
+    /// Throws a member out, as when its session ends; the others rebalance.
+    ///
+    /// # Errors
+    /// UNKNOWN_MEMBER_ID if the group has no such member.
+    pub fn expire_member(&self, group: &str, member: &str) -> Result<()> {
+        let now = Instant::now();
+        let mut groups = self.shared.groups();
+        let expired = groups.group(group, now).map(|found| {
+            let who = super::groups::Identity { member, instance: None };
+            let expired = found.classic.expel(who, now);
+            found.wake();
+            expired
+        });
+        match expired {
+            Some(Ok(())) => Ok(()),
+            _ => {
+                let why = format!("group {group} has no member {member}");
+                Err(Error::new(Code::UNKNOWN_MEMBER_ID, why))
+            }
+        }
+    }
+}
