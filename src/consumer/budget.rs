@@ -13,6 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
 
+use super::buffers::Buffers;
 use crate::runtime::Signal;
 
 /// The account of one consumer.
@@ -23,6 +24,7 @@ pub(super) struct Budget {
     /// The part of it that was decompressed.
     made: AtomicUsize,
     starving: Mutex<Vec<Arc<Seat>>>,
+    decompressed: Arc<Buffers>,
     /// Reading met a compressed batch and found no room.
     choked: AtomicBool,
     /// Tells who reads that there is room again.
@@ -74,6 +76,11 @@ impl Drop for Lease {
 }
 
 impl Lease {
+    /// Where what it pays for is decompressed.
+    pub(super) fn buffers(&self) -> &Arc<Buffers> {
+        &self.budget.decompressed
+    }
+
     /// Whether a compressed batch of this answer may be opened now; if not, the signal tells when to
     /// look again.
     pub(super) fn may_open(&self) -> bool {
@@ -118,6 +125,8 @@ impl Budget {
             used: AtomicUsize::new(0),
             made: AtomicUsize::new(0),
             starving: Mutex::default(),
+            // As much as one answer: buffers that nobody reads do not count against the limit.
+            decompressed: Buffers::new(limit / 16),
             choked: AtomicBool::new(false),
             signal: Arc::clone(signal),
         })
@@ -137,14 +146,11 @@ impl Budget {
         self.limit
     }
 
-    /// What one fetch may ask for when `brokers` are fetched from: a sixteenth of the limit, divided,
-    /// and a little less for the envelope. Each broker has up to two answers alive (the one being
-    /// read and the next) before the application holds any; small answers are still warm in the
-    /// caches when they are read, and at the default limit (4 MiB an answer) a frame's buffer
-    /// is allocated at once and not grown.
+    /// The most that one fetch may ask for when `brokers` are fetched from: an eighth of the limit,
+    /// divided. Each broker has up to three answers alive (the one being read, the next, and the one
+    /// on its way) before the application holds any.
     pub(super) fn share(&self, brokers: usize) -> usize {
-        let share = self.limit / (16 * brokers.max(1));
-        share - share / 64
+        self.limit / (8 * brokers.max(1))
     }
 
     /// How many bytes a fetch of this broker may ask for: up to `wish`, at least `worth` (one

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::aborted::Aborted;
 use super::batch::{Batch, Held, Run};
 use super::budget::{Budget, Lease, Unread};
+use super::buffers::Borrowing;
 use super::name::Name;
 use super::partition::Marks;
 use super::view::MessageView;
@@ -260,10 +261,11 @@ impl Reader {
         }
         let plain = raw.compression()? == Compression::None;
         let least = (raw.format == Format::V2).then_some(raw.base_offset);
-        let records = raw.open(check_crc, largest)?;
+        let memory = Borrowing::new(self.lease.buffers());
+        let records = raw.open_in(check_crc, largest, &memory)?;
         let lease = match plain {
             true => Arc::clone(&self.lease),
-            false => Budget::charge_like(&self.lease, records.buffer().len()),
+            false => Budget::charge_like(&self.lease, memory.pinned()),
         };
         let next_offset = next_offset.max(records.next_offset());
         self.open = Some(Open { records, least, next_offset, lease });
