@@ -6,6 +6,7 @@ mod leader;
 mod logs;
 mod peers;
 mod programs;
+mod racks;
 mod transactions;
 mod workload;
 pub mod zookeeper;
@@ -88,6 +89,12 @@ pub const ALL: &[Case] = &[
         needs: &[Need::Since(4, 3)],
         own_cluster: 3,
         run: workload::a_million_records_survive_kills_and_leader_moves,
+    },
+    Case {
+        name: "the_replica_in_our_rack_is_read",
+        needs: &[Need::Since(4, 3)],
+        own_cluster: 3,
+        run: racks::the_replica_in_our_rack_is_read,
     },
     Case {
         name: "killing_the_leader_loses_and_reorders_nothing",
