@@ -49,7 +49,7 @@ class Client:
         self.case, self.variant = case, variant
         words = {"bootstrap": address, "topic": "bench", "payloads": payloads(case), **case.arguments}
         if "count" in words:
-            share = 1 if case.name.startswith("memory") else cases.SHARE[command[0]]
+            share = cases.SHARES[case.mode].get(command[0], 1)
             words["count"] = int(words["count"] * share * SCALE[0])
         line = [*command[1], case.mode, *(f"{name}={value}" for name, value in words.items())]
         environment = dict(os.environ)
