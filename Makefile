@@ -56,7 +56,7 @@ setup:
 ## check: sets up and runs every test: Rust, C, C++, Ruby, Go, Python, real brokers
 .PHONY: check
 check: setup
-	@$(MAKE) --no-print-directory check-rust check-c check-bindings check-install check-brokers
+	@$(MAKE) --no-print-directory check-rust check-c check-bindings check-install check-memory check-brokers
 
 ## check-rust: the library's tests, those on the embedded broker, forced panics
 .PHONY: check-rust
@@ -83,6 +83,11 @@ check-bindings: $(LIBRARY)
 .PHONY: check-install
 check-install: all
 	tests/install/run.sh
+
+## check-memory: what 1,000 idle partitions and a held backlog of 1 GB take, by a program in C
+.PHONY: check-memory
+check-memory: examples
+	tests/memory/run.sh
 
 ## check-brokers: real Kafka 0.8.2 to 4.3 and the peers (SAMSA_RELEASES=4.3.1 limits them)
 .PHONY: check-brokers

@@ -1279,13 +1279,13 @@ samsa_code samsa_config_set_cluster_callback(samsa_config *config,
                                              samsa_error **err);
 
 /**
- * Opens a cluster by the property bootstrap.servers and waits for the first contact, at most
- * timeout_ms; with 0 it does not wait, and goes on trying in the background.
+ * Opens a cluster by the property bootstrap.servers or zookeeper.connect and waits for the first
+ * contact, at most timeout_ms; with 0 it does not wait, and goes on trying in the background.
  *
  * Who frees: the caller, by samsa_cluster_free. NULL: config and cluster are required. Thread: any.
  * Borrowed: the configuration is copied. On error: `*cluster` is NULL; SAMSA_ERR_TIMED_OUT and
  * SAMSA_ERR_CONNECTION_FAILED say what each broker answered, SAMSA_ERR_INVALID_PROPERTY which
- * property does not fit.
+ * property does not fit, SAMSA_ERR_ZOOKEEPER what ZooKeeper refused.
  */
 samsa_code samsa_cluster_open(const samsa_config *config,
                               int32_t timeout_ms,
@@ -1612,7 +1612,7 @@ samsa_code samsa_producer_new(samsa_cluster *cluster,
  *
  * Who frees: nobody. NULL: `producer`, `record` and its topic are required. Thread: any, several at once.
  * Borrowed: nothing is kept of the record. On error the record has no outcome: SAMSA_WOULD_BLOCK (a
- * condition) with timeout 0, SAMSA_ERR_BUFFER_FULL and SAMSA_ERR_TIMED_OUT out of time,
+ * condition) with timeout 0 and inside a delivery callback of the producer, where it never waits; SAMSA_ERR_BUFFER_FULL and SAMSA_ERR_TIMED_OUT out of time,
  * SAMSA_ERR_UNREAD_DELIVERIES at once when only reading deliveries makes room,
  * SAMSA_ERR_RECORD_TOO_LARGE and others for a bad record.
  */

@@ -11,6 +11,7 @@ pub mod embedded;
 pub mod error;
 #[allow(unsafe_code, reason = "the C boundary; every block carries its SAFETY")]
 pub mod ffi;
+pub mod group;
 pub mod log;
 pub mod net;
 #[allow(unsafe_code, reason = "the operating system boundary; every block carries its SAFETY")]

@@ -18,6 +18,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("cluster", &["discovery", "net", "protocol", "runtime", "os", "config", "log"]),
     ("producer", &["cluster", "net", "protocol", "runtime", "os", "config", "log"]),
     ("consumer", &["cluster", "net", "protocol", "runtime", "os", "config", "log"]),
+    ("group", &[]),
     ("embedded", &["protocol", "runtime", "os"]),
     (
         "ffi",

@@ -98,7 +98,7 @@ impl Core {
         // time, the topic is created all the same.
         let handle = self.topic(&topic.name)?;
         self.trigger(Urgency::Urgent, "a topic was created");
-        let _ = self.topic_metadata(&handle, deadline).await;
+        let _ = self.topic_metadata(&handle, true, deadline).await;
         Ok(())
     }
 
@@ -216,7 +216,7 @@ impl Core {
             Err(error) => return Attempt::Failed(error),
         };
         handle.allow_creation();
-        match self.topic_metadata(&handle, deadline).await {
+        match self.topic_metadata(&handle, true, deadline).await {
             Ok(_) => Attempt::Done,
             Err(cause) => {
                 let text = format!(

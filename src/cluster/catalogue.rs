@@ -29,7 +29,7 @@ impl Core {
                 Ok(Ok(answers)) => {
                     let nothing = Known::nothing();
                     let merged = answers.answers.iter().fold(nothing, |known, answer| {
-                        merge::merge(&known, answer, Instant::now()).0
+                        merge::merge(known, answer, Instant::now()).0
                     });
                     let mut topics: Vec<_> = merged.metadata.topics.into_values().collect();
                     topics.sort_by(|a, b| a.name.cmp(&b.name));

@@ -134,9 +134,9 @@ impl Core {
         look(&mut lock(&self.wishes))
     }
 
-    /// Wants these topics; gives the last wish's number and since when the first is wanted in vain.
-    pub(super) fn want(&self, topic: &Arc<Topic>, now: Instant) -> (u64, Instant) {
-        self.wish(|wishes| wishes.want(topic, now))
+    /// Wants this topic (see [`Wishes::want`]); gives the wish's number and since when it is wanted in vain.
+    pub(super) fn want(&self, topic: &Arc<Topic>, stays: bool, now: Instant) -> (u64, Instant) {
+        self.wish(|wishes| wishes.want(topic, stays, now))
     }
 
     pub(super) fn trigger(&self, urgency: Urgency, why: &'static str) {

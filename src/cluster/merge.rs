@@ -73,20 +73,21 @@ impl Known {
 }
 
 /// Merges one answer. The number of the snapshot grows if anything changed.
-pub(super) fn merge(old: &Known, answer: &Answer, now: Instant) -> (Known, Vec<Action>) {
+pub(super) fn merge(old: Known, answer: &Answer, now: Instant) -> (Known, Vec<Action>) {
     if let (Some(known), Some(answered)) = (&old.metadata.cluster_id, &answer.cluster_id) {
         if known != answered {
             let (known, answered) = (known.clone(), answered.clone());
-            return (old.clone(), vec![Action::ForeignCluster { known, answered }]);
+            return (old, vec![Action::ForeignCluster { known, answered }]);
         }
     }
     if answer.brokers.is_empty() {
         // Invariant 1.7: a broker that is starting knows nobody, not even itself.
-        return (old.clone(), vec![Action::Retry("the answer names no broker")]);
+        return (old, vec![Action::Retry("the answer names no broker")]);
     }
-    let mut new = old.clone();
+    let (first, missing) = (old.metadata.number == 0, missing(&old, answer));
+    let mut new = old;
     let mut actions = Vec::new();
-    if old.registered.is_none() {
+    if new.registered.is_none() {
         merge_brokers(&mut new.metadata, &answer.brokers, &mut actions);
     }
     new.metadata.cluster_id = answer.cluster_id.clone().or(new.metadata.cluster_id);
@@ -96,11 +97,11 @@ pub(super) fn merge(old: &Known, answer: &Answer, now: Instant) -> (Known, Vec<A
     for topic in &answer.topics {
         merge_one(&mut new, topic, answer.reliable_epochs, now, &mut actions);
     }
-    for name in missing(old, answer) {
+    for name in missing {
         merge_one(&mut new, &TopicAnswer::missing(name), answer.reliable_epochs, now, &mut actions);
     }
     let changed = actions.iter().any(|action| !matches!(action, Action::Retry(_)));
-    if changed || moved || old.metadata.number == 0 {
+    if changed || moved || first {
         new.metadata.number += 1;
     }
     (new, actions)

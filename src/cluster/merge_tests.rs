@@ -64,7 +64,7 @@ fn run_spaced(answers: &[Answer], space: Duration) -> (Known, Vec<Action>) {
     let mut known = Known::nothing();
     let mut actions = Vec::new();
     for answer in answers {
-        (known, actions) = merge(&known, answer, now);
+        (known, actions) = merge(known, answer, now);
         now += space;
     }
     (known, actions)
@@ -314,16 +314,14 @@ fn with_a_registry_it_alone_says_which_brokers_there_are() {
     let (known, actions) = register(&Known::nothing(), registered(&[(1, 10), (7, 70)]));
     let added = |id| Action::Broker(id, Change::Added);
     assert_eq!(actions, [added(1), added(7)]);
-    let before = known.metadata.number;
     // Brokers tell of each other later than ZooKeeper does.
-    let (known, actions) = merge(&known, &answer(Vec::new()), now);
+    let (known, actions) = merge(known.clone(), &answer(Vec::new()), now);
     assert!(!actions.iter().any(|action| matches!(action, Action::Broker(..))), "{actions:?}");
     assert_eq!(known.metadata.brokers.keys().copied().collect::<Vec<_>>(), [1, 7]);
-    assert_eq!(known.metadata.number, before);
     // While it cannot be read their word counts again.
     let (known, actions) = register(&known, None);
     assert_eq!(actions, []);
-    let (known, _) = merge(&known, &answer(Vec::new()), now);
+    let (known, _) = merge(known.clone(), &answer(Vec::new()), now);
     assert!(!known.metadata.brokers.contains_key(&7));
 }
 

@@ -12,13 +12,14 @@ use std::time::Instant;
 use tokio::sync::watch;
 use tokio::time::sleep_until;
 
+use super::answer::Answer;
 use super::ask::{self, Answers, Ask};
 use super::candidates::{self, Candidate};
 use super::core::{Core, lock};
 use super::merge::{self, Action, Known};
 use super::registry::{self, News};
-use super::schedule::{Schedule, Urgency};
-use super::{Event, Metadata, hint};
+use super::schedule::{Schedule, Scope, Urgency};
+use super::{Event, Metadata, Topic, hint};
 use crate::config::Address;
 use crate::discovery::zookeeper::Registry;
 use crate::error::{Code, Error, Result};
@@ -47,6 +48,7 @@ pub(super) async fn run(core: Arc<Core>) {
         registered: Arc::default(),
         catching_up: None,
         round: None,
+        released: Vec::new(),
         asked: 0,
         jitter: jitter(),
     };
@@ -63,6 +65,8 @@ struct Loop {
     // Until when brokers are asked again for what the registry shows and they do not know.
     catching_up: Option<Instant>,
     round: Option<Round>,
+    // Topics that were let go while a question was under way: its answer may bring them back.
+    released: Vec<Arc<Topic>>,
     // The number of the wishes that the question under way covers.
     asked: u64,
     // One draw per attempt, so that the time of the next one stands still.
@@ -110,6 +114,10 @@ impl Loop {
         for (urgency, why) in mail.triggers {
             self.schedule.trigger(urgency, why);
         }
+        if !mail.released.is_empty() {
+            self.forget(&mail.released);
+            self.released.extend(mail.released);
+        }
         if !mail.hints.is_empty() || !mail.endpoints.is_empty() {
             let (known, actions) = hint::merge(&self.known, &mail.hints, &mail.endpoints);
             self.take(known, actions);
@@ -147,9 +155,14 @@ impl Loop {
 
     /// Asks the brokers; the answer is waited for beside everything else.
     fn ask(&mut self, why: &'static str) {
-        let question = self.core.wishes(|wishes| wishes.question());
+        // What is followed in ZooKeeper, and "all topics", are asked for as a whole.
+        let scope = match self.registry.is_some() || self.core.client.events.topics {
+            true => Scope::Everything,
+            false => self.schedule.scope(Instant::now(), self.jitter),
+        };
+        let question = self.core.wishes(|wishes| wishes.question(scope));
         self.asked = question.number;
-        self.schedule.asked();
+        self.schedule.asked(scope);
         self.jitter = jitter();
         let topics = question.creatable.len() + question.found.len() + question.others.len();
         if self.registry.is_some() {
@@ -172,10 +185,16 @@ impl Loop {
         let mut named_brokers = false;
         for answer in &answers.answers {
             named_brokers |= !answer.brokers.is_empty();
-            let (known, actions) = merge::merge(&self.known, answer, now);
-            self.take(known, actions);
+            let known = std::mem::replace(&mut self.known, Known::nothing());
+            let number = known.metadata.number;
+            let (known, actions) = merge::merge(known, answer, now);
+            self.take_since(number, known, actions);
+            self.catch_up(answer);
         }
-        self.catch_up();
+        let released = std::mem::take(&mut self.released);
+        if !released.is_empty() {
+            self.forget(&released);
+        }
         self.schedule.answered(self.known.metadata.number != before, now);
         let patient = self.catching_up.is_some_and(|until| now < until);
         if patient && registry::is_behind(&self.known.metadata, &self.registered) {
@@ -202,13 +221,31 @@ impl Loop {
         });
     }
 
+    /// Drops what is known of topics that nobody wants any more (unless somebody does again).
+    fn forget(&mut self, topics: &[Arc<Topic>]) {
+        let before = self.known.metadata.topics.len();
+        for topic in topics {
+            if self.core.client.events.topics || self.core.wishes(|wishes| wishes.is_wanted(topic))
+            {
+                continue;
+            }
+            self.known.metadata.topics.remove(topic.name());
+            self.known.history.remove(topic.name());
+            topic.forget();
+        }
+        if self.known.metadata.topics.len() < before {
+            self.known.metadata.number += 1;
+            self.publish(&[]);
+        }
+    }
+
     /// A handle that was made while its topic was being published for the first time saw neither the
     /// old snapshot nor the new one: it gets what is known now.
-    fn catch_up(&self) {
-        let missed: Vec<_> = {
-            let topics = lock(&self.core.topics);
-            topics.values().filter(|topic| topic.metadata().is_none()).cloned().collect()
-        };
+    fn catch_up(&self, answer: &Answer) {
+        let topics = lock(&self.core.topics);
+        let missed = answer.topics.iter().filter_map(|topic| topics.get(&topic.name));
+        let missed: Vec<_> = missed.filter(|topic| topic.metadata().is_none()).cloned().collect();
+        drop(topics);
         for topic in missed {
             if let Some(metadata) = self.known.metadata.topic(topic.name()) {
                 topic.publish(Arc::clone(metadata));
@@ -228,7 +265,11 @@ impl Loop {
 
     /// Takes a new state and does what it asks for.
     fn take(&mut self, known: Known, actions: Vec<Action>) {
-        let number = self.known.metadata.number;
+        self.take_since(self.known.metadata.number, known, actions);
+    }
+
+    /// As [`take`](Self::take); `number` is that of the state before.
+    fn take_since(&mut self, number: u64, known: Known, actions: Vec<Action>) {
         self.known = known;
         let mut events = Vec::new();
         for action in actions {
@@ -308,7 +349,12 @@ async fn candidates(core: &Core, failing: bool) -> Result<Vec<Arc<Broker>>> {
     let mut brokers = learned(core);
     let usable = look(&brokers).iter().any(|c| c.connected || c.backing_off_until.is_none());
     if failing || !usable {
-        brokers.extend(seeds(core).await?);
+        match seeds(core).await {
+            Ok(seeds) => brokers.extend(seeds),
+            // A registry that is away does not hide the brokers that are known already.
+            Err(error) if brokers.is_empty() => return Err(error),
+            Err(_) => {}
+        }
     }
     let order = candidates::order(&look(&brokers), failing);
     Ok(order.into_iter().filter_map(|index| brokers.get(index).cloned()).collect())

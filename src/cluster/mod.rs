@@ -148,9 +148,35 @@ impl Cluster {
         let now = Instant::now();
         self.core.wish(|wishes| {
             for topic in topics {
-                wishes.want(topic, now);
+                wishes.want(topic, true, now);
             }
         });
+    }
+
+    /// For a producer that uses this topic from now on: it is kept fresh until the last that holds it
+    /// [releases](Self::release_topic) it. Does not ask for a topic that is not known: that is
+    /// [`want_held_topic`](Self::want_held_topic).
+    pub(crate) fn hold_topic(&self, topic: &Arc<Topic>) {
+        self.core.wish(|wishes| wishes.hold(topic, Instant::now()));
+    }
+
+    /// As [`want_topics`](Self::want_topics), for as long as somebody holds the topic.
+    pub(crate) fn want_held_topic(&self, topic: &Arc<Topic>) {
+        self.core.want(topic, false, Instant::now());
+    }
+
+    /// The opposite of [`hold_topic`](Self::hold_topic). A topic that nobody wants any more is forgotten.
+    pub(crate) fn release_topic(&self, topic: &Arc<Topic>) {
+        self.core.wish(|wishes| wishes.release(topic));
+    }
+
+    /// As [`topic_metadata`](Self::topic_metadata), for as long as somebody holds the topic.
+    pub(crate) async fn held_topic_metadata(
+        &self,
+        topic: &Arc<Topic>,
+        deadline: Instant,
+    ) -> Result<Arc<TopicMetadata>> {
+        self.core.topic_metadata(topic, false, deadline).await
     }
 
     /// Why a wait for the metadata of `topic` that began at `begun` came to nothing: the topic is still
@@ -169,7 +195,7 @@ impl Cluster {
         topic: &Arc<Topic>,
         deadline: Instant,
     ) -> Result<Arc<TopicMetadata>> {
-        self.core.topic_metadata(topic, deadline).await
+        self.core.topic_metadata(topic, true, deadline).await
     }
 
     /// As [`topic_metadata`](Self::topic_metadata), blocking; this cluster's wake-up ends it.

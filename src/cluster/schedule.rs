@@ -19,13 +19,25 @@ pub(super) enum Urgency {
     Wish,
 }
 
+/// What a question is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// Every topic that is wanted.
+    Everything,
+    /// Topics that nobody has asked about yet: with thousands of topics, one more is not their sum.
+    Wishes,
+}
+
 /// The timing of the metadata loop.
 #[derive(Clone, Debug)]
 pub(super) struct Schedule {
     max_age: Duration,
     backoff: Backoff,
+    /// Why everything is to be asked again.
     trigger: Option<(Urgency, &'static str)>,
-    asking: bool,
+    /// Why somebody waits for new topics.
+    wish: Option<&'static str>,
+    asking: Option<Scope>,
     ended: Option<Instant>,
     succeeded: Option<Instant>,
     failing_since: Option<Instant>,
@@ -38,8 +50,9 @@ impl Schedule {
         Self {
             max_age,
             backoff,
-            trigger: Some((Urgency::Wish, "first contact")),
-            asking: false,
+            trigger: Some((Urgency::Urgent, "first contact")),
+            wish: None,
+            asking: None,
             ended: None,
             succeeded: None,
             failing_since: None,
@@ -52,51 +65,76 @@ impl Schedule {
     pub(super) fn trigger(&mut self, urgency: Urgency, why: &'static str) {
         if urgency == Urgency::Wish {
             self.identical = 0;
-        }
-        if self.trigger.is_none_or(|(known, _)| urgency > known) {
+            self.wish.get_or_insert(why);
+        } else if self.trigger.is_none_or(|(known, _)| urgency > known) {
             self.trigger = Some((urgency, why));
         }
     }
 
     /// When to ask next, and why; none while an answer is under way. `jitter` from 0 to 1.
     pub(super) fn due(&self, now: Instant, jitter: f64) -> Option<(Instant, &'static str)> {
-        if self.asking {
+        if self.asking.is_some() {
             return None;
         }
-        let after = |times| self.ended.map_or(now, |end| end + self.backoff.delay(times, jitter));
+        let wish = self.wish.map(|why| (self.after(0, now, jitter), why));
+        let everything = self.everything_due(now, jitter);
+        let (at, why) = [everything, wish].into_iter().flatten().min_by_key(|(at, _)| *at)?;
+        // Whatever the reason, what fails is not repeated without a pause.
+        Some((at.max(self.after(self.failures, now, jitter)), why))
+    }
+
+    /// What a question that leaves now is about. After a failure it is everything: nobody knows what
+    /// the failed one covered.
+    pub(super) fn scope(&self, now: Instant, jitter: f64) -> Scope {
+        let overdue = self.everything_due(now, jitter).is_some_and(|(at, _)| at <= now);
+        if self.wish.is_none() || overdue || self.failures > 0 || self.succeeded.is_none() {
+            Scope::Everything
+        } else {
+            Scope::Wishes
+        }
+    }
+
+    fn everything_due(&self, now: Instant, jitter: f64) -> Option<(Instant, &'static str)> {
         let asked_for = self.trigger.map(|(urgency, why)| {
             let times = match urgency {
-                Urgency::Wish => 0,
-                Urgency::Urgent => self.identical,
+                Urgency::Wish | Urgency::Urgent => self.identical,
                 Urgency::Polite => self.identical + 1,
             };
-            (after(times), why)
+            (self.after(times, now, jitter), why)
         });
         let age = self.succeeded.map(|at| (at + self.max_age, "metadata.max.age.ms"));
-        let (at, why) = [asked_for, age].into_iter().flatten().min_by_key(|(at, _)| *at)?;
-        // Whatever the reason, what fails is not repeated without a pause.
-        Some((at.max(after(self.failures)), why))
+        [asked_for, age].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    fn after(&self, times: u32, now: Instant, jitter: f64) -> Instant {
+        self.ended.map_or(now, |end| end + self.backoff.delay(times, jitter))
     }
 
     /// A question leaves; triggers from now on want another one (invariant 1.10).
-    pub(super) fn asked(&mut self) {
-        self.asking = true;
-        self.trigger = None;
+    pub(super) fn asked(&mut self, scope: Scope) {
+        self.asking = Some(scope);
+        self.wish = None;
+        if scope == Scope::Everything {
+            self.trigger = None;
+        }
     }
 
-    /// An answer was merged, and changed something or not.
+    /// An answer was merged, and changed something or not. One about new topics alone refreshes nothing:
+    /// neither age nor back-off begin anew.
     pub(super) fn answered(&mut self, changed: bool, now: Instant) {
-        self.asking = false;
-        self.ended = Some(now);
-        self.succeeded = Some(now);
         self.failing_since = None;
         self.failures = 0;
+        if self.asking.take() == Some(Scope::Wishes) {
+            return;
+        }
+        self.ended = Some(now);
+        self.succeeded = Some(now);
         self.identical = if changed { 0 } else { self.identical.saturating_add(1) };
     }
 
     /// No broker answered.
     pub(super) fn failed(&mut self, why: &'static str, now: Instant) {
-        self.asking = false;
+        self.asking = None;
         self.ended = Some(now);
         self.failing_since.get_or_insert(now);
         self.failures = self.failures.saturating_add(1);
@@ -130,7 +168,7 @@ mod tests {
         let now = Instant::now();
         let mut schedule = schedule();
         assert_eq!(schedule.due(now, 0.5), Some((now, "first contact")));
-        schedule.asked();
+        schedule.asked(Scope::Everything);
         assert_eq!(wait(&schedule, now), None, "one question at a time");
         schedule.answered(true, now);
         assert_eq!(schedule.due(now, 0.5), Some((now + 300_000 * MS, "metadata.max.age.ms")));
@@ -140,7 +178,7 @@ mod tests {
     fn rule_1_10_a_wish_during_a_question_wants_another_question() {
         let now = Instant::now();
         let mut schedule = schedule();
-        schedule.asked();
+        schedule.asked(Scope::Everything);
         schedule.trigger(Urgency::Wish, "a new topic");
         schedule.answered(true, now);
         assert_eq!(schedule.due(now, 0.5), Some((now, "a new topic")));
@@ -150,19 +188,19 @@ mod tests {
     fn rule_1_11_identical_answers_back_off_and_a_wish_resets_that() {
         let now = Instant::now();
         let mut schedule = schedule();
-        schedule.asked();
+        schedule.asked(Scope::Everything);
         schedule.answered(true, now);
         let mut waits = Vec::new();
         for _ in 0..6 {
             schedule.trigger(Urgency::Urgent, "not leader");
             waits.push(wait(&schedule, now).unwrap());
-            schedule.asked();
+            schedule.asked(Scope::Everything);
             schedule.answered(false, now);
         }
         assert_eq!(waits, [0, 100, 200, 400, 800, 1_000]);
         schedule.trigger(Urgency::Wish, "a new topic");
         assert_eq!(wait(&schedule, now), Some(0));
-        schedule.asked();
+        schedule.asked(Scope::Everything);
         schedule.answered(true, now);
         schedule.trigger(Urgency::Urgent, "not leader");
         assert_eq!(wait(&schedule, now), Some(0), "it is of use again");
@@ -172,7 +210,7 @@ mod tests {
     fn rule_13_3_triggers_merge_and_the_more_urgent_one_wins() {
         let now = Instant::now();
         let mut schedule = schedule();
-        schedule.asked();
+        schedule.asked(Scope::Everything);
         schedule.answered(true, now);
         schedule.trigger(Urgency::Polite, "retry");
         assert_eq!(schedule.due(now, 0.5), Some((now + 100 * MS, "retry")));
@@ -187,7 +225,7 @@ mod tests {
         let mut schedule = schedule();
         let mut waits = Vec::new();
         for _ in 0..6 {
-            schedule.asked();
+            schedule.asked(Scope::Everything);
             schedule.failed("no broker answered", now);
             schedule.trigger(Urgency::Wish, "a new topic");
             waits.push(wait(&schedule, now).unwrap());
@@ -199,7 +237,7 @@ mod tests {
     fn rule_1_16_the_clock_of_failure_starts_with_the_first_failed_refresh() {
         let now = Instant::now();
         let mut schedule = schedule();
-        schedule.asked();
+        schedule.asked(Scope::Everything);
         schedule.answered(true, now);
         assert_eq!(schedule.failing_since(), None);
         schedule.failed("x", now + 50_000 * MS);
@@ -207,5 +245,32 @@ mod tests {
         assert_eq!(schedule.failing_since(), Some(now + 50_000 * MS));
         schedule.answered(true, now + 70_000 * MS);
         assert_eq!(schedule.failing_since(), None);
+    }
+
+    #[test]
+    fn a_wish_is_asked_for_alone_unless_everything_is_due_anyway() {
+        let now = Instant::now();
+        let mut schedule = schedule();
+        schedule.trigger(Urgency::Wish, "a new topic");
+        assert_eq!(schedule.scope(now, 0.5), Scope::Everything, "nobody has answered yet");
+        schedule.asked(Scope::Everything);
+        schedule.answered(true, now);
+        schedule.trigger(Urgency::Wish, "a new topic");
+        schedule.trigger(Urgency::Polite, "retry");
+        assert_eq!((schedule.scope(now, 0.5), wait(&schedule, now)), (Scope::Wishes, Some(0)));
+        schedule.asked(Scope::Wishes);
+        schedule.answered(true, now + 60 * MS);
+        assert_eq!(
+            schedule.due(now, 0.5),
+            Some((now + 100 * MS, "retry")),
+            "a stream of new topics does not put off what is due for all"
+        );
+        let later = now + 100 * MS;
+        schedule.trigger(Urgency::Wish, "a new topic");
+        assert_eq!(schedule.scope(later, 0.5), Scope::Everything);
+        schedule.asked(Scope::Wishes);
+        schedule.failed("no broker answered", later);
+        schedule.trigger(Urgency::Wish, "a new topic");
+        assert_eq!(schedule.scope(later, 0.5), Scope::Everything);
     }
 }

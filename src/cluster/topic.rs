@@ -89,6 +89,12 @@ impl Topic {
         self.creation.load(Ordering::Relaxed)
     }
 
+    /// Nobody wants it any more, so that what is known would grow old. Called by the metadata loop alone.
+    pub(super) fn forget(&self) {
+        *self.metadata.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
     /// Called by the metadata loop alone.
     pub(super) fn publish(&self, metadata: Arc<TopicMetadata>) {
         *self.metadata.lock().unwrap_or_else(PoisonError::into_inner) = Some(metadata);

@@ -57,12 +57,17 @@ struct Wait<'a> {
 
 impl<'a> Wait<'a> {
     /// Ready at once when the topic is known; else it is wished for.
-    fn begin(core: &'a Core, topic: &'a Arc<Topic>) -> Result<Result<Arc<TopicMetadata>, Self>> {
+    /// `stays`: see [`Wishes::want`](super::wishes::Wishes::want).
+    fn begin(
+        core: &'a Core,
+        topic: &'a Arc<Topic>,
+        stays: bool,
+    ) -> Result<Result<Arc<TopicMetadata>, Self>> {
         core.check_open()?;
         if let Verdict::Ready(metadata) = judge(topic.metadata(), false, Duration::ZERO) {
             return Ok(Ok(metadata));
         }
-        let (number, since) = core.want(topic, Instant::now());
+        let (number, since) = core.want(topic, stays, Instant::now());
         Ok(Err(Self { core, topic, number, since }))
     }
 
@@ -138,12 +143,13 @@ impl Core {
     pub(super) async fn topic_metadata(
         &self,
         topic: &Arc<Topic>,
+        stays: bool,
         deadline: Instant,
     ) -> Result<Arc<TopicMetadata>> {
         let begun = Instant::now();
         // Before the wish, so that an answer that comes at once is not missed (invariant 13.3).
         let mut progress = self.progress.subscribe();
-        let wait = match Wait::begin(self, topic)? {
+        let wait = match Wait::begin(self, topic, stays)? {
             Ok(metadata) => return Ok(metadata),
             Err(wait) => wait,
         };
@@ -171,7 +177,7 @@ impl Core {
         signal: &Signal,
     ) -> Result<Arc<TopicMetadata>> {
         let begun = Instant::now();
-        let wait = match Wait::begin(self, topic)? {
+        let wait = match Wait::begin(self, topic, true)? {
             Ok(metadata) => return Ok(metadata),
             Err(wait) => wait,
         };

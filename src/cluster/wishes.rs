@@ -1,10 +1,10 @@
 //! What is wanted of the metadata loop: topics by number, triggers, leader hints. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::schedule::Urgency;
+use super::schedule::{Scope, Urgency};
 use super::{BrokerInfo, LeaderHint, Topic};
 
 /// A topic that is kept fresh.
@@ -18,6 +18,8 @@ struct Wish {
     /// Whether asking for it may create it: from an explicit wish until it was found once. A refresh
     /// never brings a deleted topic back.
     create: bool,
+    /// Wanted for as long as the cluster lives; else only while somebody holds the topic.
+    stays: bool,
 }
 
 /// All wishes; shared between the callers and the loop.
@@ -25,9 +27,14 @@ struct Wish {
 pub(super) struct Wishes {
     number: u64,
     wanted: BTreeMap<usize, Wish>,
+    /// How many producers use a topic now.
+    holders: HashMap<usize, usize>,
+    /// The topics whose wishes no question has covered yet.
+    fresh: Vec<usize>,
     triggers: Vec<(Urgency, &'static str)>,
     hints: Vec<LeaderHint>,
     endpoints: Vec<BrokerInfo>,
+    released: Vec<Arc<Topic>>,
 }
 
 /// What the loop takes at once.
@@ -36,6 +43,8 @@ pub(super) struct Mail {
     pub(super) triggers: Vec<(Urgency, &'static str)>,
     pub(super) hints: Vec<LeaderHint>,
     pub(super) endpoints: Vec<BrokerInfo>,
+    /// Topics that nobody wants any more.
+    pub(super) released: Vec<Arc<Topic>>,
 }
 
 /// What a question must ask for.
@@ -55,12 +64,18 @@ impl Wishes {
     /// Wants this topic from now on; gives the number that an answer must reach, and since when it is
     /// wanted in vain. A first wish is served at once; repeating one that is still unfulfilled asks for
     /// a newer answer, as soon as the back-off allows.
-    pub(super) fn want(&mut self, topic: &Arc<Topic>, now: Instant) -> (u64, Instant) {
+    /// `stays`: for as long as the cluster lives; else until its last holder lets it go.
+    pub(super) fn want(&mut self, topic: &Arc<Topic>, stays: bool, now: Instant) -> (u64, Instant) {
         let there = topic.metadata().is_some_and(|m| m.error.is_none() && !m.partitions.is_empty());
-        let (urgency, since) = match self.wanted.get(&topic.index()) {
-            Some(wish) if there => return (wish.number, now),
-            Some(wish) => (Urgency::Urgent, wish.since),
-            None => (Urgency::Wish, now),
+        let (urgency, since, stays) = match self.wanted.get_mut(&topic.index()) {
+            Some(wish) => {
+                wish.stays |= stays;
+                if there {
+                    return (wish.number, now);
+                }
+                (Urgency::Urgent, wish.since, wish.stays)
+            }
+            None => (Urgency::Wish, now, stays),
         };
         match urgency {
             Urgency::Wish => self.trigger(urgency, "a topic is wanted"),
@@ -70,7 +85,8 @@ impl Wishes {
         let number = self.number;
         let create = topic.may_be_created() && !there;
         let topic = Arc::clone(topic);
-        self.wanted.insert(topic.index(), Wish { topic, number, since, create });
+        self.fresh.push(topic.index());
+        self.wanted.insert(topic.index(), Wish { topic, number, since, create, stays });
         (number, since)
     }
 
@@ -81,6 +97,35 @@ impl Wishes {
             wish.since = now;
             wish.create = false;
         }
+    }
+
+    /// A producer uses the topic from now on. If its metadata is there it is kept fresh; if not, the
+    /// producer wants it next.
+    pub(super) fn hold(&mut self, topic: &Arc<Topic>, now: Instant) {
+        *self.holders.entry(topic.index()).or_default() += 1;
+        if topic.metadata().is_some() {
+            self.want(topic, false, now);
+        }
+    }
+
+    /// A producer does not use the topic any more: unless somebody else wants it, it is forgotten.
+    pub(super) fn release(&mut self, topic: &Arc<Topic>) {
+        let index = topic.index();
+        let Some(holders) = self.holders.get_mut(&index) else { return };
+        *holders -= 1;
+        if *holders > 0 {
+            return;
+        }
+        self.holders.remove(&index);
+        if self.wanted.get(&index).is_some_and(|wish| !wish.stays) {
+            self.wanted.remove(&index);
+            self.released.push(Arc::clone(topic));
+        }
+    }
+
+    /// Whether the topic is kept fresh.
+    pub(super) fn is_wanted(&self, topic: &Topic) -> bool {
+        self.wanted.contains_key(&topic.index())
     }
 
     /// The topic is no longer wanted.
@@ -108,21 +153,35 @@ impl Wishes {
             triggers: std::mem::take(&mut self.triggers),
             hints: std::mem::take(&mut self.hints),
             endpoints: std::mem::take(&mut self.endpoints),
+            released: std::mem::take(&mut self.released),
         }
     }
 
-    /// What to ask now.
-    pub(super) fn question(&self) -> Question {
+    /// What to ask now: about every topic, or only those that nobody has asked about yet.
+    pub(super) fn question(&mut self, scope: Scope) -> Question {
+        let fresh = std::mem::take(&mut self.fresh);
         let mut question = Question { number: self.number, ..Question::default() };
-        for wish in self.wanted.values() {
-            let name = Arc::clone(wish.topic.name());
-            match (wish.create, wish.topic.may_be_created()) {
-                (true, _) => question.creatable.push(name),
-                (false, true) => question.found.push(name),
-                (false, false) => question.others.push(name),
+        match scope {
+            Scope::Everything => self.wanted.values().for_each(|wish| question.add(wish)),
+            Scope::Wishes => {
+                fresh
+                    .iter()
+                    .filter_map(|index| self.wanted.get(index))
+                    .for_each(|wish| question.add(wish));
             }
         }
         question
+    }
+}
+
+impl Question {
+    fn add(&mut self, wish: &Wish) {
+        let name = Arc::clone(wish.topic.name());
+        match (wish.create, wish.topic.may_be_created()) {
+            (true, _) => self.creatable.push(name),
+            (false, true) => self.found.push(name),
+            (false, false) => self.others.push(name),
+        }
     }
 }
 
@@ -142,12 +201,12 @@ mod tests {
         let now = Instant::now();
         let mut wishes = Wishes::default();
         let (a, b) = (topic(0, true), topic(1, true));
-        let (first, _) = wishes.want(&a, now);
-        let asked = wishes.question();
-        let (second, _) = wishes.want(&b, now);
+        let (first, _) = wishes.want(&a, true, now);
+        let asked = wishes.question(Scope::Everything);
+        let (second, _) = wishes.want(&b, true, now);
         assert!(asked.number >= first && asked.number < second, "the first question came before b");
         let later = now + Duration::from_secs(3);
-        let (again, since) = wishes.want(&a, later);
+        let (again, since) = wishes.want(&a, true, later);
         assert!(again > second && since == now, "the time in vain counts from the first wish");
     }
 
@@ -155,9 +214,9 @@ mod tests {
     fn only_a_first_wish_is_served_at_once() {
         let now = Instant::now();
         let mut wishes = Wishes::default();
-        wishes.want(&topic(0, true), now);
+        wishes.want(&topic(0, true), true, now);
         assert_eq!(wishes.take_mail().triggers, [(Urgency::Wish, "a topic is wanted")]);
-        wishes.want(&topic(0, true), now);
+        wishes.want(&topic(0, true), true, now);
         assert_eq!(wishes.take_mail().triggers, [(Urgency::Urgent, "a topic is still missing")]);
     }
 
@@ -165,9 +224,9 @@ mod tests {
     fn rule_1_15_topics_that_must_not_be_created_are_asked_for_apart() {
         let now = Instant::now();
         let mut wishes = Wishes::default();
-        wishes.want(&topic(0, true), now);
-        wishes.want(&topic(1, false), now);
-        let question = wishes.question();
+        wishes.want(&topic(0, true), true, now);
+        wishes.want(&topic(1, false), true, now);
+        let question = wishes.question(Scope::Everything);
         assert_eq!(question.creatable, [Arc::from("t0")]);
         assert_eq!(question.others, [Arc::from("t1")]);
     }
@@ -176,14 +235,58 @@ mod tests {
     fn rule_1_15_a_topic_that_was_found_once_is_not_created_again_by_a_refresh() {
         let now = Instant::now();
         let mut wishes = Wishes::default();
-        wishes.want(&topic(0, true), now);
+        wishes.want(&topic(0, true), true, now);
         wishes.found(0, now);
-        let question = wishes.question();
+        let question = wishes.question(Scope::Everything);
         assert!(question.creatable.is_empty());
         assert_eq!(question.found, [Arc::from("t0")]);
-        wishes.want(&topic(0, true), now);
-        assert_eq!(wishes.question().creatable.len(), 1, "somebody wants it although it is gone");
+        wishes.want(&topic(0, true), true, now);
+        assert_eq!(
+            wishes.question(Scope::Everything).creatable.len(),
+            1,
+            "somebody wants it although it is gone"
+        );
         wishes.forget(0);
-        assert!(wishes.question().creatable.is_empty());
+        assert!(wishes.question(Scope::Everything).creatable.is_empty());
+    }
+
+    #[test]
+    fn a_new_wish_is_asked_for_alone_and_a_refresh_asks_for_all() {
+        let now = Instant::now();
+        let mut wishes = Wishes::default();
+        wishes.want(&topic(0, true), true, now);
+        wishes.question(Scope::Everything);
+        wishes.found(0, now);
+        wishes.want(&topic(1, true), true, now);
+        wishes.want(&topic(2, true), true, now);
+        let question = wishes.question(Scope::Wishes);
+        assert_eq!(question.creatable, [Arc::from("t1"), Arc::from("t2")]);
+        assert!(question.found.is_empty() && question.number == wishes.number);
+        let all = wishes.question(Scope::Everything);
+        assert_eq!((all.creatable.len(), all.found.len()), (2, 1));
+        assert!(wishes.question(Scope::Wishes).creatable.is_empty(), "each is new once");
+    }
+
+    #[test]
+    fn a_topic_is_forgotten_when_its_last_holder_lets_it_go_unless_somebody_else_wants_it() {
+        let now = Instant::now();
+        let mut wishes = Wishes::default();
+        let (held, shared) = (topic(0, true), topic(1, true));
+        for topic in [&held, &shared] {
+            wishes.hold(topic, now);
+            wishes.hold(topic, now);
+            wishes.want(topic, false, now);
+        }
+        wishes.want(&shared, true, now);
+        for topic in [&held, &shared] {
+            wishes.release(topic);
+            assert!(wishes.is_wanted(topic), "another one holds it");
+            wishes.release(topic);
+        }
+        assert!(!wishes.is_wanted(&held) && wishes.is_wanted(&shared));
+        let released = wishes.take_mail().released;
+        assert_eq!(released.iter().map(|topic| topic.index()).collect::<Vec<_>>(), [0]);
+        wishes.release(&held);
+        assert!(wishes.take_mail().released.is_empty(), "nobody holds it any more");
     }
 }

@@ -3,18 +3,32 @@
 //! Beyond the limit each broker may still fetch one partition's worth (principle 15), so that what
 //! an application holds of one broker never stops another. A fetcher that finds no room registers
 //! and sleeps; the release of any buffer wakes it at once.
+//!
+//! What was fetched can decompress to a hundred times as much: beyond the limit a compressed batch is
+//! opened only while nothing that was decompressed is alive, so that reading always goes on when the
+//! application gives back what it holds.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::Notify;
+
+use super::buffers::Buffers;
+use crate::runtime::Signal;
 
 /// The account of one consumer.
 #[derive(Debug)]
 pub(super) struct Budget {
     limit: usize,
     used: AtomicUsize,
+    /// The part of it that was decompressed.
+    made: AtomicUsize,
     starving: Mutex<Vec<Arc<Seat>>>,
+    decompressed: Arc<Buffers>,
+    /// Reading met a compressed batch and found no room.
+    choked: AtomicBool,
+    /// Tells who reads that there is room again.
+    signal: Arc<Signal>,
 }
 
 /// What one broker's fetcher shares with the threads that read and release its data.
@@ -41,15 +55,46 @@ pub(super) struct Lease {
     budget: Arc<Budget>,
     seat: Arc<Seat>,
     bytes: usize,
+    /// How many of them were decompressed.
+    made: usize,
 }
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        let budget = &self.budget;
         self.seat.held.fetch_sub(self.bytes, Ordering::AcqRel);
-        self.budget.used.fetch_sub(self.bytes, Ordering::AcqRel);
-        for seat in self.budget.take_starving() {
+        budget.made.fetch_sub(self.made, Ordering::AcqRel);
+        budget.used.fetch_sub(self.bytes, Ordering::SeqCst);
+        for seat in budget.take_starving() {
             seat.wake.notify_one();
         }
+        if budget.choked.load(Ordering::SeqCst) && budget.has_room_to_open() {
+            budget.choked.store(false, Ordering::SeqCst);
+            budget.signal.notify();
+        }
+    }
+}
+
+impl Lease {
+    /// Where what it pays for is decompressed.
+    pub(super) fn buffers(&self) -> &Arc<Buffers> {
+        &self.budget.decompressed
+    }
+
+    /// Whether a compressed batch of this answer may be opened now; if not, the signal tells when to
+    /// look again.
+    pub(super) fn may_open(&self) -> bool {
+        let budget = &self.budget;
+        if budget.has_room_to_open() {
+            return true;
+        }
+        budget.choked.store(true, Ordering::SeqCst);
+        // A release between the look and the mark told nobody: look again.
+        let room = budget.has_room_to_open();
+        if room {
+            budget.choked.store(false, Ordering::SeqCst);
+        }
+        room
     }
 }
 
@@ -73,9 +118,22 @@ impl Drop for Unread {
 }
 
 impl Budget {
-    /// An account of `limit` bytes.
-    pub(super) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit, used: AtomicUsize::new(0), starving: Mutex::default() })
+    /// An account of `limit` bytes; `signal` is told when reading may go on.
+    pub(super) fn new(limit: usize, signal: &Arc<Signal>) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            used: AtomicUsize::new(0),
+            made: AtomicUsize::new(0),
+            starving: Mutex::default(),
+            // As much as one answer: buffers that nobody reads do not count against the limit.
+            decompressed: Buffers::new(limit / 16),
+            choked: AtomicBool::new(false),
+            signal: Arc::clone(signal),
+        })
+    }
+
+    fn has_room_to_open(&self) -> bool {
+        self.used.load(Ordering::SeqCst) <= self.limit || self.made.load(Ordering::Acquire) == 0
     }
 
     /// Bytes alive now; may pass the limit by one partition's worth a broker.
@@ -88,14 +146,11 @@ impl Budget {
         self.limit
     }
 
-    /// What one fetch may ask for when `brokers` are fetched from: a sixteenth of the limit, divided,
-    /// and a little less for the envelope. Each broker has up to two answers alive (the one being
-    /// read and the next) before the application holds any; small answers are still warm in the
-    /// caches when they are read, and at the default limit (4 MiB an answer) a frame's buffer
-    /// is allocated at once and not grown.
+    /// The most that one fetch may ask for when `brokers` are fetched from: an eighth of the limit,
+    /// divided. Each broker has up to three answers alive (the one being read, the next, and the one
+    /// on its way) before the application holds any.
     pub(super) fn share(&self, brokers: usize) -> usize {
-        let share = self.limit / (16 * brokers.max(1));
-        share - share / 64
+        self.limit / (8 * brokers.max(1))
     }
 
     /// How many bytes a fetch of this broker may ask for: up to `wish`, at least `worth` (one
@@ -129,21 +184,27 @@ impl Budget {
         (seat.held.load(Ordering::Acquire) < worth).then_some(worth)
     }
 
-    /// Counts `bytes` that arrived from, or were decompressed for, this broker.
+    /// Counts `bytes` that arrived from this broker.
     pub(super) fn charge(self: &Arc<Self>, seat: &Arc<Seat>, bytes: usize) -> Arc<Lease> {
-        self.used.fetch_add(bytes, Ordering::AcqRel);
-        seat.held.fetch_add(bytes, Ordering::AcqRel);
-        Arc::new(Lease { budget: Arc::clone(self), seat: Arc::clone(seat), bytes })
+        self.lease(seat, bytes, 0)
     }
 
     /// Another lease on the account of the same broker, for bytes made from its data.
     pub(super) fn charge_like(lease: &Lease, bytes: usize) -> Arc<Lease> {
-        lease.budget.charge(&lease.seat, bytes)
+        lease.budget.lease(&lease.seat, bytes, bytes)
     }
 
-    /// Whether a fetcher waits for room.
+    fn lease(self: &Arc<Self>, seat: &Arc<Seat>, bytes: usize, made: usize) -> Arc<Lease> {
+        self.used.fetch_add(bytes, Ordering::AcqRel);
+        self.made.fetch_add(made, Ordering::AcqRel);
+        seat.held.fetch_add(bytes, Ordering::AcqRel);
+        Arc::new(Lease { budget: Arc::clone(self), seat: Arc::clone(seat), bytes, made })
+    }
+
+    /// Whether a fetcher, or reading itself, waits for room.
     pub(super) fn is_starving(&self) -> bool {
-        !self.starving.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+        self.choked.load(Ordering::SeqCst)
+            || !self.starving.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
     fn take_starving(&self) -> Vec<Arc<Seat>> {
@@ -164,7 +225,7 @@ mod tests {
 
     #[test]
     fn a_fetch_asks_for_what_is_free_and_never_less_than_one_partitions_worth() {
-        let (budget, seat) = (Budget::new(100), Arc::new(Seat::default()));
+        let (budget, seat) = (Budget::new(100, &Arc::default()), Arc::new(Seat::default()));
         assert_eq!(budget.grant(&seat, 500, 10), Some(100));
         let lease = budget.charge(&seat, 85);
         assert_eq!(budget.grant(&seat, 500, 10), Some(15));
@@ -175,7 +236,7 @@ mod tests {
 
     #[test]
     fn what_is_held_of_one_broker_never_stops_another() {
-        let budget = Budget::new(100);
+        let budget = Budget::new(100, &Arc::default());
         let (one, other) = (Arc::new(Seat::default()), Arc::new(Seat::default()));
         let _held = budget.charge(&one, 120);
         assert_eq!(budget.grant(&one, 50, 10), None);
@@ -184,12 +245,31 @@ mod tests {
 
     #[test]
     fn a_drained_budget_wakes_the_starving_fetcher_at_once() {
-        let (budget, seat) = (Budget::new(100), Arc::new(Seat::default()));
+        let (budget, seat) = (Budget::new(100, &Arc::default()), Arc::new(Seat::default()));
         let held = budget.charge(&seat, 95);
         assert_eq!(budget.grant(&seat, 50, 10), None);
         assert!(budget.is_starving() && !was_woken(&seat));
         drop(held);
         assert!(was_woken(&seat) && !budget.is_starving());
+    }
+
+    #[test]
+    fn beyond_the_limit_a_batch_is_opened_only_when_nothing_that_was_opened_is_alive() {
+        let (budget, seat) = (Budget::new(100, &Arc::default()), Arc::new(Seat::default()));
+        let fetched = budget.charge(&seat, 30);
+        assert!(fetched.may_open());
+        let opened = Budget::charge_like(&fetched, 60);
+        assert!(fetched.may_open(), "not yet beyond");
+        let another = Budget::charge_like(&fetched, 200);
+        assert!(!fetched.may_open() && budget.is_starving());
+        drop(another);
+        assert!(!budget.is_starving() && fetched.may_open(), "a release tells who waits");
+        let large = budget.charge(&seat, 500);
+        assert!(!fetched.may_open());
+        drop(opened);
+        assert!(fetched.may_open(), "nothing that was opened is alive: one more at a time");
+        drop((large, fetched));
+        assert_eq!((budget.used(), budget.made.load(Ordering::Relaxed)), (0, 0));
     }
 
     #[test]

@@ -27,11 +27,12 @@ pub(super) struct Core {
 
 impl Core {
     pub(super) fn new(cluster: Arc<Cluster>, config: ConsumerConfig) -> Arc<Self> {
-        let budget = Budget::new(config.memory_limit);
+        let signal = Arc::default();
+        let budget = Budget::new(config.memory_limit, &signal);
         Arc::new(Self {
             cluster,
             config,
-            signal: Arc::default(),
+            signal,
             budget,
             kick: Notify::new(),
             state: Mutex::default(),
@@ -71,7 +72,7 @@ impl Core {
         self.stop();
     }
 
-    /// Whether fetching stands still for what the application holds, and it was not told yet.
+    /// Whether fetching or reading stands still for what the application holds, and it was not told yet.
     pub(super) fn is_stalled(&self) -> bool {
         self.budget.is_starving() && !self.lock().stall_told
     }

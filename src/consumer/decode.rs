@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::aborted::Aborted;
 use super::batch::{Batch, Held, Run};
 use super::budget::{Budget, Lease, Unread};
+use super::buffers::Borrowing;
 use super::name::Name;
 use super::partition::Marks;
 use super::view::MessageView;
@@ -119,6 +120,8 @@ pub(super) struct Decoding {
 pub(super) enum Read {
     /// No room in the batch: there may be more.
     Full,
+    /// No room for what comes next to be decompressed, until the application gives something back.
+    Choked,
     /// All was read.
     End,
 }
@@ -128,6 +131,8 @@ pub(super) enum Read {
 pub(super) struct Reader {
     source: Source,
     batches: BatchIter,
+    /// The next batch, which could not be opened when it was met.
+    next: Option<RawBatch>,
     open: Option<Open>,
     position: i64,
     epoch: i32,
@@ -159,8 +164,8 @@ impl Reader {
         (lease, unread): (Arc<Lease>, Arc<Unread>),
     ) -> Self {
         let batches = BatchIter::new(records);
-        let (open, epoch) = (None, -1);
-        Self { source, batches, open, position, epoch, decoding, aborted, lease, unread }
+        let (next, open, epoch) = (None, None, -1);
+        Self { source, batches, next, open, position, epoch, decoding, aborted, lease, unread }
     }
 
     /// Where reading goes on; the application's position once what was read is handed out.
@@ -197,10 +202,19 @@ impl Reader {
     fn read_batches(&mut self, into: &mut Filling, run: u32) -> Result<Read> {
         loop {
             let Some(open) = &mut self.open else {
-                match self.batches.next() {
-                    Some(raw) => self.open_batch(raw?)?,
-                    None => return Ok(Read::End),
+                let raw = match self.next.take() {
+                    Some(raw) => raw,
+                    None => match self.batches.next() {
+                        Some(raw) => raw?,
+                        None => return Ok(Read::End),
+                    },
+                };
+                let plain = raw.compression().is_ok_and(|codec| codec == Compression::None);
+                if !plain && !self.lease.may_open() {
+                    self.next = Some(raw);
+                    return Ok(Read::Choked);
                 }
+                self.open_batch(raw)?;
                 continue;
             };
             let before = into.batch.views.len();
@@ -247,10 +261,11 @@ impl Reader {
         }
         let plain = raw.compression()? == Compression::None;
         let least = (raw.format == Format::V2).then_some(raw.base_offset);
-        let records = raw.open(check_crc, largest)?;
+        let memory = Borrowing::new(self.lease.buffers());
+        let records = raw.open_in(check_crc, largest, &memory)?;
         let lease = match plain {
             true => Arc::clone(&self.lease),
-            false => Budget::charge_like(&self.lease, records.buffer().len()),
+            false => Budget::charge_like(&self.lease, memory.pinned()),
         };
         let next_offset = next_offset.max(records.next_offset());
         self.open = Some(Open { records, least, next_offset, lease });

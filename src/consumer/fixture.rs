@@ -132,7 +132,7 @@ pub(super) fn reader_without(
 
 pub(super) fn keep() -> (Arc<Lease>, Arc<Unread>) {
     let seat = Arc::new(Seat::default());
-    (Budget::new(1 << 20).charge(&seat, 1), Unread::new(&seat))
+    (Budget::new(1 << 20, &Arc::default()).charge(&seat, 1), Unread::new(&seat))
 }
 
 /// One partition's share of an answer.

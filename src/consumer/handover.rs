@@ -37,7 +37,8 @@ impl Core {
             return Some(Err(first));
         }
         let mut filling = Filling::new(self.config.max_poll_records);
-        while !filling.is_full() {
+        let mut choked = Choked::default();
+        while !filling.is_full() && !choked.all {
             match state.head(filling.is_empty()) {
                 None => break,
                 Some(Head::Event) => return Some(Err(Error::bare(Code::EVENT))),
@@ -57,14 +58,16 @@ impl Core {
                     drop(state);
                     let mark = filling.mark();
                     let outcome = reader.read(&mut filling);
+                    let waits = matches!(outcome, Ok(Read::Choked));
                     state = self.lock();
                     if !state.check_in(slot, reader, outcome, None) {
                         filling.undo(mark);
                     }
+                    choked.note(waits, &state);
                 }
             }
         }
-        if state.has_ready() {
+        if state.has_ready() && !choked.all {
             // Who found the partition taken while we decoded has gone to sleep, on the descriptor
             // perhaps.
             self.signal.notify();
@@ -85,7 +88,11 @@ impl Core {
         if let Some(first) = first_word(&mut state) {
             return Some(Err(first));
         }
+        let mut choked = Choked::default();
         loop {
+            if choked.all {
+                return state.check_open().err().map(Err);
+            }
             match state.head(true) {
                 None => return state.check_open().err().map(Err),
                 Some(Head::Event) => return Some(Err(Error::bare(Code::EVENT))),
@@ -109,11 +116,15 @@ impl Core {
                     drop(state);
                     let mut filling = Filling::new(self.config.max_poll_records);
                     let outcome = reader.read(&mut filling);
+                    let waits = matches!(outcome, Ok(Read::Choked));
                     state = self.lock();
                     let batch = (!filling.is_empty()).then(|| Arc::new(filling.finish()));
+                    if batch.is_some() {
+                        state.stall_told = false;
+                    }
                     state.check_in(slot, reader, outcome, batch);
-                    state.stall_told = false;
-                    if state.has_ready() {
+                    choked.note(waits, &state);
+                    if state.has_ready() && !choked.all {
                         self.signal.notify();
                     }
                 }
@@ -130,6 +141,22 @@ impl Core {
         state.wake_fetchers();
         let Some(partition) = state.partitions.get_mut(slot.index) else { return false };
         partition.tell_once(error.code(), partition.position)
+    }
+}
+
+/// Partitions met one after the other whose next batch there was no room to decompress.
+#[derive(Default)]
+struct Choked {
+    in_a_row: usize,
+    /// Every readable partition was met: nothing can be read now.
+    all: bool,
+}
+
+impl Choked {
+    /// A partition was read, and went behind the others if it waits for room.
+    fn note(&mut self, choked: bool, state: &State) {
+        self.in_a_row = if choked { self.in_a_row + 1 } else { 0 };
+        self.all = choked && self.in_a_row >= state.ready_count();
     }
 }
 
@@ -195,10 +222,11 @@ impl State {
         let Some(partition) = self.current(slot) else { return false };
         partition.taken = false;
         // A share that was read to its end gives the turn to another partition.
-        let goes_on = decoded.is_some() || !matches!(outcome, Ok(Read::End));
+        // So does one that waits for room: another may need none.
+        let goes_on = decoded.is_some() || matches!(outcome, Ok(Read::Full) | Err(_));
         let (position, epoch) = (reader.position(), reader.epoch());
         match outcome {
-            Ok(Read::Full) => partition.queue.push_front(Item::Data(reader)),
+            Ok(Read::Full | Read::Choked) => partition.queue.push_front(Item::Data(reader)),
             Ok(Read::End) => {
                 if std::mem::take(&mut partition.awaits_reader) {
                     // Only reading told where this answer ends; nothing was asked meanwhile.

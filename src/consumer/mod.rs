@@ -11,6 +11,7 @@
 mod aborted;
 mod batch;
 mod budget;
+mod buffers;
 mod columns;
 mod core;
 mod decode;

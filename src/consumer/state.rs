@@ -304,6 +304,11 @@ impl State {
         !self.ready.is_empty()
     }
 
+    /// At least how many partitions have something to read.
+    pub(super) fn ready_count(&self) -> usize {
+        self.ready.len()
+    }
+
     /// Adds what arrived to a partition's queue.
     pub(super) fn push(&mut self, slot: Slot, item: Item) {
         if let Some(partition) = self.current(slot) {

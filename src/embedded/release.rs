@@ -1,6 +1,7 @@
 //! Which broker generation an embedded broker plays, so that negotiation can be tested without one.
 
-use super::sequence::Strictness;
+use super::sequence::{REMEMBERED, Strictness};
+use crate::error::Code;
 
 /// The broker generation to play.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -105,7 +106,13 @@ impl Release {
     }
 
     pub(super) fn strictness(self) -> Strictness {
-        Strictness { unknown_must_begin_at_zero: self < Self::V2_8 }
+        let unknown_must_begin_at_zero = match self {
+            _ if self < Self::V1_1 => Some(Code::OUT_OF_ORDER_SEQUENCE_NUMBER),
+            _ if self < Self::V2_8 => Some(Code::UNKNOWN_PRODUCER_ID),
+            _ => None,
+        };
+        let remembered = if self < Self::V1_1 { 1 } else { REMEMBERED };
+        Strictness { unknown_must_begin_at_zero, remembered }
     }
 }
 

@@ -5,8 +5,8 @@ use std::collections::{HashMap, VecDeque};
 
 use crate::error::Code;
 
-/// How many batches of a producer are remembered: a client has at most five in flight.
-const REMEMBERED: usize = 5;
+/// How many batches of a producer are remembered since 1.0: a client has at most five in flight.
+pub(super) const REMEMBERED: usize = 5;
 
 /// The idempotent seat of a batch: who sent it, and which records these are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,10 +30,13 @@ pub(super) enum Judgement {
 }
 
 /// How strict a broker is: old ones forgot producers with their last record and said so.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Strictness {
-    /// Before 2.5 an unknown producer had to begin with sequence 0 (error 59).
-    pub(super) unknown_must_begin_at_zero: bool,
+    /// Before 2.5 an unknown producer had to begin with sequence 0: this was the answer, 59, or 45 in
+    /// 0.11, which had no other.
+    pub(super) unknown_must_begin_at_zero: Option<Code>,
+    /// How many batches of a producer are remembered: one in 0.11.
+    pub(super) remembered: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -62,10 +65,8 @@ impl Producers {
         let Some(state) = self.states.get(&seat.producer_id) else {
             // KIP-360: records may have been deleted with the producer's memory, so any start is
             // accepted from an unknown producer; older brokers could not tell and refused.
-            if strictness.unknown_must_begin_at_zero && seat.base_sequence != 0 {
-                return Judgement::Refuse(Code::UNKNOWN_PRODUCER_ID);
-            }
-            return Judgement::Append;
+            let refusal = strictness.unknown_must_begin_at_zero.filter(|_| seat.base_sequence != 0);
+            return refusal.map_or(Judgement::Append, Judgement::Refuse);
         };
         if seat.epoch < state.epoch {
             return Judgement::Refuse(Code::INVALID_PRODUCER_EPOCH);
@@ -93,14 +94,20 @@ impl Producers {
         }
     }
 
-    /// Notes that the batch was appended at `base_offset`.
-    pub(super) fn remember(&mut self, seat: &Seat, base_offset: i64, append_time: i64) {
+    /// Notes that the batch was appended at `base_offset`, and forgets what is beyond `most`.
+    pub(super) fn remember(
+        &mut self,
+        seat: &Seat,
+        base_offset: i64,
+        append_time: i64,
+        most: usize,
+    ) {
         let fresh = || State { epoch: seat.epoch, batches: VecDeque::new() };
         let state = self.states.entry(seat.producer_id).or_insert_with(fresh);
         if state.epoch != seat.epoch {
             *state = fresh();
         }
-        if state.batches.len() == REMEMBERED {
+        while state.batches.len() >= most.max(1) {
             state.batches.pop_front();
         }
         state.batches.push_back(Appended {
@@ -143,6 +150,9 @@ fn after(sequence: i32, by: i32) -> i32 {
 mod tests {
     use super::*;
 
+    const MODERN: Strictness =
+        Strictness { unknown_must_begin_at_zero: None, remembered: REMEMBERED };
+
     fn seat(epoch: i16, base_sequence: i32, count: i32) -> Seat {
         Seat { producer_id: 7, epoch, base_sequence, count }
     }
@@ -151,14 +161,14 @@ mod tests {
         let mut producers = Producers::default();
         let mut offset = 0;
         for &(epoch, base, count) in batches {
-            producers.remember(&seat(epoch, base, count), offset, -1);
+            producers.remember(&seat(epoch, base, count), offset, -1, REMEMBERED);
             offset += i64::from(count);
         }
         producers
     }
 
     fn judge(producers: &Producers, seat: Seat) -> Judgement {
-        producers.judge(&seat, Strictness::default())
+        producers.judge(&seat, MODERN)
     }
 
     #[test]
@@ -217,7 +227,8 @@ mod tests {
     fn an_unknown_producer_may_begin_anywhere_unless_the_broker_is_old() {
         let producers = Producers::default();
         assert_eq!(judge(&producers, seat(0, 42, 1)), Judgement::Append);
-        let old = Strictness { unknown_must_begin_at_zero: true };
+        let code = Some(Code::UNKNOWN_PRODUCER_ID);
+        let old = Strictness { unknown_must_begin_at_zero: code, ..MODERN };
         assert_eq!(
             producers.judge(&seat(0, 42, 1), old),
             Judgement::Refuse(Code::UNKNOWN_PRODUCER_ID)

@@ -126,6 +126,17 @@ impl Core {
         }
     }
 
+    /// Takes a topic into use: the cluster keeps its metadata fresh until it is idle.
+    pub(crate) fn use_topic(&self, topic: &TopicQueues) {
+        if !topic.take_up() {
+            return;
+        }
+        self.cluster.hold_topic(&topic.topic);
+        if self.topics.entered() {
+            self.ledger.keeper.ring(); // it has something to look at from now on
+        }
+    }
+
     /// Applies what the cluster knows now of every topic: after a new snapshot.
     pub(crate) fn update_all(self: &Arc<Self>) {
         // Whoever adds a topic meanwhile either did so before this, and is seen below, or does it

@@ -18,6 +18,7 @@ mod accumulator;
 mod core;
 mod deliveries;
 mod identity;
+mod idle;
 mod keeper;
 mod kept;
 mod lifecycle;

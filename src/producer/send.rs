@@ -39,6 +39,13 @@ impl Patience {
         Self { timeout_ms: -1, most: max_block, deadline }
     }
 
+    /// Inside a callback for deliveries nobody waits (invariant 4.12).
+    fn spare_a_callback(&mut self, core: &Core) {
+        if core.is_telling() {
+            self.timeout_ms = 0;
+        }
+    }
+
     pub(super) fn may_wait(&self) -> bool {
         self.timeout_ms != 0
     }
@@ -400,8 +407,10 @@ impl Core {
             return Err(Error::new(Code::FOREIGN_TOPIC, text).with_topic(&**topic.name()));
         }
         topic.allow_creation();
+        patience.spare_a_callback(self);
         let queues = self.topics.add(topic, &self.config, self.partitioner.as_ref());
         let queues = queues.ok_or_else(|| Error::new(Code::INVALID_STATE, "too many topics"))?;
+        self.use_topic(queues);
         self.update(queues);
         if queues.partitions() == 0 {
             self.wait_for_partitions(queues, patience)?;
@@ -418,7 +427,7 @@ impl Core {
         if !patience.may_wait() {
             // First the wish to be told, then the look-up: its answer finds the wish (13.3).
             self.ledger.budget.wish();
-            self.cluster.want_topics(std::slice::from_ref(topic));
+            self.cluster.want_held_topic(topic);
             self.update(queues);
         } else {
             self.look_up(topic, patience.deadline())?;
@@ -444,7 +453,7 @@ impl Core {
         let broken = Arc::clone(self);
         let look_up = async move {
             let result = tokio::select! {
-                result = core.cluster.topic_metadata(&wanted, deadline) => result,
+                result = core.cluster.held_topic_metadata(&wanted, deadline) => result,
                 // Closed, or broken by a panic: the ledger knows which.
                 () = core.ledger.keeper.ended() => {
                     Err(core.ledger.check_open().err().unwrap_or_else(|| Error::bare(Code::CLOSED)))
@@ -469,6 +478,7 @@ impl Core {
     /// Waits for memory, first come first served.
     #[cold]
     pub(super) fn wait_for_room(&self, bytes: usize, patience: &mut Patience) -> Result<Reserved> {
+        patience.spare_a_callback(self);
         let budget = &self.ledger.budget;
         if budget.only_reading_helps(bytes) {
             return Err(self.unread());

@@ -1,9 +1,10 @@
 //! The topics of one producer: their queues, and which partition a record goes to.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::accumulator::{Leader, Ledger, Queue};
+use super::idle::LOOKS;
 use super::partitioner::{Chooser, CustomPartitioner};
 use super::record::Record;
 use super::table::Table;
@@ -17,6 +18,8 @@ pub(crate) struct Topics {
     table: Table<Arc<TopicQueues>>,
     /// Taken by whoever adds queues, and by a close that walks them: none is missed.
     growth: Mutex<()>,
+    /// How many topics are in use.
+    used: AtomicUsize,
 }
 
 /// One topic's queues.
@@ -29,14 +32,29 @@ pub(crate) struct TopicQueues {
     queues: Table<Arc<Queue>>,
     /// How many partitions the topic has; 0 before its metadata.
     count: AtomicU32,
+    /// The same, but as it was last known while the topic is out of use.
+    last_count: AtomicU32,
     chooser: Chooser,
-    /// The version of the topic's metadata that was applied last. Its lock orders updates.
-    applied: Mutex<Option<u64>>,
+    /// Something was sent to it since the last look (see [`idle`](super::idle)).
+    used: AtomicBool,
+    /// How many looks in a row found it unused.
+    unused: AtomicU8,
+    /// Its lock orders updates.
+    applied: Mutex<Applied>,
+}
+
+/// What of a topic's metadata its queues know.
+#[derive(Debug, Default)]
+struct Applied {
+    /// The version of the metadata that was applied last.
+    version: Option<u64>,
+    /// It is in use: the cluster keeps its metadata fresh, and the queues follow.
+    in_use: bool,
 }
 
 impl Topics {
     pub(crate) fn new() -> Self {
-        Self { table: Table::new(), growth: Mutex::default() }
+        Self { table: Table::new(), growth: Mutex::default(), used: AtomicUsize::new(0) }
     }
 
     /// The queues of a topic that was sent to before. A look at the handle's own address makes sure
@@ -63,10 +81,28 @@ impl Topics {
                 custom: custom.cloned(),
                 queues: Table::new(),
                 count: AtomicU32::new(0),
+                last_count: AtomicU32::new(0),
                 chooser: Chooser::new(config.partitioning, seed(topic)),
+                used: AtomicBool::new(true),
+                unused: AtomicU8::new(0),
                 applied: Mutex::default(),
             })
         })
+    }
+
+    /// Notes that one more topic is in use; true if it is the first.
+    pub(crate) fn entered(&self) -> bool {
+        self.used.fetch_add(1, Ordering::Relaxed) == 0
+    }
+
+    /// Notes that one is no longer.
+    pub(crate) fn left(&self) {
+        self.used.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Whether any topic is in use.
+    pub(crate) fn are_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed) > 0
     }
 
     /// Held while queues are added.
@@ -112,6 +148,14 @@ impl TopicQueues {
     /// queue's lock: records of a list are placed while one is held.
     #[inline]
     pub(crate) fn choose(&self, record: &Record<'_>, partitions: u32) -> Result<(i32, bool)> {
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+        // The topic may go out of use between the caller's look and this: its keys stay where they are.
+        let partitions = match partitions {
+            0 => self.last_count.load(Ordering::Relaxed),
+            partitions => partitions,
+        };
         if let Some(partition) = record.partition {
             return match u32::try_from(partition) {
                 Ok(number) if number < partitions => Ok((partition, false)),
@@ -130,7 +174,7 @@ impl TopicQueues {
     pub(crate) fn move_on(&self, from: i32) {
         let patience = self.config.partitioning.availability_timeout;
         let backlog = |partition| self.queue(partition).and_then(|queue| queue.backlog(patience));
-        self.chooser.move_on(from, self.partitions(), &backlog);
+        self.chooser.move_on(from, self.last_count.load(Ordering::Relaxed), &backlog);
     }
 
     #[cold]
@@ -141,6 +185,45 @@ impl TopicQueues {
         Error::new(Code::UNKNOWN_TOPIC_OR_PARTITION, text)
             .with_topic(&**name)
             .with_partition(partition.into())
+    }
+
+    /// Takes the topic into use; true if it was not.
+    pub(crate) fn take_up(&self) -> bool {
+        self.used.store(true, Ordering::Relaxed);
+        !std::mem::replace(&mut self.lock().in_use, true)
+    }
+
+    /// Whether it has been unused for so many looks that it is idle. For the keeper, which looks.
+    pub(crate) fn was_idle(&self) -> bool {
+        let unused = match self.used.swap(false, Ordering::Relaxed) {
+            true => 0,
+            false => self.unused.load(Ordering::Relaxed).saturating_add(1),
+        };
+        self.unused.store(unused, Ordering::Relaxed);
+        unused >= LOOKS
+    }
+
+    /// Takes the topic out of use unless something waits in it; true if it was in use. The next record
+    /// finds no partitions and takes it up again. One that is on its way here already waits in its queue,
+    /// and the queue tells the keeper.
+    pub(crate) fn retire(&self) -> bool {
+        let mut applied = self.lock();
+        if !applied.in_use || self.queues.iter().any(|queue| queue.undecided() > 0) {
+            return false;
+        }
+        *applied = Applied::default();
+        self.count.store(0, Ordering::Release);
+        self.queues.iter().for_each(|queue| queue.park());
+        true
+    }
+
+    /// Takes the topic out of use for good; true if it was in use.
+    pub(crate) fn let_go(&self) -> bool {
+        std::mem::take(&mut self.lock().in_use)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Applied> {
+        self.applied.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes over what the cluster knows of the topic now. `lead` finds the sender of a leader.
@@ -154,9 +237,9 @@ impl TopicQueues {
         ledger: &Arc<Ledger>,
         lead: impl Fn(&PartitionMetadata) -> Option<Leader>,
     ) -> Vec<i32> {
-        let mut applied = self.applied.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut applied = self.lock();
         let version = self.topic.version();
-        if *applied == Some(version) {
+        if applied.version == Some(version) || !applied.in_use {
             return Vec::new();
         }
         let Some(metadata) = self.topic.metadata() else { return Vec::new() };
@@ -186,9 +269,10 @@ impl TopicQueues {
         }
         let count = u32::try_from(metadata.partitions.len()).unwrap_or(u32::MAX);
         self.chooser.set_available(available, count);
+        self.last_count.store(count, Ordering::Relaxed);
         // Last: who sees the count finds the queues.
         self.count.store(count, Ordering::Release);
-        *applied = Some(version);
+        applied.version = Some(version);
         waiting
     }
 }

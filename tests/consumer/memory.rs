@@ -84,3 +84,83 @@ fn what_is_held_of_one_broker_does_not_stop_another() {
     consumer.assign(&[place(1)]).unwrap();
     assert!(poll(&consumer).iter().all(|record| record.partition() == 1));
 }
+
+/// Batches of 200 records that decompress to a hundred times their size.
+fn fill_compressed(rig: &Rig, partition: i32, batches: i64) {
+    let value = vec![b'x'; 1_000];
+    for n in 0..batches {
+        let values = vec![&value[..]; 200];
+        let bytes = batch_of(n * 200, &values, Format::V2, Compression::Lz4);
+        rig.kafka.append_raw("t", partition, &bytes).unwrap();
+    }
+}
+
+fn held_bytes(held: &[samsa::consumer::Batch]) -> usize {
+    held.iter().flat_map(|b| b.iter()).filter_map(|r| Some(r.value()?.len())).sum()
+}
+
+#[test]
+fn what_was_decompressed_counts_and_held_batches_stop_reading_too() {
+    let rig = Rig::new(2);
+    fill_compressed(&rig, 0, 20);
+    fill_compressed(&rig, 1, 20);
+    let consumer = rig.consumer(LIMITS);
+    consumer.assign(&[place(0), place(1)]).unwrap();
+    let (mut held, mut count, mut stalls) = (Vec::new(), 0, 0);
+    let limit = deadline();
+    while count < 2 * 20 * 200 {
+        assert!(Instant::now() < limit, "{count} messages came");
+        match consumer.poll(20) {
+            Ok(batch) => {
+                count += batch.len();
+                held.push(batch);
+                let bytes = held_bytes(&held);
+                assert!(bytes < 1_500_000, "{bytes} bytes are held, the limit is 1,000,000");
+            }
+            Err(error) if error.code() == Code::MEMORY_LIMIT => {
+                stalls += 1;
+                held.clear();
+            }
+            Err(error) => assert_eq!(error.code(), Code::NOTHING, "{error}"),
+        }
+    }
+    assert!(stalls >= 5, "{stalls} stalls for 8 MB");
+}
+
+#[test]
+fn a_reader_that_waits_for_room_goes_on_when_another_thread_frees() {
+    let rig = Rig::new(1);
+    fill_compressed(&rig, 0, 20);
+    let consumer = rig.consumer(LIMITS);
+    consumer.assign(&[place(0)]).unwrap();
+    let mut held = Vec::new();
+    while let Ok(batch) = consumer.poll(300) {
+        held.push(batch);
+    }
+    let before: usize = held.iter().map(samsa::consumer::Batch::len).sum();
+    assert!(before < 20 * 200, "it stalled");
+    std::thread::scope(|threads| {
+        let waiter = threads.spawn(|| poll(&consumer).len());
+        held.clear();
+        assert!(waiter.join().unwrap() > 0);
+    });
+}
+
+#[test]
+fn a_batch_larger_than_the_limit_is_read_all_the_same_by_poll_and_by_next() {
+    let rig = Rig::new(1);
+    let value = vec![b'x'; 1_000];
+    for n in 0..4 {
+        let bytes = batch_of(n * 3_000, &vec![&value[..]; 3_000], Format::V2, Compression::Lz4);
+        rig.kafka.append_raw("t", 0, &bytes).unwrap();
+    }
+    let consumer = rig.consumer(LIMITS);
+    consumer.assign(&[place(0)]).unwrap();
+    let mut count = 0;
+    while count < 6_000 {
+        count += poll(&consumer).len();
+    }
+    for _ in count..12_000 {
+        consumer.next(20_000).unwrap();
+    }
+}

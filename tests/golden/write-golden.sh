@@ -13,3 +13,5 @@ for version in 3.9.2 4.3.1; do
     "$here/golden-records.sh" "$version" write > "$here/records-$version.txt.part"
     mv "$here/records-$version.txt.part" "$here/records-$version.txt"
 done
+java -cp "$jars/kafka-clients-4.3.1.jar:$others" "$here/GoldenAssignors.java" 150 1 > "$here/assignors-4.3.1.txt.part"
+mv "$here/assignors-4.3.1.txt.part" "$here/assignors-4.3.1.txt"

@@ -71,6 +71,11 @@ fn rows() -> impl Iterator<Item = (i16, Fate)> {
     FATES.iter().flat_map(|(fate, codes)| codes.iter().map(|code| (*code, *fate)))
 }
 
+/// What identity mends is refused without one (`enable.idempotence=false`).
+fn without_identity(code: i16, fate: Fate) -> Fate {
+    if [43, 45, 47, 59].contains(&code) { REFUSED } else { fate }
+}
+
 fn retried() -> impl Iterator<Item = (i16, bool, Persistence)> {
     rows().filter_map(|(code, fate)| match fate {
         Fate::Retried { leader, known } => Some((code, leader, known)),
@@ -128,13 +133,12 @@ fn there(from: u64, offset: i64) -> Vec<Seen> {
     (from..4).zip(offset..).map(|(n, offset)| (n, Code::NONE, THERE, offset)).collect()
 }
 
-#[test]
-fn every_code_has_its_fate_and_costs_nothing_but_its_own_batch() {
-    let bench = bench_on(Options::default(), 2, &TIGHT);
+/// Meets every code once; the records that the log then holds, in order, are in its order.
+fn walk(bench: &Bench, fates: impl Iterator<Item = (i16, Fate)>) {
     let mut written = Vec::new();
-    for (code, fate) in rows() {
-        let offset = end(&bench, 0);
-        let outcomes = meet(&bench, code);
+    for (code, fate) in fates {
+        let offset = end(bench, 0);
+        let outcomes = meet(bench, code);
         let first_written = match fate {
             Fate::Retried { .. } => {
                 assert_eq!(outcomes, there(0, offset), "{code}");
@@ -154,6 +158,53 @@ fn every_code_has_its_fate_and_costs_nothing_but_its_own_batch() {
         written.extend((first_written..4).map(|n| value(code, n)));
     }
     assert_eq!(bench.stored(), written, "each once, in the order of sending");
+}
+
+#[test]
+fn every_code_has_its_fate_and_costs_nothing_but_its_own_batch() {
+    walk(&bench_on(Options::default(), 2, &TIGHT), rows());
+}
+
+#[test]
+fn without_identity_every_code_has_its_fate_and_order_is_kept_too() {
+    let more: Vec<_> = TIGHT.iter().copied().chain([("enable.idempotence", "false")]).collect();
+    let fates = rows().map(|(code, fate)| (code, without_identity(code, fate)));
+    walk(&bench_on(Options::default(), 2, &more), fates);
+}
+
+/// The broker appends the batch and answers with the code all the same, while four more follow.
+#[test]
+fn rule_5_2_a_batch_that_was_appended_before_its_code_is_there_once_with_an_identity() {
+    let bench = bench_on(Options::default(), 2, &TIGHT);
+    // Those of the identity say that the batch is not there.
+    for (code, ..) in retried().filter(|(code, ..)| ![43, 45, 47, 59].contains(code)) {
+        let (offset, other) = (end(&bench, 0), end(&bench, 1));
+        let fault = on_produce(FaultKind::ErrorCode(code)).partition(0).applied();
+        let fault = bench.kafka.inject(fault);
+        (0..4).for_each(|n| send(&bench, code, n, 0));
+        send(&bench, code, 4, 1);
+        let mut outcomes = bench.outcomes(5);
+        outcomes.sort_by_key(|outcome| outcome.0);
+        assert_eq!(bench.kafka.injected(fault), 1, "{code}");
+        assert_eq!(outcomes.pop(), Some((4, Code::NONE, THERE, other)), "{code}");
+        assert_eq!(outcomes, there(0, offset), "{code}: its own offset, though it was repeated");
+        assert_eq!(end(&bench, 0), offset + 4, "{code}: once");
+    }
+}
+
+#[test]
+fn a_batch_that_was_appended_before_its_code_is_there_at_least_once_without_an_identity() {
+    let more: Vec<_> = TIGHT.iter().copied().chain([("enable.idempotence", "false")]).collect();
+    let bench = bench_on(Options::default(), 2, &more);
+    for (code, ..) in retried().filter(|(code, ..)| ![43, 45, 47, 59].contains(code)) {
+        let offset = end(&bench, 0);
+        bench.kafka.inject(on_produce(FaultKind::ErrorCode(code)).partition(0).applied());
+        (0..4).for_each(|n| send(&bench, code, n, 0));
+        let mut outcomes = bench.outcomes(4);
+        outcomes.sort_by_key(|outcome| outcome.0);
+        assert_eq!(outcomes, there(0, offset + 1), "{code}: where the second copy is");
+        assert_eq!(end(&bench, 0), offset + 5, "{code}: the first was written twice");
+    }
 }
 
 #[test]

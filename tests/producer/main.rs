@@ -6,6 +6,7 @@ mod bench;
 mod codes;
 mod ends;
 mod faults;
+mod idempotence;
 mod kept;
 mod memory;
 #[cfg(feature = "panic-injection")]
@@ -14,3 +15,4 @@ mod partitioning;
 mod publish;
 mod releases;
 mod send;
+mod topics;

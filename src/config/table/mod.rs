@@ -253,7 +253,7 @@ mod tests {
         }
     }
 
-    const JAVA: [&str; 42] = [
+    const JAVA: [&str; 43] = [
         "acks",
         "allow.auto.create.topics",
         "auto.offset.reset",
@@ -281,6 +281,7 @@ mod tests {
         "max.poll.records",
         "max.request.size",
         "metadata.max.age.ms",
+        "metadata.max.idle.ms",
         "metadata.recovery.rebootstrap.trigger.ms",
         "partitioner.adaptive.partitioning.enable",
         "partitioner.availability.timeout.ms",

@@ -75,6 +75,15 @@ pub(super) const ROWS: &[Property] = &[
         aliases: &[],
     },
     Property {
+        name: "metadata.max.idle.ms",
+        owner: Owner::Producer,
+        per_topic: false,
+        kind: millis(1),
+        default: "300000",
+        doc: "After so long without a record for a topic (up to a quarter more) its metadata is no longer kept fresh and its memory is given back. The next record looks it up again.",
+        aliases: &[],
+    },
+    Property {
         name: "max.request.size",
         owner: Owner::Producer,
         per_topic: false,

@@ -47,13 +47,6 @@ pub(super) const ROWS: &[Property] = &[
         &[],
     ),
     refused(
-        "metadata.max.idle.ms",
-        Owner::Client,
-        &[],
-        "topics in use stay known as long as the cluster handle lives",
-        &[],
-    ),
-    refused(
         "send.buffer.bytes",
         Owner::Client,
         &["-1"],

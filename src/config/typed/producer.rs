@@ -59,6 +59,8 @@ pub struct ProducerConfig {
     pub buffer_memory: usize,
     /// `max.block.ms`.
     pub max_block: Duration,
+    /// `metadata.max.idle.ms`.
+    pub metadata_max_idle: Duration,
     /// `max.request.size`, in bytes.
     pub max_request_size: usize,
     /// `delivery.timeout.ms`; never below `linger` + `request_timeout` (invariant 4.3).
@@ -128,6 +130,7 @@ impl ProducerConfig {
             batch_size: every.batch_size,
             buffer_memory: values.number("buffer.memory")?,
             max_block: values.millis("max.block.ms")?,
+            metadata_max_idle: values.millis("metadata.max.idle.ms")?,
             max_request_size: values.number("max.request.size")?,
             delivery_timeout: values.millis("delivery.timeout.ms")?,
             request_timeout: values.millis("request.timeout.ms")?,

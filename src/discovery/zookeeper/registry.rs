@@ -249,3 +249,7 @@ fn heard(
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "registry_tests.rs"]
+mod tests;

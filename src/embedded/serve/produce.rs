@@ -88,6 +88,8 @@ struct Refusal {
     leader: LeaderIdAndEpoch,
     /// The record that is to blame.
     record: Option<i32>,
+    /// Where the log begins: told when a producer's identity is refused, −1 else (KIP-192).
+    log_start: i64,
 }
 
 impl From<Code> for Refusal {
@@ -98,7 +100,8 @@ impl From<Code> for Refusal {
 
 impl From<Error> for Refusal {
     fn from(error: Error) -> Self {
-        Self { index: -1, error, leader: LeaderIdAndEpoch::default(), record: None }
+        let leader = LeaderIdAndEpoch::default();
+        Self { index: -1, error, leader, record: None, log_start: -1 }
     }
 }
 
@@ -113,6 +116,7 @@ impl Refusal {
             index: self.index,
             error_code: wire(self.error.code()),
             base_offset: -1,
+            log_start_offset: self.log_start,
             error_message: Some(self.error.message()),
             // An older answer cannot name a leader, and must not be asked to.
             current_leader: match version {
@@ -294,7 +298,8 @@ fn append(
                     seat.epoch,
                     seat.base_sequence
                 );
-                return refuse(code, why);
+                let log_start = state.log.start_offset();
+                return Err(Refusal { log_start, ..Error::new(code, why).into() });
             }
         }
     }
@@ -303,7 +308,8 @@ fn append(
     let base = state.log.append(batch, head, placing);
     let time = append_time.unwrap_or(-1);
     if let Some(seat) = &seat {
-        state.producers.remember(seat, base, time);
+        let remembered = call.shared.seat(call.broker)?.conduct().release.strictness().remembered;
+        state.producers.remember(seat, base, time, remembered);
     }
     Ok((base, time))
 }

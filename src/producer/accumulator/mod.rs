@@ -13,7 +13,13 @@ mod spares;
 mod tokens;
 
 #[cfg(test)]
+mod identity_tests;
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod queue_tests;
+#[cfg(test)]
+mod simulation_tests;
 
 #[cfg(test)]
 pub(crate) use queue_tests::{test_flight, test_queue};

@@ -64,6 +64,8 @@ pub(super) struct State {
     pub(super) timed: Option<Instant>,
     /// The keeper has a timer for the delivery deadline.
     pub(super) expiry_timed: bool,
+    /// The topic was let go: nobody looks for a leader until a record comes.
+    pub(super) parked: bool,
     /// When a batch left last.
     pub(super) taken_at: Option<Instant>,
     /// What records without a key brought since they came to this partition.
@@ -391,6 +393,17 @@ impl Queue {
         !state.flying.is_empty() || !state.sealed.is_empty()
     }
 
+    /// The topic is no longer in use: the queue follows no leader, and holds no memory ready for the next
+    /// record. What it knows of its sequences stays.
+    pub(crate) fn park(self: &Arc<Self>) {
+        self.lead(None);
+        let mut state = self.lock();
+        state.parked = true;
+        state.sealed.shrink_to_fit();
+        (state.last_size, state.last_marks) = (0, 0);
+        self.announce(&mut state); // a record that came just now
+    }
+
     /// How many batches wait here for the broker; none if it has taken none for `patience` although some
     /// wait for it, here or in another queue of the broker's.
     pub(crate) fn backlog(&self, patience: Option<Duration>) -> Option<u32> {
@@ -455,7 +468,14 @@ impl Queue {
             state.awaits_id = false;
         }
         let readiness = self.readiness(state);
-        let Some(leader) = &state.leader else { return };
+        let Some(leader) = &state.leader else {
+            let waits = state.open.is_some() || !state.sealed.is_empty();
+            if state.parked && waits {
+                state.parked = false;
+                self.ledger.keeper.post(Arc::clone(self));
+            }
+            return;
+        };
         match readiness {
             Readiness::Now => {
                 state.listed = true;

@@ -156,7 +156,7 @@ impl Queue {
     fn judge(
         self: &Arc<Self>,
         state: &mut State,
-        mut batch: Batch,
+        batch: Batch,
         stamp: Stamp,
         error: Error,
         log_start: i64,
@@ -175,8 +175,6 @@ impl Queue {
             Verdict::Again => self.retry(state, batch, error, now),
             Verdict::Restart(renewal, why) => {
                 state.books.renew(renewal, why);
-                // Whatever was doubtful of it: it is not in the log.
-                batch.maybe_written = false;
                 self.retry(state, batch, error, now);
             }
             Verdict::Fail(persistence) => self.fail(state, batch, error, persistence),

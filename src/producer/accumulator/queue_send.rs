@@ -100,6 +100,7 @@ impl Queue {
             state.awaits_id = false;
         }
         if state.leader.is_some() {
+            state.parked = false;
             // Asked for while the first batch gathers.
             self.ledger.identity.prepare();
         }

@@ -46,6 +46,12 @@ pub(crate) struct Books {
 }
 
 impl Books {
+    /// Books that begin elsewhere than at 0: a broker without memory takes any beginning.
+    #[cfg(test)]
+    pub(crate) fn at(era: Era, next: i32) -> Self {
+        Self { era: Some(era), next, ..Self::default() }
+    }
+
     /// Whether another batch may leave while some are in flight.
     pub(crate) fn is_steady(&self) -> bool {
         self.proven.is_some() && self.hole.is_none() && self.renewal.is_none()

@@ -14,6 +14,8 @@ mod verdict;
 
 pub(crate) use books::Books;
 pub(crate) use look_up::run;
+#[cfg(test)]
+pub(crate) use sequence::Era;
 pub(crate) use sequence::Stamp;
 pub(crate) use shared::{GIVES_WAY, Identity, Standing};
 pub(crate) use verdict::{Case, Verdict, Why, judge};

@@ -125,7 +125,7 @@ impl Identity {
         }
     }
 
-    pub(super) fn set_known(&self, id: i64) {
+    pub(crate) fn set_known(&self, id: i64) {
         let mut state = self.lock();
         if matches!(*state, State::Unknown { .. }) {
             *state = State::Known(id);
@@ -133,7 +133,7 @@ impl Identity {
     }
 
     /// The brokers cannot: the default gives way and says so (invariant 5.18), a demand fails.
-    pub(super) fn give_way(&self, error: Error) {
+    pub(crate) fn give_way(&self, error: Error) {
         let mut state = self.lock();
         if !matches!(*state, State::Unknown { .. }) {
             return;

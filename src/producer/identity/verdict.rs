@@ -24,8 +24,8 @@ pub(crate) struct Case {
 pub(crate) enum Verdict {
     /// Send it again as it is.
     Again,
-    /// It is not in the log, nor is what follows it: the partition begins anew under another era, in
-    /// the old order, once nothing is in flight.
+    /// It is not in the log and never will be, nor will what follows it: the partition begins anew under
+    /// another era, in the old order, once nothing is in flight.
     Restart(Renewal, Why),
     /// Give up, and this is what is known of it.
     Fail(Persistence),
@@ -99,12 +99,18 @@ pub(crate) fn judge(case: &Case) -> Verdict {
             Verdict::Again
         }
 
-        // Invariant 5.16. Either way the batch itself is not there: it is among the last five that
-        // were sent, and the broker would have known it.
+        // The broker would know the batch if it were there: it is among the last five. But a request
+        // whose connection broke may still wait somewhere in that broker, behind the one that is
+        // missed, and be written later: under another stamp the batch would then be there twice.
+        Code::OUT_OF_ORDER_SEQUENCE_NUMBER if case.maybe_written => {
+            Verdict::Fail(Persistence::PossiblyPersisted)
+        }
+        // Invariant 5.16.
         Code::OUT_OF_ORDER_SEQUENCE_NUMBER if retained => {
             Verdict::Restart(Renewal::Epoch, Why::Expired)
         }
         Code::OUT_OF_ORDER_SEQUENCE_NUMBER => Verdict::Restart(Renewal::Epoch, Why::Gap),
+        // Such a broker refuses every batch but one that begins at 0: nothing of before can follow.
         Code::UNKNOWN_PRODUCER_ID if retained => Verdict::Restart(Renewal::Epoch, Why::Expired),
         Code::UNKNOWN_PRODUCER_ID => Verdict::Restart(Renewal::Epoch, Why::Forgotten),
 
@@ -140,9 +146,10 @@ mod tests {
         for maybe_written in [false, true] {
             let echo = Case { head_of_line: false, maybe_written, ..of(45) };
             assert_eq!(judge(&echo), Verdict::Again);
-            let gap = Case { maybe_written, ..of(45) };
-            assert_eq!(judge(&gap), Verdict::Restart(Renewal::Epoch, Why::Gap));
         }
+        assert_eq!(judge(&of(45)), Verdict::Restart(Renewal::Epoch, Why::Gap));
+        let doubtful = Case { maybe_written: true, ..of(45) };
+        assert_eq!(judge(&doubtful), Verdict::Fail(Persistence::PossiblyPersisted));
         // Whatever the log start: only the head knows.
         assert_eq!(judge(&Case { head_of_line: false, log_start: 50, ..of(45) }), Verdict::Again);
     }

@@ -9,8 +9,8 @@ use super::records::{DecodedBatch, Records};
 use super::v2::{self, BATCH_OVERHEAD, LEAST_RECORD, at};
 use super::v2_records::BatchCursor;
 use super::{
-    Compression, Format, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, NO_TIMESTAMP, Span,
-    TimestampType,
+    Compression, Format, Fresh, Memory, NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE,
+    NO_TIMESTAMP, Span, TimestampType,
 };
 use crate::error::Result;
 
@@ -225,6 +225,19 @@ impl RawBatch {
     /// CORRUPT_MESSAGE for a wrong CRC, UNDECODABLE for what cannot be decompressed or read; both
     /// name the offset (invariant 3.13).
     pub fn open(self, check_crc: bool, max_decompressed: usize) -> Result<Records> {
+        self.open_in(check_crc, max_decompressed, &Fresh)
+    }
+
+    /// As [`open`](Self::open), decompressing into `memory`.
+    ///
+    /// # Errors
+    /// As `open`.
+    pub fn open_in(
+        self,
+        check_crc: bool,
+        max_decompressed: usize,
+        memory: &dyn Memory,
+    ) -> Result<Records> {
         // Plain messages are checked one by one as they are read: those before a bad one are good.
         if check_crc && (self.format == Format::V2 || self.count.is_none()) {
             self.verify()?;
@@ -233,20 +246,20 @@ impl RawBatch {
             return Err(self.context(corrupt("an offset of a stored batch cannot be this")));
         }
         let opened = match self.format {
-            Format::V2 => self.open_batch(max_decompressed),
-            Format::V0 | Format::V1 => self.open_messages(check_crc, max_decompressed),
+            Format::V2 => self.open_batch(max_decompressed, memory),
+            Format::V0 | Format::V1 => self.open_messages(check_crc, max_decompressed, memory),
         };
         opened.map_err(|error| self.context(error))
     }
 
-    fn open_batch(&self, cap: usize) -> Result<Records> {
+    fn open_batch(&self, cap: usize, memory: &dyn Memory) -> Result<Records> {
         let count = self.count.unwrap_or(0);
         let compression = self.compression()?;
         let (buffer, begin) = if compression == Compression::None || count == 0 {
             (self.bytes.clone(), BATCH_OVERHEAD)
         } else {
             let records = self.bytes.get(BATCH_OVERHEAD..).unwrap_or_default();
-            (Bytes::from(compression.decompress(Format::V2, records, cap)?), 0)
+            (compression.decompress_in(Format::V2, records, cap, memory)?, 0)
         };
         let room = buffer.len() - begin;
         if (count as usize).saturating_mul(LEAST_RECORD) > room || count == 0 && room > 0 {
@@ -255,7 +268,7 @@ impl RawBatch {
         Ok(Records::of_batch(buffer, self.next_offset(), BatchCursor::new(self, begin, count)))
     }
 
-    fn open_messages(&self, check_crc: bool, cap: usize) -> Result<Records> {
+    fn open_messages(&self, check_crc: bool, cap: usize, memory: &dyn Memory) -> Result<Records> {
         let compression = self.compression()?;
         if compression == Compression::None {
             let cursor = MessageCursor::plain(self.count.unwrap_or(0), check_crc);
@@ -266,7 +279,7 @@ impl RawBatch {
         compression.check(self.format).map_err(|error| undecodable(error.message()))?;
         let value = wrapper.value.of(&self.bytes).filter(|_| wrapper.value != Span::NULL);
         let value = value.ok_or_else(|| undecodable("the compressed message has no value"))?;
-        let buffer = Bytes::from(compression.decompress(self.format, value, cap)?);
+        let buffer = compression.decompress_in(self.format, value, cap, memory)?;
         let (cursor, last) = MessageCursor::wrapped(&wrapper, &buffer, check_crc)?;
         let next_offset = self.last_offset.max(last).saturating_add(1);
         Ok(Records::of_messages(buffer, next_offset, cursor))

@@ -13,7 +13,7 @@ pub fn a_million_records_survive_kills_and_leader_moves(ground: &Ground) {
     topics::create(ground, &topic, 12, 3, &in_sync);
     // Two kills fit into every check; the long version kills each broker three times.
     let rounds = if is_long() { 9 } else { 2 };
-    let plan = Plan { threads: 8, partitions: 12, each: 125_000, promise: Promise::AtLeastOnce };
+    let plan = Plan { threads: 8, partitions: 12, each: 125_000, promise: Promise::ExactlyOnce };
     workload::run(&ground.address, &topic, plan, |gate| {
         let mut steps = Steps { plan, gate, done: 0, of: rounds * 3 };
         for round in 0..rounds {
@@ -36,7 +36,8 @@ pub fn a_million_records_survive_kills_and_leader_moves(ground: &Ground) {
 pub fn a_workload_survives_the_death_of_its_only_broker(ground: &Ground) {
     let topic = ground.topic("workload");
     topics::create(ground, &topic, 12, 1, &[]);
-    let promise = Promise::AtLeastOnce;
+    let idempotent = ground.release.since(0, 11);
+    let promise = if idempotent { Promise::ExactlyOnce } else { Promise::AtLeastOnce };
     let plan = Plan { threads: 8, partitions: 12, each: 12_000, promise };
     workload::run(&ground.address, &topic, plan, |gate| {
         let mut steps = Steps { plan, gate, done: 0, of: 3 };

@@ -21,19 +21,25 @@ pub(super) fn compress(input: &[u8], level: Option<i32>, out: &mut Vec<u8>) -> R
 }
 
 /// `read_to_end` grows its buffer with what really comes: the trailer's size is not looked at.
-pub(super) fn decompress(input: &[u8], cap: usize) -> Result<Vec<u8>> {
-    let mut out = Vec::with_capacity(input.len().saturating_mul(3).min(cap));
+pub(super) fn decompress(input: &[u8], cap: usize, out: &mut Vec<u8>) -> Result<usize> {
+    out.clear();
+    out.reserve(input.len().saturating_mul(3).min(cap));
     let mut capped = MultiGzDecoder::new(input).take(cap as u64 + 1);
-    capped.read_to_end(&mut out).map_err(|error| malformed(Compression::Gzip, error))?;
+    capped.read_to_end(out).map_err(|error| malformed(Compression::Gzip, error))?;
     if out.len() > cap {
         return Err(above(Compression::Gzip, cap));
     }
-    Ok(out)
+    Ok(out.len())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::record::Format;
+
+    fn decompress(input: &[u8], cap: usize) -> Result<Vec<u8>> {
+        Compression::Gzip.decompress(Format::V2, input, cap)
+    }
 
     #[test]
     fn members_behind_one_another_are_all_read() {

@@ -64,14 +64,34 @@ pub(super) fn compress(input: &[u8], format: Format, out: &mut Vec<u8>) -> Resul
     Ok(())
 }
 
-pub(super) fn decompress(input: &[u8], format: Format, cap: usize) -> Result<Vec<u8>> {
-    let mut out = Vec::with_capacity(input.len().saturating_mul(3).min(cap));
+pub(super) fn decompress(
+    input: &[u8],
+    format: Format,
+    cap: usize,
+    out: &mut Vec<u8>,
+) -> Result<usize> {
+    let wish = input.len().saturating_mul(3).min(cap);
+    out.reserve(wish.saturating_sub(out.len()));
+    let mut output = Output { buffer: out, end: 0, cap };
     let mut rest = Input(input);
     loop {
-        read_frame(&mut rest, format, cap, &mut out)?;
+        read_frame(&mut rest, format, &mut output)?;
         if rest.0.is_empty() {
-            return Ok(out);
+            return Ok(output.end);
         }
+    }
+}
+
+/// What was decompressed so far: the first `end` bytes of a buffer, at most `cap` in all.
+struct Output<'a> {
+    buffer: &'a mut Vec<u8>,
+    end: usize,
+    cap: usize,
+}
+
+impl Output<'_> {
+    fn since(&self, begin: usize) -> &[u8] {
+        self.buffer.get(begin..self.end).unwrap_or_default()
     }
 }
 
@@ -129,9 +149,9 @@ fn read_descriptor(input: &mut Input<'_>, format: Format) -> Result<Descriptor> 
     Ok(Descriptor { flags, block_size })
 }
 
-fn read_frame(input: &mut Input<'_>, format: Format, cap: usize, out: &mut Vec<u8>) -> Result<()> {
+fn read_frame(input: &mut Input<'_>, format: Format, out: &mut Output<'_>) -> Result<()> {
     let descriptor = read_descriptor(input, format)?;
-    let frame_at = out.len();
+    let frame_at = out.end;
     loop {
         let field = input.u32()?;
         if field == 0 {
@@ -141,9 +161,10 @@ fn read_frame(input: &mut Input<'_>, format: Format, cap: usize, out: &mut Vec<u
         if descriptor.has(BLOCK_CHECKSUM) && input.u32()? != XxHash32::oneshot(0, block) {
             return Err(malformed(Compression::Lz4, "a block's checksum is wrong"));
         }
-        append_block(block, field & STORED != 0, &descriptor, (frame_at, cap), out)?;
+        append_block(block, field & STORED != 0, &descriptor, frame_at, out)?;
     }
-    if descriptor.has(CONTENT_CHECKSUM) && input.u32()? != XxHash32::oneshot(0, &out[frame_at..]) {
+    if descriptor.has(CONTENT_CHECKSUM) && input.u32()? != XxHash32::oneshot(0, out.since(frame_at))
+    {
         return Err(malformed(Compression::Lz4, "the content checksum is wrong"));
     }
     Ok(())
@@ -154,21 +175,21 @@ fn append_block(
     block: &[u8],
     stored: bool,
     descriptor: &Descriptor,
-    (frame_at, cap): (usize, usize),
-    out: &mut Vec<u8>,
+    frame_at: usize,
+    out: &mut Output<'_>,
 ) -> Result<()> {
-    let begin = out.len();
+    let (begin, cap) = (out.end, out.cap);
     let room = descriptor.block_size.min(block.len().saturating_mul(MOST_GROWTH));
     let within = room.min(cap - begin);
     if stored {
         if block.len() > within {
             return Err(if block.len() > room { too_long() } else { above(Compression::Lz4, cap) });
         }
-        out.extend_from_slice(block);
+        out.end = begin + block.len();
+        super::room(out.buffer, out.end)[begin..].copy_from_slice(block);
         return Ok(());
     }
-    out.resize(begin + within, 0);
-    let (before, target) = out.split_at_mut(begin);
+    let (before, target) = super::room(out.buffer, begin + within).split_at_mut(begin);
     let decoded = if descriptor.has(INDEPENDENT) {
         decompress_into(block, target)
     } else {
@@ -176,7 +197,7 @@ fn append_block(
         decompress_into_with_dict(block, target, window)
     };
     match decoded {
-        Ok(length) => out.truncate(begin + length),
+        Ok(length) => out.end = begin + length,
         Err(lz4_flex::block::DecompressError::OutputTooSmall { .. }) if within < room => {
             return Err(above(Compression::Lz4, cap));
         }
@@ -206,6 +227,10 @@ mod tests {
     use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
 
     use super::*;
+
+    fn decompress(input: &[u8], format: Format, cap: usize) -> Result<Vec<u8>> {
+        Compression::Lz4.decompress(format, input, cap)
+    }
 
     /// Several blocks of 64 KiB, some compressible.
     fn content() -> Vec<u8> {

@@ -8,8 +8,10 @@ mod zstd;
 use std::fmt;
 use std::ops::RangeInclusive;
 
-use super::Format;
+use bytes::Bytes;
+
 use super::corrupt::undecodable;
+use super::{Format, Memory};
 use crate::error::{Code, Error, Result};
 
 /// A compression codec; the number is its value in the low three attribute bits.
@@ -110,6 +112,20 @@ impl Compression {
         Ok(())
     }
 
+    /// Decompresses `input` into `memory`, at most `cap` bytes.
+    pub(super) fn decompress_in(
+        self,
+        format: Format,
+        input: &[u8],
+        cap: usize,
+        memory: &dyn Memory,
+    ) -> Result<Bytes> {
+        // A guess: four times as long is common.
+        let mut buffer = memory.take(input.len().saturating_mul(4).min(cap));
+        let length = self.decompress_into(format, input, cap, &mut buffer)?;
+        Ok(memory.seal(buffer, length))
+    }
+
     /// Decompresses `input` into at most `cap` bytes.
     pub(in crate::protocol) fn decompress(
         self,
@@ -117,17 +133,44 @@ impl Compression {
         input: &[u8],
         cap: usize,
     ) -> Result<Vec<u8>> {
+        let mut out = Vec::new();
+        let length = self.decompress_into(format, input, cap, &mut out)?;
+        out.truncate(length);
+        Ok(out)
+    }
+
+    /// Decompresses `input` to the beginning of `out`, whatever that holds, at most `cap` bytes; gives
+    /// how many. `out` grows with what really comes, and keeps its length otherwise, so that a buffer
+    /// which is used again need not be cleared.
+    fn decompress_into(
+        self,
+        format: Format,
+        input: &[u8],
+        cap: usize,
+        out: &mut Vec<u8>,
+    ) -> Result<usize> {
         // Spans hold 32-bit positions.
         let cap = cap.min(u32::MAX as usize - 1);
         match self {
-            Self::None if input.len() <= cap => Ok(input.to_vec()),
+            Self::None if input.len() <= cap => {
+                room(out, input.len()).copy_from_slice(input);
+                Ok(input.len())
+            }
             Self::None => Err(above(self, cap)),
-            Self::Gzip => gzip::decompress(input, cap),
-            Self::Snappy => snappy::decompress(input, cap),
-            Self::Lz4 => lz4::decompress(input, format, cap),
-            Self::Zstd => zstd::decompress(input, cap),
+            Self::Gzip => gzip::decompress(input, cap, out),
+            Self::Snappy => snappy::decompress(input, cap, out),
+            Self::Lz4 => lz4::decompress(input, format, cap, out),
+            Self::Zstd => zstd::decompress(input, cap, out),
         }
     }
+}
+
+/// The first `length` bytes of a buffer, which grows to that length if it is shorter.
+fn room(buffer: &mut Vec<u8>, length: usize) -> &mut [u8] {
+    if buffer.len() < length {
+        buffer.resize(length, 0);
+    }
+    &mut buffer[..length]
 }
 
 impl fmt::Display for Compression {

@@ -33,12 +33,11 @@ pub(super) fn compress(input: &[u8], out: &mut Vec<u8>) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn decompress(input: &[u8], cap: usize) -> Result<Vec<u8>> {
-    let mut out = Vec::new();
+pub(super) fn decompress(input: &[u8], cap: usize, out: &mut Vec<u8>) -> Result<usize> {
+    let mut end = 0;
     let mut decoder = snap::raw::Decoder::new();
     if !input.starts_with(&MAGIC) {
-        append_block(&mut decoder, input, cap, &mut out)?;
-        return Ok(out);
+        return append_block(&mut decoder, input, (0, cap), out);
     }
     let mut rest = input;
     while !rest.is_empty() {
@@ -50,10 +49,10 @@ pub(super) fn decompress(input: &[u8], cap: usize) -> Result<Vec<u8>> {
         let (length, behind) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
         let length = u32::from_be_bytes(*length) as usize;
         let (block, behind) = behind.split_at_checked(length).ok_or_else(cut)?;
-        append_block(&mut decoder, block, cap, &mut out)?;
+        end = append_block(&mut decoder, block, (end, cap), out)?;
         rest = behind;
     }
-    Ok(out)
+    Ok(end)
 }
 
 /// Decompresses one block behind what `out` holds. The block's own header says how much room it
@@ -61,11 +60,10 @@ pub(super) fn decompress(input: &[u8], cap: usize) -> Result<Vec<u8>> {
 fn append_block(
     decoder: &mut snap::raw::Decoder,
     block: &[u8],
-    cap: usize,
+    (begin, cap): (usize, usize),
     out: &mut Vec<u8>,
-) -> Result<()> {
+) -> Result<usize> {
     let bad = |error| malformed(Compression::Snappy, error);
-    let begin = out.len();
     let claimed = snap::raw::decompress_len(block).map_err(bad)?;
     if claimed > cap - begin {
         return Err(above(Compression::Snappy, cap));
@@ -74,10 +72,8 @@ fn append_block(
         let claim = format!("{} bytes cannot hold the {claimed} that they claim", block.len());
         return Err(malformed(Compression::Snappy, claim));
     }
-    out.resize(begin + claimed, 0);
-    let length = decoder.decompress(block, &mut out[begin..]).map_err(bad)?;
-    out.truncate(begin + length);
-    Ok(())
+    let target = &mut super::room(out, begin + claimed)[begin..];
+    Ok(begin + decoder.decompress(block, target).map_err(bad)?)
 }
 
 #[cold]
@@ -88,6 +84,11 @@ fn cut() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::record::Format;
+
+    fn decompress(input: &[u8], cap: usize) -> Result<Vec<u8>> {
+        Compression::Snappy.decompress(Format::V2, input, cap)
+    }
 
     #[test]
     fn streams_behind_one_another_and_empty_ones_are_read() {

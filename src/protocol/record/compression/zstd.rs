@@ -2,7 +2,8 @@
 
 use std::cell::RefCell;
 
-use zstd::zstd_safe::{self, CCtx, CParameter, DCtx, InBuffer, OutBuffer, ResetDirective};
+use zstd::zstd_safe::zstd_sys::ZSTD_ErrorCode;
+use zstd::zstd_safe::{self, CCtx, CParameter, DCtx};
 
 use super::{Compression, above, malformed, not_compressed};
 use crate::error::{Error, Result};
@@ -12,6 +13,10 @@ const DEFAULT_LEVEL: i32 = 3;
 const LEAST_ROOM: usize = 4 * 1024;
 /// What a frame may claim for its size and get at once, as a multiple of its length.
 const TRUSTED_GROWTH: usize = 16;
+/// By how much a buffer grows that did not suffice: all is decoded again each time.
+const GROWTH: usize = 2;
+/// What zstd says of it.
+const TOO_SMALL: usize = 0_usize.wrapping_sub(ZSTD_ErrorCode::ZSTD_error_dstSize_tooSmall as usize);
 /// A context that grew beyond this (a high level, a frame with a large window) is not kept.
 const KEPT_CONTEXT: usize = 8 * 1024 * 1024;
 
@@ -39,57 +44,55 @@ pub(super) fn compress(input: &[u8], level: Option<i32>, out: &mut Vec<u8>) -> R
     Ok(())
 }
 
-pub(super) fn decompress(input: &[u8], cap: usize) -> Result<Vec<u8>> {
+pub(super) fn decompress(input: &[u8], cap: usize, out: &mut Vec<u8>) -> Result<usize> {
     // Taken out of its place while it is used: after an error it is dropped, not reused.
     let mut context = match DECODER.take() {
         Some(context) => context,
         None => DCtx::try_create().ok_or_else(out_of_memory)?,
     };
-    let out = decode_all(&mut context, input, cap)?;
+    let length = decode_all(&mut context, input, cap, out)?;
     if context.sizeof() <= KEPT_CONTEXT {
         DECODER.set(Some(context));
     }
-    Ok(out)
+    Ok(length)
 }
 
-/// Decodes every frame of `input`. A frame may lack its content size (Java's do), and may lie: the
-/// buffer starts with what the input makes plausible and grows with what really comes.
-fn decode_all(context: &mut DCtx<'_>, input: &[u8], cap: usize) -> Result<Vec<u8>> {
-    let bad = |code| malformed(Compression::Zstd, zstd_safe::get_error_name(code));
-    context.reset(ResetDirective::SessionOnly).map_err(bad)?;
-    let mut out = vec![0; first_room(input).min(cap)];
-    let mut source = InBuffer::around(input);
-    let mut end = 0;
+/// Decodes every frame of `input` in one go, which needs no window and no copy out of it. A frame may
+/// lack its content size (Java's do), and may lie: the buffer starts with what it has, or what the
+/// input makes plausible, and grows when that did not suffice.
+fn decode_all(
+    context: &mut DCtx<'_>,
+    input: &[u8],
+    cap: usize,
+    out: &mut Vec<u8>,
+) -> Result<usize> {
+    let mut size = first_room(input).max(out.len()).min(cap);
     loop {
-        let mut target = OutBuffer::around_pos(&mut out[..], end);
-        let wanted = context.decompress_stream(&mut target, &mut source).map_err(bad)?;
-        end = target.pos();
-        let all_read = source.pos() == input.len();
-        if wanted == 0 && all_read {
-            out.truncate(end);
-            return Ok(out);
-        }
-        if end < out.len() {
-            if all_read {
-                return Err(malformed(Compression::Zstd, "the last frame is cut"));
+        match context.decompress(super::room(out, size), input) {
+            Ok(length) => return Ok(length),
+            Err(code) if code != TOO_SMALL => {
+                return Err(malformed(Compression::Zstd, zstd_safe::get_error_name(code)));
             }
-            continue;
+            Err(_) if size >= cap => return Err(above(Compression::Zstd, cap)),
+            Err(_) => {
+                // What it claims is believed as far as it has filled half of that.
+                let claim = claimed(input).filter(|claim| *claim > size).unwrap_or(usize::MAX);
+                size = size.saturating_mul(GROWTH).max(LEAST_ROOM).min(claim).min(cap);
+            }
         }
-        if end >= cap {
-            return Err(above(Compression::Zstd, cap));
-        }
-        out.resize((end * 2).max(LEAST_ROOM).min(cap), 0);
     }
 }
 
 fn first_room(input: &[u8]) -> usize {
-    match zstd_safe::get_frame_content_size(input) {
-        Ok(Some(claimed)) => {
-            let plausible = input.len().saturating_mul(TRUSTED_GROWTH).max(LEAST_ROOM);
-            usize::try_from(claimed).map_or(plausible, |claimed| claimed.min(plausible))
-        }
-        _ => input.len().saturating_mul(4).max(LEAST_ROOM),
+    match claimed(input) {
+        Some(claimed) => claimed.min(input.len().saturating_mul(TRUSTED_GROWTH).max(LEAST_ROOM)),
+        None => input.len().saturating_mul(4).max(LEAST_ROOM),
     }
+}
+
+/// The size that the first frame says it has.
+fn claimed(input: &[u8]) -> Option<usize> {
+    zstd_safe::get_frame_content_size(input).ok()?.map(|n| usize::try_from(n).unwrap_or(usize::MAX))
 }
 
 #[cold]
@@ -100,6 +103,11 @@ fn out_of_memory() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::protocol::record::Format;
+
+    fn decompress(input: &[u8], cap: usize) -> Result<Vec<u8>> {
+        Compression::Zstd.decompress(Format::V2, input, cap)
+    }
 
     #[test]
     fn frames_behind_one_another_are_all_read_with_and_without_a_content_size() {
