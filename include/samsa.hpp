@@ -163,6 +163,14 @@ class deliveries {
   const samsa_delivery *begin() const noexcept { return list_; }
   const samsa_delivery *end() const noexcept { return list_ + count_; }
   std::size_t size() const noexcept { return count_; }
+  // The record itself, with samsa.delivery.keep=true; valid as long as this.
+  samsa_message_view record(std::size_t index) const {
+    samsa_message_view view;
+    checked([&](samsa_error **err) {
+      return samsa_deliveries_record(get(), index, &view, err);
+    });
+    return view;
+  }
   samsa_deliveries *get() const noexcept { return handle_.get(); }
 
  private:

@@ -349,7 +349,12 @@ async fn candidates(core: &Core, failing: bool) -> Result<Vec<Arc<Broker>>> {
     let mut brokers = learned(core);
     let usable = look(&brokers).iter().any(|c| c.connected || c.backing_off_until.is_none());
     if failing || !usable {
-        brokers.extend(seeds(core).await?);
+        match seeds(core).await {
+            Ok(seeds) => brokers.extend(seeds),
+            // A registry that is away does not hide the brokers that are known already.
+            Err(error) if brokers.is_empty() => return Err(error),
+            Err(_) => {}
+        }
     }
     let order = candidates::order(&look(&brokers), failing);
     Ok(order.into_iter().filter_map(|index| brokers.get(index).cloned()).collect())

@@ -1,5 +1,7 @@
 //! Flush, purge, close, and the end without a close.
 
+use std::cell::Cell;
+use std::ptr;
 use std::time::Instant;
 
 use super::accumulator::Purge;
@@ -11,6 +13,12 @@ use crate::runtime;
 
 /// What runs on the caller's thread for deliveries that come during a flush or a close.
 pub(super) type OnDeliveries<'a> = &'a mut dyn FnMut(Deliveries);
+
+thread_local! {
+    // Const and without destructor: safe to read in any state of the thread.
+    /// The producer whose deliveries this thread hands to the application now.
+    static TELLING: Cell<*const Core> = const { Cell::new(ptr::null()) };
+}
 
 /// What [`Producer::purge`] ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,6 +78,12 @@ impl Producer {
                 Err(error) => return Err(error),
             }
         }
+    }
+
+    /// Runs `call`, which hands deliveries to the application. A send within it never waits, whatever its
+    /// timeout: this thread may be the only one that makes room (invariant 4.12).
+    pub fn telling<R>(&self, call: impl FnOnce() -> R) -> R {
+        self.core.telling(call)
     }
 
     /// Ends records that have no outcome yet: they get PURGED, "possibly persisted" if they may have
@@ -182,10 +196,26 @@ impl Core {
         self.signal.notify();
     }
 
+    fn telling<R>(&self, call: impl FnOnce() -> R) -> R {
+        struct Before(*const Core);
+        impl Drop for Before {
+            fn drop(&mut self) {
+                TELLING.set(self.0);
+            }
+        }
+        let _before = Before(TELLING.replace(self));
+        call()
+    }
+
+    /// Whether this thread is handing this producer's deliveries to the application.
+    pub(super) fn is_telling(&self) -> bool {
+        ptr::eq(TELLING.get(), self)
+    }
+
     fn hand_out(&self, on_deliveries: &mut Option<OnDeliveries<'_>>) {
         if let Some(call) = on_deliveries {
             while let Some(entries) = self.ledger.outbox.take() {
-                call(Deliveries::new(entries));
+                self.telling(|| call(Deliveries::new(entries)));
             }
         }
     }

@@ -39,6 +39,13 @@ impl Patience {
         Self { timeout_ms: -1, most: max_block, deadline }
     }
 
+    /// Inside a callback for deliveries nobody waits (invariant 4.12).
+    fn spare_a_callback(&mut self, core: &Core) {
+        if core.is_telling() {
+            self.timeout_ms = 0;
+        }
+    }
+
     pub(super) fn may_wait(&self) -> bool {
         self.timeout_ms != 0
     }
@@ -400,6 +407,7 @@ impl Core {
             return Err(Error::new(Code::FOREIGN_TOPIC, text).with_topic(&**topic.name()));
         }
         topic.allow_creation();
+        patience.spare_a_callback(self);
         let queues = self.topics.add(topic, &self.config, self.partitioner.as_ref());
         let queues = queues.ok_or_else(|| Error::new(Code::INVALID_STATE, "too many topics"))?;
         self.use_topic(queues);
@@ -470,6 +478,7 @@ impl Core {
     /// Waits for memory, first come first served.
     #[cold]
     pub(super) fn wait_for_room(&self, bytes: usize, patience: &mut Patience) -> Result<Reserved> {
+        patience.spare_a_callback(self);
         let budget = &self.ledger.budget;
         if budget.only_reading_helps(bytes) {
             return Err(self.unread());

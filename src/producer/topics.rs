@@ -32,6 +32,8 @@ pub(crate) struct TopicQueues {
     queues: Table<Arc<Queue>>,
     /// How many partitions the topic has; 0 before its metadata.
     count: AtomicU32,
+    /// The same, but as it was last known while the topic is out of use.
+    last_count: AtomicU32,
     chooser: Chooser,
     /// Something was sent to it since the last look (see [`idle`](super::idle)).
     used: AtomicBool,
@@ -79,6 +81,7 @@ impl Topics {
                 custom: custom.cloned(),
                 queues: Table::new(),
                 count: AtomicU32::new(0),
+                last_count: AtomicU32::new(0),
                 chooser: Chooser::new(config.partitioning, seed(topic)),
                 used: AtomicBool::new(true),
                 unused: AtomicU8::new(0),
@@ -148,6 +151,11 @@ impl TopicQueues {
         if !self.used.load(Ordering::Relaxed) {
             self.used.store(true, Ordering::Relaxed);
         }
+        // The topic may go out of use between the caller's look and this: its keys stay where they are.
+        let partitions = match partitions {
+            0 => self.last_count.load(Ordering::Relaxed),
+            partitions => partitions,
+        };
         if let Some(partition) = record.partition {
             return match u32::try_from(partition) {
                 Ok(number) if number < partitions => Ok((partition, false)),
@@ -166,7 +174,7 @@ impl TopicQueues {
     pub(crate) fn move_on(&self, from: i32) {
         let patience = self.config.partitioning.availability_timeout;
         let backlog = |partition| self.queue(partition).and_then(|queue| queue.backlog(patience));
-        self.chooser.move_on(from, self.partitions(), &backlog);
+        self.chooser.move_on(from, self.last_count.load(Ordering::Relaxed), &backlog);
     }
 
     #[cold]
@@ -261,6 +269,7 @@ impl TopicQueues {
         }
         let count = u32::try_from(metadata.partitions.len()).unwrap_or(u32::MAX);
         self.chooser.set_available(available, count);
+        self.last_count.store(count, Ordering::Relaxed);
         // Last: who sees the count finds the queues.
         self.count.store(count, Ordering::Release);
         applied.version = Some(version);

@@ -12,7 +12,7 @@ static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
 
 struct seen {
   int deliveries, changes, released, in_callback, allowed;
-  samsa_topic *topic;
+  samsa_topic *topic, *unknown;
 };
 
 static void on_release(void *user)
@@ -62,6 +62,9 @@ static void on_delivery(samsa_producer *producer, const samsa_deliveries *delive
     record.topic = seen->topic;
     record.opaque = &seen->topic;
     OK(samsa_producer_send(producer, &record, sizeof record, 0, &err));
+    /* Nothing waits in here: this topic must be looked up first. */
+    record.topic = seen->unknown;
+    GIVES(SAMSA_WOULD_BLOCK, samsa_producer_send(producer, &record, sizeof record, -1, &err));
   }
 }
 
@@ -163,6 +166,7 @@ int main(void)
   samsa_config_free(config);
   CHECK(seen.released == 0);
   seen.topic = open_topic(cluster, "callbacks");
+  seen.unknown = open_topic(cluster, "never-looked-up");
 
   /* The producer inherits the callback; with one, poll gives 0 and NULL. */
   OK(samsa_producer_new(cluster, NULL, &producer, &err));
@@ -184,6 +188,7 @@ int main(void)
   OK(samsa_cluster_close(cluster, 10000, &err));
   samsa_producer_free(producer);
   samsa_topic_free(seen.topic);
+  samsa_topic_free(seen.unknown);
   samsa_cluster_free(cluster);
   wait_for_releases(&seen, 2);
   a_replaced_callback_is_released_without_a_lock();

@@ -126,3 +126,43 @@ fn without_reports_nothing_piles_up() {
     assert_eq!(bench.producer.poll(0).unwrap_err().code(), Code::NOTHING);
     assert_eq!(bench.stored().len(), 500);
 }
+
+#[test]
+fn failures_alone_are_told_on_request() {
+    let bench = bench(&[("samsa.delivery.report", "failures"), ("retries", "0")]);
+    bench.send(1);
+    assert_eq!(bench.flush(), 0);
+    bench.kafka.inject(on_produce(FaultKind::ErrorCode(29)));
+    bench.send(2);
+    assert_eq!(bench.flush(), 1);
+    bench.send(3);
+    assert_eq!(bench.flush(), 0);
+    let told = bench.outcomes(1);
+    assert_eq!((told[0].0, told[0].1), (2, Code::TOPIC_AUTHORIZATION_FAILED));
+    assert_eq!(bench.producer.poll(0).unwrap_err().code(), Code::NOTHING);
+}
+
+#[test]
+fn rule_4_12_a_send_inside_a_callback_never_waits_for_room() {
+    let bench = bench(&[("buffer.memory", "40000"), ("batch.size", "8000")]);
+    bench.send(1);
+    // Told once the buffer is full: the answer before it was held back until then.
+    let record = Record::new(&bench.topic, &[0; 4_000]).to_partition(0);
+    let mut refused = None;
+    let (_, result) = bench.producer.flush(
+        WAIT,
+        Some(&mut |_| {
+            bench.kafka.inject(on_produce(FaultKind::Silence));
+            let deadline = soon().unwrap();
+            refused = loop {
+                assert!(Instant::now() < deadline, "it never fills");
+                match bench.producer.send(&record, -1) {
+                    Ok(()) => {}
+                    Err(error) => break Some(error.code()),
+                }
+            };
+        }),
+    );
+    result.unwrap();
+    assert_eq!(refused, Some(Code::WOULD_BLOCK));
+}

@@ -7,7 +7,7 @@ use samsa::Code;
 use samsa::cluster::{Cluster, Topic};
 use samsa::config::Config;
 use samsa::embedded::{self, FaultKind, Options};
-use samsa::producer::{Producer, Record};
+use samsa::producer::{Producer, Record, partitioner};
 use samsa::protocol::modern::ApiKey;
 use samsa::protocol::record::Header;
 
@@ -206,24 +206,31 @@ fn a_topic_that_somebody_else_uses_stays_known() {
 }
 
 #[test]
-fn records_that_race_with_the_end_of_their_topic_all_arrive() {
+fn records_that_race_with_the_end_of_their_topic_all_arrive_where_their_key_belongs() {
     // Idle after 4 ms: the topic goes and comes all the time.
-    let bench = bench(&[("metadata.max.idle.ms", "4"), ("linger.ms", "1")]);
+    let properties = [("metadata.max.idle.ms", "4"), ("linger.ms", "1")];
+    let bench = bench_on(Options::default(), 4, &properties);
     let end = Instant::now() + Duration::from_secs(2);
-    let (mut sent, mut told) = (0, 0);
+    let (mut sent, mut told) = (0_usize, 0);
     while Instant::now() < end {
-        bench.send(sent);
+        let key = sent.to_string();
+        let record = Record::new(&bench.topic, key.as_bytes()).with_key(key.as_bytes());
+        bench.producer.send(&record, WAIT).unwrap();
         sent += 1;
         // Pauses of every length around that.
-        let pause = Instant::now() + Duration::from_micros(sent % 16 * 500);
+        let pause = Instant::now() + Duration::from_micros(sent as u64 % 16 * 500);
         while Instant::now() < pause {
             told += bench.producer.poll(0).map_or(0, |deliveries| deliveries.len());
         }
     }
     assert_eq!(bench.flush(), 0);
-    let expected: Vec<_> = (0..sent).map(|mark| mark.to_string()).collect();
-    assert_eq!(bench.stored(), expected);
-    assert_eq!(bench.outcomes(sent as usize - told).len() + told, sent as usize);
+    for partition in 0..4 {
+        let of_partition = |key: &String| partitioner::keyed(key.as_bytes(), 4) == partition;
+        let expected: Vec<_> =
+            (0..sent).map(|mark| mark.to_string()).filter(of_partition).collect();
+        assert_eq!(bench.stored_in(partition), expected);
+    }
+    assert_eq!(bench.outcomes(sent - told).len() + told, sent);
 }
 
 #[test]

@@ -91,9 +91,11 @@ pub(super) struct WatchTable {
 }
 
 impl WatchTable {
-    /// Adds a watch; the same watcher on the same node counts once.
+    /// Adds a watch; the same watcher on the same node counts once, and one that nobody listens to any
+    /// more makes room.
     pub(super) fn add(&mut self, what: Watched, path: String, watcher: Watcher) {
         let watchers = self.watchers.entry((what, path)).or_default();
+        watchers.retain(|known| !known.0.is_closed());
         if !watchers.iter().any(|known| known.is_same(&watcher)) {
             watchers.push(watcher);
         }
@@ -256,6 +258,16 @@ mod tests {
         };
         assert_eq!([all(|r| &r.data), all(|r| &r.exists), all(|r| &r.children)], [5, 1, 1]);
         assert_eq!(WatchTable::default().set_again(7), []);
+    }
+
+    #[test]
+    fn watchers_that_were_given_up_do_not_pile_up_on_a_node_that_never_changes() {
+        let mut table = WatchTable::default();
+        for _ in 0..100 {
+            let (watcher, _watches) = Watcher::new();
+            table.add(Watched::Existence, "/n".to_owned(), watcher);
+        }
+        assert!(table.watchers.values().map(Vec::len).sum::<usize>() <= 1);
     }
 
     #[test]
