@@ -146,14 +146,11 @@ impl Budget {
         self.limit
     }
 
-    /// What one fetch may ask for when `brokers` are fetched from: a sixteenth of the limit, divided,
-    /// and a little less for the envelope. Each broker has up to two answers alive (the one being
-    /// read and the next) before the application holds any; small answers are still warm in the
-    /// caches when they are read, and at the default limit (4 MiB an answer) a frame's buffer
-    /// is allocated at once and not grown.
+    /// The most that one fetch may ask for when `brokers` are fetched from: an eighth of the limit,
+    /// divided. Each broker has up to three answers alive (the one being read, the next, and the one
+    /// on its way) before the application holds any.
     pub(super) fn share(&self, brokers: usize) -> usize {
-        let share = self.limit / (16 * brokers.max(1));
-        share - share / 64
+        self.limit / (8 * brokers.max(1))
     }
 
     /// How many bytes a fetch of this broker may ask for: up to `wish`, at least `worth` (one

@@ -41,6 +41,8 @@ pub(super) struct Aftermath {
     pub(super) refresh: bool,
     /// Partitions are to be read elsewhere from now on.
     pub(super) elsewhere: bool,
+    /// Those that go to a nearer replica: topic, partition, broker.
+    pub(super) nearer: Vec<(Name, i32, i32)>,
     /// Whether the answer held what it must and nothing else (6.2).
     pub(super) sound: bool,
     /// A log parted from what was read: the leader is to be asked where.
@@ -202,8 +204,10 @@ fn take_share(
         Verdict::Data => {
             let named = data.preferred_read_replica;
             take_data(state, asked, data, context);
-            if named >= 0 && named != context.broker {
-                aftermath.elsewhere |= take_preference(state, asked, named, context);
+            let elsewhere = named >= 0 && named != context.broker;
+            if elsewhere && take_preference(state, asked, named, context) {
+                aftermath.elsewhere = true;
+                aftermath.nearer.push((asked.name.clone(), asked.number, named));
             }
             return;
         }

@@ -1,8 +1,9 @@
-//! Fetching: what to ask a broker for ([`plan`]) and in which words ([`session`]), what its answer
+//! Fetching: what to ask a broker for ([`plan`], [`pace`]) and in which words ([`session`]), what its answer
 //! means ([`answer`], [`arrival`]), and the task that does it ([`task`]).
 
 mod answer;
 mod arrival;
+mod pace;
 mod plan;
 mod session;
 mod task;

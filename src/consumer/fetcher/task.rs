@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::arrival::{self, Context};
+use super::pace::Pace;
 use super::plan::{self, Asked, Limits};
 use super::session::{Refusal, Session, Words};
 use crate::config::IsolationLevel;
@@ -25,6 +26,7 @@ pub(in crate::consumer) fn start(core: &Arc<Core>, broker: i32, seat: Arc<Seat>)
         seat,
         own: None,
         session: Session::default(),
+        pace: Pace::default(),
         retry: Retry::default(),
         repeated: false,
         told: None,
@@ -40,6 +42,7 @@ struct Fetcher {
     /// The broker with connections of this fetcher's own; they close with it.
     own: Option<Arc<Broker>>,
     session: Session,
+    pace: Pace,
     retry: Retry,
     /// The last request met a connection that had ended before.
     repeated: bool,
@@ -56,6 +59,10 @@ struct Ask {
     version: i16,
     limits: Limits,
     tells_rack: bool,
+    /// What the request asks for, what it could have, and when.
+    grant: usize,
+    most: usize,
+    at: Instant,
 }
 
 /// What became of the preparation.
@@ -125,7 +132,7 @@ impl Fetcher {
                 let config = &self.core.config;
                 // From now on, whatever time connecting took; and more than the broker may wait
                 // (6.10), or each quiet partition would cost a connection.
-                let deadline = Instant::now() + config.request_timeout + config.fetch_max_wait;
+                let deadline = ask.at + config.request_timeout + config.fetch_max_wait;
                 let Ask { partitions, words, version, limits, .. } = &ask;
                 let rack = if ask.tells_rack { config.client_rack.as_str() } else { "" };
                 let request = plan::request(partitions, words, *version, *limits, rack);
@@ -170,7 +177,8 @@ impl Fetcher {
             let rackless = state.led.get(&self.broker).and_then(|led| led.rackless_until);
             (state.brokers(), rackless.is_none_or(|until| until <= Instant::now()))
         };
-        let wish = bytes(config.fetch_max_bytes).min(self.core.budget.share(brokers));
+        let most = bytes(config.fetch_max_bytes).min(self.core.budget.share(brokers));
+        let wish = self.pace.wish(most);
         let Some(grant) = self.core.budget.grant(&self.seat, wish, worth) else {
             return Ok(Prepared::NoRoom);
         };
@@ -186,7 +194,8 @@ impl Fetcher {
             true => self.session.next(&partitions, version >= plan::FIRST_VERSION_WITH_IDS),
             false => Words::sessionless(&partitions),
         };
-        Ok(Prepared::Ask(Ask { partitions, words, version, limits, tells_rack }))
+        let at = Instant::now();
+        Ok(Prepared::Ask(Ask { partitions, words, version, limits, tells_rack, grant, most, at }))
     }
 
     /// Topic ids only where every topic of the request has one (2.6); committed data only where the
@@ -221,15 +230,16 @@ impl Fetcher {
 
     fn take_in(&mut self, ask: Ask, response: FetchResponse) {
         let session = response.session_id;
-        let sound = self.file(&ask, response);
+        let shares = response.responses.iter().flat_map(|topic| &topic.partitions);
+        let bytes = shares.map(|p| p.records.as_ref().map_or(0, bytes::Bytes::len)).sum();
+        self.pace.answered(ask.grant, bytes, ask.at.elapsed(), ask.most);
+        let sound = self.file(&ask, response, bytes);
         self.session.acknowledged(&ask.words, &ask.partitions, session, sound);
     }
 
     /// Files the shares of an answer under their partitions; whether it was sound.
-    fn file(&self, ask: &Ask, response: FetchResponse) -> bool {
+    fn file(&self, ask: &Ask, response: FetchResponse, bytes: usize) -> bool {
         let core = &self.core;
-        let shares = response.responses.iter().flat_map(|topic| &topic.partitions);
-        let bytes = shares.map(|p| p.records.as_ref().map_or(0, bytes::Bytes::len)).sum();
         let context = Context {
             config: &core.config,
             broker: self.broker,
@@ -255,6 +265,16 @@ impl Fetcher {
         }
         if aftermath.diverged {
             core.kick.notify_one();
+        }
+        for (topic, partition, broker) in &aftermath.nearer {
+            core.cluster.logger().debug(
+                "fetcher",
+                format_args!(
+                    "topic {topic}, partition {partition} is read from broker {broker}, which \
+                     leader {} named as the nearest",
+                    self.broker
+                ),
+            );
         }
         if aftermath.elsewhere {
             core.kick.notify_one();

@@ -4,7 +4,7 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use super::arrival::{Aftermath, Context, accept};
-use super::plan::{Asked, Limits, choose, cut_to_fit, request};
+use super::plan::{Asked, Limits, choose, cut_to_fit, request, worth};
 use super::session::{Session, Words};
 use crate::config::Reset;
 use crate::consumer::budget::{Budget, Unread};
@@ -304,6 +304,15 @@ fn an_error_of_a_partition_is_void_once_the_partition_moved() {
     fetch(&mut state, vec![share(0, 29, vec![])]);
     state.restart(0, Start::Offset(1), -1);
     assert!(state.take_report().is_none());
+}
+
+#[test]
+fn one_partitions_worth_is_that_of_the_topic_with_the_largest_fetch_size() {
+    let mut state = state(3);
+    state.partitions[1].fetch_size = 70_000;
+    assert_eq!(worth(&ask(&state, now())), 70_000);
+    state.set_paused(1, true);
+    assert_eq!(worth(&ask(&state, now())), 1_000, "of those that are asked for");
 }
 
 #[test]

@@ -106,7 +106,7 @@ fn in_order_and_complete(consumed: &[Vec<String>]) {
 }
 
 /// The index of the broker that leads a partition, as Kafka's own tool says.
-fn leader_of(ground: &Ground, topic: &str, partition: usize) -> usize {
+pub(super) fn leader_of(ground: &Ground, topic: &str, partition: usize) -> usize {
     let mut command = java::tool(ground.release, "org.apache.kafka.tools.TopicCommand");
     command.args(["--bootstrap-server", &ground.address, "--describe", "--topic", topic]);
     let output = run(&mut command, b"");

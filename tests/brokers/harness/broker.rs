@@ -147,6 +147,14 @@ impl Broker {
                  transaction.state.log.min.isr={in_sync}\n"
             );
         }
+        if self.release.since(2, 4) {
+            let _ = write!(
+                text,
+                "broker.rack=rack-{}\nreplica.selector.class=\
+                 org.apache.kafka.common.replica.RackAwareReplicaSelector\n",
+                self.node.id
+            );
+        }
         if self.release.since(4, 1) {
             let _ = write!(
                 text,
