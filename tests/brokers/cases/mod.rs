@@ -2,6 +2,7 @@
 
 pub mod embedded;
 mod harness;
+mod idempotence;
 mod leader;
 mod logs;
 mod peers;
@@ -58,6 +59,16 @@ pub const ALL: &[Case] = &[
         peers::headers_below_0_11_name_the_brokers_version,
     ),
     shared("times_survive_both_ways", &[Need::Since(0, 10)], logs::times_survive_both_ways),
+    shared(
+        "sequences_are_stored_without_gap",
+        &[Need::Since(0, 11)],
+        idempotence::sequences_are_stored_without_gap,
+    ),
+    shared(
+        "a_producer_outlives_its_deleted_records",
+        &[Need::Since(0, 11)],
+        idempotence::a_producer_outlives_its_deleted_records,
+    ),
     shared("the_brokers_time_is_everyones", &[Need::Since(0, 10)], logs::the_brokers_time),
     shared("a_message_above_every_default_is_exchanged", &[], logs::large_messages),
     shared("compacted_logs_are_read_to_their_ends", &[Need::Since(0, 9)], logs::compaction),

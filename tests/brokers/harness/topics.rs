@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use samsa::cluster::NewTopic;
 
-use super::process::wait_until;
+use super::process::{Folder, wait_until};
 use super::{java, probe};
 use crate::ground::Ground;
 use crate::ours;
@@ -34,6 +34,21 @@ pub fn create(ground: &Ground, topic: &str, partitions: i32, replicas: i32, sett
     for setting in settings {
         command.args(["--config", setting]);
     }
+    succeed(&mut command);
+}
+
+/// Deletes the records of a partition below `offset`.
+pub fn delete_records(ground: &Ground, topic: &str, partition: i32, offset: i64) {
+    let release = ground.release;
+    let package = if release.since(3, 0) { "org.apache.kafka.tools" } else { "kafka.admin" };
+    let what = format!(
+        r#"{{"partitions":[{{"topic":"{topic}","partition":{partition},"offset":{offset}}}],"version":1}}"#
+    );
+    let folder = Folder::new("delete-records");
+    let file = folder.path().join("what.json");
+    std::fs::write(&file, what).expect("a file");
+    let mut command = java::tool(release, &format!("{package}.DeleteRecordsCommand"));
+    command.args(["--bootstrap-server", &ground.address]).arg("--offset-json-file").arg(&file);
     succeed(&mut command);
 }
 
