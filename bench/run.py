@@ -45,11 +45,13 @@ def commands():
 class Client:
     """A client program at work."""
 
+    alive = set()  # ended with the bench, however that ends
+
     def __init__(self, command, case, address, variant):
         self.case, self.variant = case, variant
         words = {"bootstrap": address, "topic": "bench", "payloads": payloads(case), **case.arguments}
         if "count" in words:
-            share = 1 if case.name.startswith("memory") else cases.SHARE[command[0]]
+            share = cases.SHARES[case.mode].get(command[0], 1)
             words["count"] = int(words["count"] * share * SCALE[0])
         line = [*command[1], case.mode, *(f"{name}={value}" for name, value in words.items())]
         environment = dict(os.environ)
@@ -63,6 +65,7 @@ class Client:
             env=environment,
             preexec_fn=self._prepare,
         )
+        Client.alive.add(self)
 
     def _prepare(self):
         if self.variant == "1cpu":
@@ -110,6 +113,7 @@ class Client:
             self.process.kill()
             self.process.wait()
         self.process.stdout.close()
+        Client.alive.discard(self)
 
 
 SCALE = [1.0]
@@ -252,7 +256,8 @@ def main():
     own = os.times()
     others = busy_seconds() - busy - own.children_user - own.children_system
     seconds = time.monotonic() - begin
-    note = f"{seconds / 60:.1f} minutes; load before {load:.2f}; other work used {others / seconds:.2f} CPUs"
+    note = f"{options.rounds} rounds in {seconds / 60:.1f} minutes, message counts × {SCALE[0]}; load before "
+    note += f"{load:.2f}; other work used {others / seconds:.2f} CPUs"
     (OUT / "conditions").write_text(note + "\n", encoding="utf-8")
     print(note, file=sys.stderr)
     table.show(OUT / "results.jsonl")
@@ -261,4 +266,8 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    finally:
+        for left in list(Client.alive):
+            left.end(kill=True)

@@ -1612,9 +1612,9 @@ samsa_code samsa_producer_new(samsa_cluster *cluster,
  *
  * Who frees: nobody. NULL: `producer`, `record` and its topic are required. Thread: any, several at once.
  * Borrowed: nothing is kept of the record. On error the record has no outcome: SAMSA_WOULD_BLOCK (a
- * condition) with timeout 0 and inside a delivery callback of the producer, where it never waits; SAMSA_ERR_BUFFER_FULL and SAMSA_ERR_TIMED_OUT out of time,
- * SAMSA_ERR_UNREAD_DELIVERIES at once when only reading deliveries makes room,
- * SAMSA_ERR_RECORD_TOO_LARGE and others for a bad record.
+ * condition) with timeout 0, and inside a delivery callback of the producer, where it never waits;
+ * SAMSA_ERR_BUFFER_FULL and SAMSA_ERR_TIMED_OUT out of time, SAMSA_ERR_UNREAD_DELIVERIES at once when
+ * only reading deliveries makes room, SAMSA_ERR_RECORD_TOO_LARGE and others for a bad record.
  */
 samsa_code samsa_producer_send(samsa_producer *producer,
                                const samsa_record *record,

@@ -45,7 +45,7 @@ pub enum Kind {
     List(&'static [&'static str]),
     /// Any text.
     Text,
-    /// Addresses, separated by commas.
+    /// Addresses, separated by commas; at least one.
     Addresses,
     /// The servers of a ZooKeeper, and perhaps a path.
     Ensemble,
@@ -78,7 +78,10 @@ impl Kind {
             }
             Self::List(names) => list(value, names),
             Self::Text => Some(value.to_owned()),
-            Self::Addresses => Address::parse_list(value).is_ok().then(|| value.to_owned()),
+            Self::Addresses => {
+                let some = Address::parse_list(value).is_ok_and(|list| !list.is_empty());
+                some.then(|| value.to_owned())
+            }
             Self::Ensemble => Ensemble::parse(value).is_ok().then(|| value.to_owned()),
             Self::Refused { accepts, .. } => accepts
                 .iter()
@@ -119,7 +122,9 @@ impl fmt::Display for Kind {
             }
             Self::List(names) => write!(f, "any of {}", names.join(", ")),
             Self::Text => f.write_str("any text"),
-            Self::Addresses => f.write_str("host:port or [IPv6]:port, separated by commas"),
+            Self::Addresses => {
+                f.write_str("host:port or [IPv6]:port, one or more, separated by commas")
+            }
             Self::Ensemble => f.write_str("host:port,host:port/path"),
             Self::Refused { accepts, .. } => f.write_str(&accepts.join(", ")),
         }

@@ -5,16 +5,26 @@ use std::time::{Duration, Instant};
 use samsa::embedded::{Cluster, Options, TopicSpec};
 use samsa::protocol::modern::messages::api_versions::ApiVersionsRequest;
 use samsa::protocol::modern::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
+use samsa::protocol::modern::messages::delete_groups::DeleteGroupsRequest;
 use samsa::protocol::modern::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
+use samsa::protocol::modern::messages::describe_groups::DescribeGroupsRequest;
 use samsa::protocol::modern::messages::fetch::FetchRequest;
 use samsa::protocol::modern::messages::find_coordinator::FindCoordinatorRequest;
+use samsa::protocol::modern::messages::heartbeat::HeartbeatRequest;
 use samsa::protocol::modern::messages::init_producer_id::InitProducerIdRequest;
+use samsa::protocol::modern::messages::join_group::JoinGroupRequest;
+use samsa::protocol::modern::messages::leave_group::LeaveGroupRequest;
+use samsa::protocol::modern::messages::list_groups::ListGroupsRequest;
 use samsa::protocol::modern::messages::list_offsets::ListOffsetsRequest;
 use samsa::protocol::modern::messages::metadata::MetadataRequest;
+use samsa::protocol::modern::messages::offset_commit::OffsetCommitRequest;
+use samsa::protocol::modern::messages::offset_delete::OffsetDeleteRequest;
+use samsa::protocol::modern::messages::offset_fetch::OffsetFetchRequest;
 use samsa::protocol::modern::messages::offset_for_leader_epoch::{
     OffsetForLeaderEpochRequest, OffsetForLeaderPartition, OffsetForLeaderTopic,
 };
 use samsa::protocol::modern::messages::produce::ProduceRequest;
+use samsa::protocol::modern::messages::sync_group::SyncGroupRequest;
 use samsa::protocol::modern::{ApiKey, Request};
 use samsa::protocol::record::{BatchIter, Compression, Format};
 
@@ -42,7 +52,7 @@ fn every_version_that_is_advertised_is_answered() {
     assert!(id.is_empty(), "an empty list asks for no topic");
     let mut peer = Peer::of(&cluster, 0);
     let rows = peer.ask(4, &named()).api_keys;
-    assert_eq!(rows.len(), 10);
+    assert_eq!(rows.len(), 20);
     for row in rows {
         let range = (row.min_version, row.max_version);
         match ApiKey::try_from(row.api_key).unwrap() {
@@ -65,6 +75,16 @@ fn every_version_that_is_advertised_is_answered() {
             ApiKey::OffsetForLeaderEpoch => {
                 all(&mut peer, range, |_| OffsetForLeaderEpochRequest::default());
             }
+            ApiKey::OffsetCommit => all(&mut peer, range, |_| OffsetCommitRequest::default()),
+            ApiKey::OffsetFetch => all(&mut peer, range, |_| OffsetFetchRequest::default()),
+            ApiKey::JoinGroup => all(&mut peer, range, |_| JoinGroupRequest::default()),
+            ApiKey::Heartbeat => all(&mut peer, range, |_| HeartbeatRequest::default()),
+            ApiKey::LeaveGroup => all(&mut peer, range, |_| LeaveGroupRequest::default()),
+            ApiKey::SyncGroup => all(&mut peer, range, |_| SyncGroupRequest::default()),
+            ApiKey::DescribeGroups => all(&mut peer, range, |_| DescribeGroupsRequest::default()),
+            ApiKey::ListGroups => all(&mut peer, range, |_| ListGroupsRequest::default()),
+            ApiKey::DeleteGroups => all(&mut peer, range, |_| DeleteGroupsRequest::default()),
+            ApiKey::OffsetDelete => all(&mut peer, range, |_| OffsetDeleteRequest::default()),
             other => panic!("{other} is advertised and not asked here"),
         }
     }
