@@ -315,10 +315,11 @@ impl Queue {
         (self.limit(state) + SLACK).min(self.ledger.budget.total())
     }
 
-    /// Where a batch is full, in bytes before compression.
+    /// Where a batch is full, in bytes before compression. Never 0: with batch.size=0 the first record
+    /// fills a batch, and an empty one is not full.
     #[inline]
     fn limit(&self, state: &State) -> usize {
-        state.limit.max(self.config.batch_size)
+        state.limit.max(self.config.batch_size).max(1)
     }
 
     /// What a batch was compressed to tells how much the next ones take. Small ones tell little: half of
