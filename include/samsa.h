@@ -1613,8 +1613,9 @@ samsa_code samsa_producer_new(samsa_cluster *cluster,
  * Who frees: nobody. NULL: `producer`, `record` and its topic are required. Thread: any, several at once.
  * Borrowed: nothing is kept of the record. On error the record has no outcome: SAMSA_WOULD_BLOCK (a
  * condition) with timeout 0, and inside a delivery callback of the producer, where it never waits;
- * SAMSA_ERR_BUFFER_FULL and SAMSA_ERR_TIMED_OUT out of time, SAMSA_ERR_UNREAD_DELIVERIES at once when
- * only reading deliveries makes room, SAMSA_ERR_RECORD_TOO_LARGE and others for a bad record.
+ * SAMSA_WOKEN (a condition) after samsa_producer_wakeup if it had to wait; SAMSA_ERR_BUFFER_FULL and
+ * SAMSA_ERR_TIMED_OUT out of time, SAMSA_ERR_UNREAD_DELIVERIES at once when only reading deliveries
+ * makes room, SAMSA_ERR_RECORD_TOO_LARGE and others for a bad record.
  */
 samsa_code samsa_producer_send(samsa_producer *producer,
                                const samsa_record *record,
@@ -1700,7 +1701,8 @@ samsa_code samsa_producer_purge(samsa_producer *producer,
  *
  * Who frees: nobody, the handle is freed by samsa_producer_free. NULL: `producer` is required. Thread:
  * any; one of the calls that run callbacks. A wake-up does not end it. On error: SAMSA_ERR_TIMED_OUT when
- * records were given up; a second close gives 0.
+ * records were given up; a second close gives 0. A samsa_cluster_close inside a callback of it gives
+ * SAMSA_ERR_IN_CALLBACK, and closes the cluster all the same.
  */
 samsa_code samsa_producer_close(samsa_producer *producer,
                                 int32_t timeout_ms,
