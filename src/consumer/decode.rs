@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::aborted::Aborted;
 use super::batch::{Batch, Held, Run};
-use super::budget::{Budget, Lease, Unread};
+use super::budget::{Budget, Lease, Seat, Unread};
 use super::buffers::Borrowing;
 use super::name::Name;
 use super::partition::Marks;
@@ -178,9 +178,9 @@ impl Reader {
         self.position = self.position.max(position);
     }
 
-    /// The identity of the answer that this is a part of.
-    pub(super) fn answer(&self) -> usize {
-        Arc::as_ptr(&self.unread).addr()
+    /// The identity of the answer that this is a part of, if it came to this seat.
+    pub(super) fn answer(&self, seat: &Seat) -> Option<usize> {
+        self.unread.is_of(seat).then(|| Arc::as_ptr(&self.unread).addr())
     }
 
     /// Leader epoch of the last batch read; −1 where the format has none.

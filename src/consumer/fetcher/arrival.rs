@@ -192,6 +192,12 @@ fn take_share(
             aftermath.refresh |= verdict == Verdict::Move;
             return;
         }
+        // Another broker is read from by now: this one's trouble says nothing of what that one has.
+        Verdict::Reset | Verdict::Move | Verdict::Wait | Verdict::Tell
+            if partition.source() != context.broker =>
+        {
+            return;
+        }
         Verdict::Data if data.diverging_epoch.epoch >= 0 => {
             partition.doubt();
             if partition.phase == Phase::Fetch {

@@ -119,6 +119,20 @@ fn rule_6_7_one_answer_ahead_and_paused_ones_do_not_count() {
 }
 
 #[test]
+fn rule_6_7_what_is_paused_must_not_block_the_broker_that_it_moved_away_from() {
+    let mut state = state(2);
+    for offset in [0, 2] {
+        fetch(&mut state, vec![share(0, 0, batch(offset, 2)), share(1, 0, vec![])]);
+    }
+    state.set_paused(0, true);
+    state.partitions[0].follow(BROKER + 1, 4);
+    if let Some(led) = state.led.get_mut(&BROKER) {
+        led.order.retain(|&index| index != 0);
+    }
+    assert_eq!(numbers(&ask(&state, now())), [1]);
+}
+
+#[test]
 fn rule_6_10_a_partition_in_error_is_left_out_until_its_back_off_ends() {
     let mut state = state(2);
     let aftermath = fetch(&mut state, vec![share(0, 6, vec![]), share(1, 0, vec![])]);
@@ -220,6 +234,29 @@ fn rule_6_19_out_of_range_from_a_follower_goes_to_the_leader_with_the_same_offse
         assert_eq!(state.partitions[0].source(), BROKER + 1);
         assert_eq!((state.partitions[0].fetch_offset, state.slot(0).era), (40, era));
         assert!(state.partitions[0].retry.due(now()).is_none(), "the leader is asked at once");
+    }
+}
+
+#[test]
+fn rule_6_19_a_late_error_of_a_follower_that_is_read_no_more_says_nothing() {
+    for code in [1, 6, 75, 29] {
+        let mut state = state(1);
+        state.restart(0, Start::Offset(40), -1);
+        state.partitions[0].leader = BROKER + 1;
+        let until = now() + Duration::from_secs(60);
+        state.partitions[0].replica.prefer(BROKER, now(), until).unwrap();
+        let asked = ask(&state, now());
+        // Its time is over while the answer is on its way: the leader is asked again.
+        state.partitions[0].replica.forget();
+        let era = state.slot(0).era;
+        let aftermath = take(&mut state, asked, answer(vec![share(0, code, vec![])]), 12);
+        assert!(aftermath.gone.is_empty(), "code {code}");
+        let slot = state.slot(0);
+        let partition = &state.partitions[0];
+        assert_eq!((partition.phase, partition.fetch_offset), (Phase::Fetch, 40), "code {code}");
+        assert_eq!(slot.era, era, "code {code}: no reset");
+        assert!(partition.retry.due(now()).is_none(), "code {code}: the leader is asked at once");
+        assert!(state.take_report().is_none(), "code {code}");
     }
 }
 
