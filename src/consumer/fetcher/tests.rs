@@ -11,7 +11,7 @@ use crate::consumer::budget::{Budget, Unread};
 use crate::consumer::fixture::{
     BROKER, answer, batch, config, keep, now, share, state, state_with,
 };
-use crate::consumer::partition::{Item, Phase};
+use crate::consumer::partition::{Item, Marks, Phase};
 use crate::consumer::position::Start;
 use crate::consumer::state::State;
 use crate::consumer::truncation::Finding;
@@ -385,6 +385,46 @@ fn the_end_of_a_partition_is_marked_once_in_its_place() {
     let kinds: Vec<_> =
         state.partitions[0].queue.iter().map(|i| matches!(i, Item::End(2))).collect();
     assert_eq!(kinds, [false, true]);
+}
+
+#[test]
+fn rule_6_4_the_end_is_marked_after_a_seek_to_it_though_the_session_has_no_news_of_it() {
+    let mut state = state(2);
+    let mut config = config();
+    config.events.partition_end = true;
+    let (lease, unread) = keep();
+    let context = Context {
+        config: &config,
+        broker: BROKER,
+        version: 12,
+        now: now(),
+        lease: Some(lease),
+        unread,
+    };
+    let asked = ask(&state, now());
+    let told = answer(vec![share(0, 0, vec![]), share(1, 0, vec![])]);
+    accept(&mut state, &asked, true, told, &context);
+    state.restart(0, Start::Offset(100), -1);
+    for _ in 0..2 {
+        let asked = ask(&state, now());
+        accept(&mut state, &asked, false, FetchResponse::default(), &context);
+    }
+    assert!(matches!(state.partitions[0].queue.make_contiguous(), [Item::End(100)]));
+    assert!(state.partitions[1].queue.is_empty(), "it is not at its end");
+}
+
+#[test]
+fn rule_6_4_what_a_void_answer_says_of_the_log_is_kept_for_a_session_says_it_once() {
+    let mut state = state(1);
+    let asked = ask(&state, now());
+    state.restart(0, Start::Offset(40), -1);
+    take(&mut state, asked.clone(), answer(vec![share(0, 0, batch(0, 2))]), 12);
+    assert_eq!(state.watermarks(0).1, 100);
+    assert_eq!((state.partitions[0].fetch_offset, state.partitions[0].queue.len()), (40, 0));
+    state.partitions[0].marks = Marks::default();
+    state.partitions[0].follow(BROKER, 4);
+    take(&mut state, asked, answer(vec![share(0, 0, vec![])]), 12);
+    assert_eq!(state.watermarks(0).1, -1, "another leader's log may end elsewhere");
 }
 
 #[test]
