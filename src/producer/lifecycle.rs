@@ -181,6 +181,10 @@ impl Core {
     }
 
     fn await_other_close(&self, deadline: Option<Instant>) -> Result<()> {
+        if self.is_telling() {
+            // A callback of that very close closes the cluster: it would wait for itself.
+            return Err(Error::bare(Code::IN_CALLBACK));
+        }
         let closed = || (self.life() == Life::Closed).then_some(());
         match self.signal.wait_through_wakeups(deadline, closed) {
             Err(error) if error.code() == Code::NOTHING => Err(self.late("close")),

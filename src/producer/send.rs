@@ -350,6 +350,8 @@ impl Core {
                 }
                 Appended::NeedRoom(bytes) => {
                     seals.run(); // what became full may be what makes room
+                    // So may what a wait before this one brought, if it was too little.
+                    drop(room.take());
                     room = Some(self.wait_for_room(bytes, patience)?);
                 }
             }

@@ -161,3 +161,13 @@ fn a_producer_that_is_dropped_leaves_no_task_behind_and_hangs_nobody() {
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn closing_the_cluster_inside_a_callback_of_a_close_does_not_wait_for_itself() {
+    let bench = bench(&[]);
+    bench.send(1);
+    let mut inner = Ok(());
+    let mut close_all = |_| inner = bench.cluster.close(soon());
+    bench.producer.close(WAIT, Some(&mut close_all)).unwrap();
+    assert_eq!(inner.unwrap_err().code(), Code::IN_CALLBACK);
+}

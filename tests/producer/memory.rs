@@ -237,3 +237,15 @@ fn rule_4_12_a_send_inside_a_callback_never_waits_for_room() {
     result.unwrap();
     assert_eq!(refused, Some(Code::WOULD_BLOCK));
 }
+
+#[test]
+fn rule_4_13_room_that_was_not_enough_is_given_back_before_more_is_waited_for() {
+    // A batch may hold both records, the buffer may not: the batch must leave, and the next record needs a
+    // whole batch's room instead of the little that the first one lacked.
+    let bench =
+        bench(&[("buffer.memory", "65536"), ("batch.size", "1000000"), ("linger.ms", "60000")]);
+    bench.producer.send(&Record::new(&bench.topic, &[1; 20_000]), WAIT).unwrap();
+    bench.producer.send(&Record::new(&bench.topic, &[2; 50_000]), 5_000).unwrap();
+    assert_eq!(bench.flush(), 0);
+    assert_eq!(bench.stored().len(), 2);
+}

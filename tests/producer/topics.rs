@@ -278,3 +278,21 @@ fn a_partition_whose_leader_is_gone_does_not_hold_up_the_others() {
     }
     assert!(begun.elapsed() < Duration::from_millis(2_500), "before the dead ones' time is over");
 }
+
+#[test]
+fn a_broker_that_is_gone_is_not_called_for_partitions_that_have_moved() {
+    let bench = bench_on(Options { brokers: 2, ..Options::default() }, 2, &[]);
+    bench.send(0);
+    assert_eq!(bench.outcomes(1)[0].1, Code::NONE);
+    let (gone, _) = bench.kafka.leader("orders", 0).unwrap();
+    // The record waits for a broker that refuses connections; then the partition moves.
+    bench.kafka.stop_broker(gone).unwrap();
+    bench.send(1);
+    bench.kafka.move_leader("orders", 0, 1 - gone).unwrap();
+    assert_eq!(bench.outcomes(1)[0].1, Code::NONE);
+    // An attempt that was under way may end, and what it asked for may come; not more than that.
+    let before = bench.kafka.requests(ApiKey::Metadata);
+    let later = Instant::now() + Duration::from_secs(2);
+    let more = bench.kafka.wait_requests(ApiKey::Metadata, before + 10, later);
+    assert_eq!(more.unwrap_err().code(), Code::TIMED_OUT, "metadata is asked for again and again");
+}

@@ -35,7 +35,7 @@ pub(crate) struct Batch {
     /// Unique in its producer: late results find their batch by it, or find it gone.
     pub(crate) id: u64,
     pub(crate) count: u32,
-    /// Its size before compression, in bytes.
+    /// Its size before compression, in bytes; of a batch that is cut, the most that a part may have.
     pub(crate) raw_size: usize,
     /// The end of its delivery time, which began with its first record (invariant 4.3).
     pub(crate) deadline: Instant,

@@ -8,6 +8,7 @@ mod pending;
 mod queue;
 mod queue_answer;
 mod queue_fate;
+mod queue_room;
 mod queue_send;
 mod seal;
 mod spares;

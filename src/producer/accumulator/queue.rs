@@ -2,7 +2,7 @@
 //!
 //! One lock per queue, the only one that a record takes. Each change that may make something ready to
 //! leave ends with `announce`, which tells the sender of the partition's leader: now, or
-//! with a timer. What happens at the other side is in [`queue_send`](super::queue_send), what ends a
+//! with a timer. How large its buffers are is in [`queue_room`](super::queue_room). What happens at the other side is in [`queue_send`](super::queue_send), what ends a
 //! batch in [`queue_fate`](super::queue_fate).
 
 use std::collections::VecDeque;
@@ -18,7 +18,6 @@ use super::fill::Fill;
 use super::ledger::Ledger;
 use super::queue_answer::Answer;
 use super::seal::{Seal, Work};
-use super::spares;
 use super::tokens::Tokens;
 use crate::cluster::{Topic, TopicId};
 use crate::config::TopicProducerConfig;
@@ -27,10 +26,10 @@ use crate::producer::identity::{Books, Stamp};
 use crate::producer::mail::Mail;
 use crate::producer::partitioner::moves_on;
 use crate::producer::record::Record;
-use crate::protocol::record::{BATCH_OVERHEAD, BatchBuilder, Compression, Format};
+use crate::protocol::record::{BATCH_OVERHEAD, BatchBuilder, Format};
 
 /// What a buffer holds beyond the batch, so that the last record's worst case never makes it grow.
-const SLACK: usize = 64;
+pub(super) const SLACK: usize = 64;
 /// The smallest buffer of a batch.
 const SMALLEST: usize = 512;
 
@@ -71,8 +70,8 @@ pub(super) struct State {
     /// When a batch left last.
     pub(super) taken_at: Option<Instant>,
     /// What a full batch holds if that is more than `batch.size`, because it is compressed afterwards.
-    limit: usize,
-    fill: Fill,
+    pub(super) limit: usize,
+    pub(super) fill: Fill,
     /// What records without a key brought since they came to this partition.
     sticky_bytes: usize,
     /// How large the last batch became: the next one starts with as much room.
@@ -276,95 +275,6 @@ impl Queue {
             .map_or(Ok(()), |profile| profile.check(codec))
             .and_then(|()| BatchBuilder::in_buffer(format, codec, level, buffer))
             .map_err(|error| self.name_leader(state, error))
-    }
-
-    /// Makes the open batch's buffer larger if `size` more bytes need it: doubling, up to a whole
-    /// batch. `Some(bytes)` if the budget has too little.
-    #[inline]
-    fn grow(&self, state: &mut State, size: usize, room: &mut Option<Reserved>) -> Option<usize> {
-        let whole = self.whole(state);
-        let open = state.open.as_mut()?;
-        let needed = open.builder.size() + size + SLACK;
-        let capacity = open.builder.capacity();
-        if needed <= capacity {
-            return None;
-        }
-        let largest = whole.max(needed);
-        let wanted = (capacity * 2).clamp(needed, largest);
-        let Some((buffer, reserved)) = self.buffer(wanted, capacity, room) else {
-            return Some(wanted - capacity);
-        };
-        open.reserved.merge(reserved);
-        self.ledger.budget.keep_spare(open.builder.move_to(buffer));
-        None
-    }
-
-    /// Some more bytes than `capacity`, a quarter at most, so that buffers have few sizes and serve one
-    /// partition after the other; not more than a whole batch needs. Those that are not kept stay as
-    /// they are.
-    fn rounded(&self, state: &State, capacity: usize) -> usize {
-        if capacity < spares::LEAST {
-            return capacity;
-        }
-        let step = (capacity / 8).next_power_of_two();
-        capacity.next_multiple_of(step).min(self.whole(state)).max(capacity)
-    }
-
-    /// The buffer of a full batch.
-    fn whole(&self, state: &State) -> usize {
-        (self.limit(state) + SLACK).min(self.ledger.budget.total())
-    }
-
-    /// Where a batch is full, in bytes before compression.
-    #[inline]
-    fn limit(&self, state: &State) -> usize {
-        state.limit.max(self.config.batch_size)
-    }
-
-    /// What a batch was compressed to tells how much the next ones take. Small ones tell little: half of
-    /// what they are may be overhead.
-    pub(super) fn learn(&self, state: &mut State, raw: usize, packed: usize) {
-        let batch_size = self.config.batch_size;
-        if self.config.compression != Compression::None && raw >= batch_size / 2 {
-            state.fill.learn(raw, packed);
-            state.limit = state.fill.limit(batch_size, self.ledger.largest_batch);
-        }
-    }
-
-    /// A batch was too large for the broker (invariant 4.7).
-    pub(super) fn unlearn(&self, state: &mut State) {
-        state.fill.forget();
-        state.limit = 0;
-    }
-
-    /// A buffer of at least `least` bytes, and the memory it takes beyond the `held` bytes that were
-    /// reserved before; none if the budget has too little.
-    fn buffer(
-        &self,
-        least: usize,
-        held: usize,
-        room: &mut Option<Reserved>,
-    ) -> Option<(BytesMut, Reserved)> {
-        let budget = &self.ledger.budget;
-        if let Some(spare) = budget.spare(least) {
-            if let Some(reserved) = self.reserve(spare.capacity() - held, room) {
-                return Some((spare, reserved));
-            }
-            budget.keep_spare(spare);
-        }
-        let reserved = self.reserve(least - held, room)?;
-        Some((BytesMut::with_capacity(least), reserved))
-    }
-
-    /// Takes memory from what the caller waited for, or from the budget.
-    fn reserve(&self, bytes: usize, room: &mut Option<Reserved>) -> Option<Reserved> {
-        match room.take() {
-            Some(held) if held.bytes() >= bytes => Some(held),
-            held => {
-                *room = held;
-                self.ledger.budget.try_reserve(bytes)
-            }
-        }
     }
 
     /// Closes the open batch: it takes its place in the queue now and gets its bytes later.

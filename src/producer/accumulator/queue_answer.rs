@@ -215,7 +215,10 @@ impl Queue {
         self.unlearn(state);
         batch.attempts -= 1;
         batch.last_error = Some(error);
-        let (id, max_size) = (batch.id, (batch.raw_size / 2).max(1));
+        // The parts may take so much again, and half of it the next time: it ends with single records,
+        // however unevenly the batch was compressed.
+        batch.raw_size = (batch.raw_size / 2).max(1);
+        let (id, max_size) = (batch.id, batch.raw_size);
         state.put_back(batch);
         Some(self.reencoding(id, &body, body.sealed.format, max_size))
     }

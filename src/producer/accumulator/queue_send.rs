@@ -125,6 +125,18 @@ impl Queue {
         self.announce(&mut state);
     }
 
+    /// Whether something waits here for `mail`'s sender, which has the queue in its list and cannot
+    /// reach its broker; if not it drops the queue, and is told of the next batch anew.
+    pub(crate) fn needs(self: &Arc<Self>, mail: &Arc<Mail>) -> bool {
+        let mut state = self.lock();
+        if !state.is_led_by(mail) {
+            self.announce(&mut state); // as in `take`
+            return false;
+        }
+        state.listed = state.open.is_some() || !state.sealed.is_empty();
+        state.listed
+    }
+
     /// Takes the next batch for a request of `mail`'s sender.
     pub(crate) fn take(self: &Arc<Self>, mail: &Arc<Mail>, wanted: &Wanted) -> Take {
         let mut state = self.lock();
@@ -368,7 +380,10 @@ impl Queue {
         let more = bodies.len().saturating_sub(1);
         if let (Some(batch), [body]) = (state.sealed.get(at), &bodies[..]) {
             let (raw, packed) = (batch.raw_size, body.bytes().len());
-            self.learn(state, raw, packed);
+            // Of a batch that was sent and could not be cut its size is not known so well any more.
+            if batch.last_error.is_none() {
+                self.learn(state, raw, packed);
+            }
         }
         if let (Some(batch), true) = (state.sealed.get(at), more > 0) {
             self.ledger.pending.split(batch.stretch, more);
@@ -412,7 +427,6 @@ impl Batch {
         let part = Batch {
             id,
             count: self.count - at,
-            raw_size: self.raw_size.saturating_sub(head.bytes().len()),
             tokens: self.tokens.split_off(at),
             body: None,
             last_error: self.last_error.clone(),
@@ -422,7 +436,6 @@ impl Batch {
             ..*self
         };
         self.count = at;
-        self.raw_size = head.bytes().len().min(self.raw_size);
         part
     }
 }

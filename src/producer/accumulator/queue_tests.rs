@@ -315,6 +315,35 @@ fn rule_4_7_a_batch_too_large_for_the_broker_is_cut_in_order_and_counts_no_retry
 }
 
 #[test]
+fn rule_4_7_a_batch_is_cut_until_its_parts_fit_however_unevenly_it_was_compressed() {
+    const MOST: usize = 8_000;
+    let bench = bench(&[("compression.type", "gzip"), ("batch.size", "1000000")]);
+    let mut seed = 1_u32;
+    let mut noise = || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (seed >> 24) as u8
+    };
+    // What shrinks to nothing comes first: two parts without it are more than the broker takes.
+    (0..3).for_each(|_| bench.send(&[0; 60_000]));
+    (0..2).for_each(|_| bench.send(&(0..5_000).map(|_| noise()).collect::<Vec<_>>()));
+    bench.queue.flush().unwrap().run();
+    let (mut refused, mut seen) = (0, Vec::new());
+    while let Some(flight) = bench.take() {
+        if flight.body.bytes().len() > MOST {
+            refused += 1;
+            assert!(refused <= 20, "it is sent again and again as it is");
+            bench.refuse(&flight, Code::MESSAGE_TOO_LARGE);
+        } else {
+            bench.acknowledge(&flight, seen.len() as i64);
+            seen.extend(values(&flight));
+        }
+    }
+    assert_eq!(seen, [60_000, 60_000, 60_000, 5_000, 5_000]);
+    assert!(bench.outcomes().iter().all(|outcome| outcome.1 == Code::NONE));
+    assert_eq!((bench.ledger.budget.used(), bench.ledger.pending.batches()), (0, 0));
+}
+
+#[test]
 fn rule_4_7_one_record_that_is_too_large_fails() {
     let bench = bench(&[]);
     bench.send(b"1");
@@ -409,6 +438,34 @@ fn rule_4_17_keyless_records_move_on_after_a_batch_and_two_at_the_latest() {
         assert!(bytes < 3_000, "it never moved on");
     }
     assert!((800..=2_000).contains(&bytes), "{bytes}");
+}
+
+#[test]
+fn a_batch_size_of_0_gives_each_record_a_batch_of_its_own() {
+    let bench = bench(&[("batch.size", "0")]);
+    for _ in 0..3 {
+        let mut tries = 0;
+        while bench.append(b"x", true) == Appended::MoveOn {
+            tries += 1;
+            assert!(tries < 3, "with one partition there is no other to move on to");
+        }
+    }
+    assert_eq!(bench.ledger.pending.batches(), 3);
+}
+
+#[test]
+fn a_queue_that_needs_its_sender_no_longer_says_so_and_is_announced_anew() {
+    let bench = bench(&[]);
+    bench.send(b"1");
+    assert!(bench.is_posted() && bench.queue.needs(&bench.mail), "a record waits");
+    bench.queue.purge(Purge { queued: true, in_flight: false }, &Error::bare(Code::PURGED));
+    assert!(!bench.queue.needs(&bench.mail), "nothing does");
+    bench.send(b"22");
+    assert!(bench.is_posted(), "the sender let go of it");
+    let next = Mail::new(2);
+    bench.queue.lead(Some(Leader { mail: Arc::clone(&next), epoch: 6 }));
+    assert!(!bench.queue.needs(&bench.mail), "another broker leads");
+    assert_eq!(next.collect().ready.len(), 1);
 }
 
 #[test]

@@ -89,7 +89,7 @@ impl Sender {
     /// Sends as many requests as may be in flight and there is something for.
     async fn send_all(&mut self) {
         while !self.rotation.is_empty() && !self.is_saturated() {
-            let Some(live) = self.connect().await else { return };
+            let Some(live) = self.connect().await else { return self.let_go() };
             let cargo = self.gather(&live.profile);
             if cargo.is_empty() {
                 continue; // whoever was in the rotation had nothing after all
@@ -98,6 +98,13 @@ impl Sender {
             // A request is up to a megabyte to seal: let other tasks of this thread have their turn.
             tokio::task::yield_now().await;
         }
+    }
+
+    /// The broker cannot be reached: forgets the queues that need it no longer. A broker that is gone
+    /// for good would else be called for ever, and metadata asked for each time.
+    fn let_go(&mut self) {
+        let mail = &self.mail;
+        self.rotation.retain(|queue| queue.needs(mail));
     }
 
     /// The connection, opened if need be. None while the broker cannot be reached.
