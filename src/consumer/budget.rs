@@ -108,6 +108,11 @@ impl Unread {
         seat.unread.fetch_add(1, Ordering::AcqRel);
         Arc::new(Self(Arc::clone(seat)))
     }
+
+    /// Whether the answer came to this seat.
+    pub(super) fn is_of(&self, seat: &Seat) -> bool {
+        std::ptr::eq(Arc::as_ptr(&self.0), seat)
+    }
 }
 
 impl Drop for Unread {

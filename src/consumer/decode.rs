@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::aborted::Aborted;
 use super::batch::{Batch, Held, Run};
-use super::budget::{Budget, Lease, Unread};
+use super::budget::{Budget, Lease, Seat, Unread};
 use super::buffers::Borrowing;
 use super::name::Name;
 use super::partition::Marks;
@@ -118,7 +118,7 @@ pub(super) struct Decoding {
 /// How reading ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Read {
-    /// No room in the batch: there may be more.
+    /// No room in the batch, or what comes next is of another leader epoch: there may be more.
     Full,
     /// No room for what comes next to be decompressed, until the application gives something back.
     Choked,
@@ -178,9 +178,9 @@ impl Reader {
         self.position = self.position.max(position);
     }
 
-    /// The identity of the answer that this is a part of.
-    pub(super) fn answer(&self) -> usize {
-        Arc::as_ptr(&self.unread).addr()
+    /// The identity of the answer that this is a part of, if it came to this seat.
+    pub(super) fn answer(&self, seat: &Seat) -> Option<usize> {
+        self.unread.is_of(seat).then(|| Arc::as_ptr(&self.unread).addr())
     }
 
     /// Leader epoch of the last batch read; −1 where the format has none.
@@ -194,12 +194,12 @@ impl Reader {
     pub(super) fn read(&mut self, into: &mut Filling) -> Result<Read> {
         let mark = into.mark();
         let run = mark.runs as u32;
-        let outcome = self.read_batches(into, run);
+        let outcome = self.read_batches(into, mark.views, run);
         into.close_run(mark, &self.source, self.epoch, self.position);
         outcome.map_err(|error| self.name(error))
     }
 
-    fn read_batches(&mut self, into: &mut Filling, run: u32) -> Result<Read> {
+    fn read_batches(&mut self, into: &mut Filling, begin: usize, run: u32) -> Result<Read> {
         loop {
             let Some(open) = &mut self.open else {
                 let raw = match self.next.take() {
@@ -209,6 +209,12 @@ impl Reader {
                         None => return Ok(Read::End),
                     },
                 };
+                if raw.partition_leader_epoch != self.epoch && into.batch.views.len() > begin {
+                    // A run, and the position behind it, have the epoch of their last record: with a
+                    // later one a truncation between the two would not be seen (7.11).
+                    self.next = Some(raw);
+                    return Ok(Read::Full);
+                }
                 let plain = raw.compression().is_ok_and(|codec| codec == Compression::None);
                 if !plain && !self.lease.may_open() {
                     self.next = Some(raw);
@@ -250,13 +256,13 @@ impl Reader {
         if next_offset <= self.position {
             return Ok(());
         }
-        self.epoch = raw.partition_leader_epoch;
+        let epoch = raw.partition_leader_epoch;
         if raw.is_control() || aborted {
             // Never delivered, but the position advances over them (3.14, 6.12).
             if check_crc {
                 raw.verify()?;
             }
-            self.position = next_offset;
+            (self.position, self.epoch) = (next_offset, epoch);
             return Ok(());
         }
         let plain = raw.compression()? == Compression::None;
@@ -268,6 +274,7 @@ impl Reader {
             false => Budget::charge_like(&self.lease, memory.pinned()),
         };
         let next_offset = next_offset.max(records.next_offset());
+        self.epoch = epoch;
         self.open = Some(Open { records, least, next_offset, lease });
         Ok(())
     }

@@ -63,6 +63,32 @@ fn rule_3_5_after_the_last_record_comes_the_end_that_compaction_kept() {
 }
 
 #[test]
+fn rule_7_11_each_run_has_the_leader_epoch_of_its_own_last_record() {
+    let mut later = batch(2, 2);
+    later[12..16].copy_from_slice(&9_i32.to_be_bytes());
+    let mut reader = reader([batch(0, 2), later].concat(), 0, true);
+    let mut filling = Filling::new(10);
+    assert_eq!(reader.read(&mut filling).unwrap(), Read::Full, "to be checked in with its epoch");
+    assert_eq!((reader.position(), reader.epoch()), (2, 5));
+    assert_eq!(reader.read(&mut filling).unwrap(), Read::End);
+    assert_eq!((reader.position(), reader.epoch()), (4, 9));
+    let batch = filling.finish();
+    let runs: Vec<_> =
+        batch.runs().iter().map(|r| (r.first, r.count, r.leader_epoch, r.next_offset)).collect();
+    assert_eq!(runs, [(0, 2, 5, 2), (2, 2, 9, 4)]);
+}
+
+#[test]
+fn rule_7_11_a_batch_that_cannot_be_opened_leaves_the_epoch_of_what_came_before_it() {
+    let mut torn = batch(0, 2);
+    torn[12..16].copy_from_slice(&9_i32.to_be_bytes());
+    torn[17] ^= 1;
+    let mut reader = reader(torn, 0, true);
+    assert!(reader.read(&mut Filling::new(10)).is_err());
+    assert_eq!((reader.position(), reader.epoch()), (0, -1));
+}
+
+#[test]
 fn rule_6_12_the_position_advances_over_control_batches_that_nobody_gets() {
     let mut filling = Filling::new(10);
     let bytes = [batch(0, 2), as_control(batch(2, 1)), batch(3, 1)].concat();

@@ -26,6 +26,9 @@ use crate::protocol::record::{
 /// The broker that leads every partition of a fixture.
 pub(super) const BROKER: i32 = 1;
 
+/// The leader epoch in which every batch of a fixture was appended.
+const LEADER_EPOCH: i32 = 5;
+
 /// A batch of `count` records from `offset` on; record n has key "kn" and value "vn".
 pub(super) fn batch(offset: i64, count: i64) -> Vec<u8> {
     batch_as(offset, count, Format::V2, Compression::None)
@@ -46,7 +49,7 @@ pub(super) fn batch_as(offset: i64, count: i64, format: Format, codec: Compressi
     }
     let assignment = Assignment {
         base_offset: offset,
-        leader_epoch: 5,
+        leader_epoch: LEADER_EPOCH,
         append_time: None,
         check_records: true,
         max_decompressed: 1 << 20,
@@ -76,6 +79,7 @@ pub(super) fn marker(offset: i64, producer: i64, commits: bool) -> Vec<u8> {
     builder.append(&NewRecord { timestamp: 0, key: Some(&key), value, headers: &() }).unwrap();
     let mut bytes = builder.seal().unwrap().bytes.to_vec();
     bytes[..8].copy_from_slice(&offset.to_be_bytes());
+    bytes[12..16].copy_from_slice(&LEADER_EPOCH.to_be_bytes());
     as_control(in_transaction(bytes, producer))
 }
 

@@ -11,7 +11,7 @@ use super::core::Core;
 use super::decode::{Filling, Read, Reader};
 use super::event::Event;
 use super::message::Message;
-use super::partition::Item;
+use super::partition::{Item, Phase};
 use super::state::{Slot, State};
 use crate::error::{Code, Error, Result};
 
@@ -225,6 +225,7 @@ impl State {
         // So does one that waits for room: another may need none.
         let goes_on = decoded.is_some() || matches!(outcome, Ok(Read::Full) | Err(_));
         let (position, epoch) = (reader.position(), reader.epoch());
+        let mut told_the_end = false;
         match outcome {
             Ok(Read::Full | Read::Choked) => partition.queue.push_front(Item::Data(reader)),
             Ok(Read::End) => {
@@ -232,6 +233,12 @@ impl State {
                     // Only reading told where this answer ends; nothing was asked meanwhile.
                     partition.fetch_offset = position;
                     partition.fetch_epoch = epoch;
+                    told_the_end = true;
+                    if matches!(partition.phase, Phase::Validate { .. }) {
+                        // The question that may be under way is about another place: its answer will
+                        // not count, but have this one asked.
+                        partition.doubt();
+                    }
                 }
                 partition.retry.clear();
                 partition.reported = None;
@@ -243,6 +250,10 @@ impl State {
             None => partition.advance(position, epoch),
         }
         self.list_again(slot.index, goes_on);
+        if told_the_end {
+            // It was not asked for, and others of the same answer may keep that one unread.
+            self.wake_fetchers();
+        }
         true
     }
 
@@ -282,5 +293,52 @@ impl State {
         let goes_on = partition.handed_out(1);
         self.list_again(slot.index, goes_on);
         message
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::Future;
+    use std::pin::pin;
+    use std::task::{Context, Poll, Waker};
+
+    use super::super::fixture::{BROKER, batch, reader, state};
+    use super::*;
+
+    /// A partition whose queue did not say where it ends, with that being read.
+    fn reading(state: &mut State) -> (Slot, Box<Reader>) {
+        let slot = state.slot(0);
+        let partition = &mut state.partitions[0];
+        (partition.taken, partition.awaits_reader) = (true, true);
+        (slot, Box::new(reader(batch(0, 4), 0, true)))
+    }
+
+    fn read(state: &mut State, (slot, mut reader): (Slot, Box<Reader>)) {
+        let outcome = reader.read(&mut Filling::new(10));
+        assert!(matches!(outcome, Ok(Read::End)));
+        assert!(state.check_in(slot, reader, outcome, None));
+    }
+
+    #[test]
+    fn rule_6_16_a_place_that_reading_moved_while_it_was_validated_is_asked_about_again() {
+        let mut state = state(1);
+        state.partitions[0].stand_on(5);
+        let taken = reading(&mut state);
+        state.partitions[0].phase = Phase::Validate { asked: true };
+        read(&mut state, taken);
+        assert_eq!(state.partitions[0].fetch_offset, 4);
+        assert_eq!(state.partitions[0].phase, Phase::Validate { asked: false });
+    }
+
+    #[test]
+    fn rule_13_3_the_fetcher_that_waited_for_a_reader_is_woken_by_it() {
+        let mut state = state(1);
+        let taken = reading(&mut state);
+        let seat = Arc::clone(&state.led[&BROKER].seat);
+        read(&mut state, taken);
+        assert!(state.partitions[0].wants_data());
+        let mut woken = pin!(seat.wake.notified());
+        let woken = woken.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        assert_eq!(woken, Poll::Ready(()));
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::batch::Batch;
+use super::budget::Seat;
 use super::decode::Reader;
 use super::name::Name;
 use super::replica::Replica;
@@ -56,10 +57,11 @@ pub(super) enum Item {
 }
 
 impl Item {
-    /// The identity of the answer that it belongs to, if it keeps that one unread.
-    pub(super) fn answer(&self) -> Option<usize> {
+    /// The identity of the answer that it belongs to, if it keeps that one unread and came to this
+    /// seat.
+    pub(super) fn answer(&self, seat: &Seat) -> Option<usize> {
         match self {
-            Item::Data(reader) => Some(reader.answer()),
+            Item::Data(reader) => reader.answer(seat),
             _ => None,
         }
     }

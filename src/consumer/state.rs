@@ -8,7 +8,7 @@ use std::time::Instant;
 use super::budget::Seat;
 use super::event::Event;
 use super::name::Name;
-use super::partition::{Adrift, Era, Item, Partition, Phase};
+use super::partition::{Adrift, Era, Item, Marks, Partition, Phase};
 use super::position::{Position, Start};
 use super::reset::{self, Step};
 use super::truncation::Finding;
@@ -97,6 +97,16 @@ impl State {
     /// The index of an assigned partition.
     pub(super) fn find(&self, topic: &Topic, number: i32) -> Option<usize> {
         self.by_key.get(&(topic.index(), number)).copied()
+    }
+
+    /// What a broker said of the log of a partition, whatever was asked of it, as long as it is led
+    /// as it was then: a session says each of it once (6.4).
+    pub(super) fn learn(&mut self, key: (usize, i32), leader_epoch: i32, marks: Marks) {
+        let index = self.by_key.get(&key);
+        let partition = index.and_then(|&index| self.partitions.get_mut(index));
+        if let Some(partition) = partition.filter(|p| p.leader_epoch == leader_epoch) {
+            partition.marks.learn(marks);
+        }
     }
 
     /// The slot of a partition now.
@@ -398,7 +408,6 @@ fn no_offset(partition: &Partition, why: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::super::fixture;
-    use super::super::partition::Marks;
     use super::*;
     use crate::config::Reset;
 

@@ -151,6 +151,16 @@ pub(super) fn accept(
                     delivered.insert(asked.slot.index);
                 }
                 take_share(state, asked, data, context, &mut aftermath);
+            } else if data.error_code == 0 {
+                state.learn(asked.key(), asked.leader_epoch, marks(&data));
+            }
+        }
+    }
+    if !full && context.config.events.partition_end {
+        // A partition that came to its end by a seek hears no more of it in a session (6.4).
+        for asked in outstanding.unanswered() {
+            if state.current(asked.slot).is_some_and(|p| asked.still_counts(p)) {
+                announce_end(state, asked, context);
             }
         }
     }
@@ -190,6 +200,12 @@ fn take_share(
             partition.replica.shun(context.now + context.config.metadata_max_age);
             aftermath.elsewhere = true;
             aftermath.refresh |= verdict == Verdict::Move;
+            return;
+        }
+        // Another broker is read from by now: this one's trouble says nothing of what that one has.
+        Verdict::Reset | Verdict::Move | Verdict::Wait | Verdict::Tell
+            if partition.source() != context.broker =>
+        {
             return;
         }
         Verdict::Data if data.diverging_epoch.epoch >= 0 => {
@@ -232,14 +248,17 @@ fn take_share(
     }
 }
 
-fn take_data(state: &mut State, asked: &Asked, data: PartitionData, context: &Context<'_>) {
-    let Some(partition) = state.current(asked.slot) else { return };
-    let marks = Marks {
+fn marks(data: &PartitionData) -> Marks {
+    Marks {
         high_watermark: data.high_watermark,
         last_stable: data.last_stable_offset,
         log_start: data.log_start_offset,
-    };
-    partition.marks.learn(marks);
+    }
+}
+
+fn take_data(state: &mut State, asked: &Asked, data: PartitionData, context: &Context<'_>) {
+    let Some(partition) = state.current(asked.slot) else { return };
+    partition.marks.learn(marks(&data));
     let records = data.records.unwrap_or_default();
     let known = outline(&records, asked.offset);
     match known {

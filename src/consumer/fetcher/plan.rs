@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use super::session::{ENDS, Forgotten, Words};
+use crate::consumer::budget::Seat;
 use crate::consumer::name::Name;
 use crate::consumer::partition::{Partition, Phase};
 use crate::consumer::state::{Led, Slot, State};
@@ -87,7 +88,7 @@ pub(super) fn choose(
             None => asked.push(ask(partition, index)),
         }
     }
-    if asked.is_empty() || led.seat.unread() >= ANSWERS_AHEAD + only_paused(state, led) {
+    if asked.is_empty() || is_ahead(state, &led.seat) {
         return ControlFlow::Break(next_due);
     }
     ControlFlow::Continue(asked)
@@ -106,13 +107,19 @@ fn ask(partition: &Partition, index: usize) -> Asked {
     }
 }
 
-/// How many answers wait only because their partitions are paused: these must not stop the broker
-/// (6.7).
-fn only_paused(state: &State, led: &Led) -> usize {
+/// Whether enough answers wait to be read; those of paused partitions alone do not count.
+fn is_ahead(state: &State, seat: &Seat) -> bool {
+    let unread = seat.unread();
+    unread >= ANSWERS_AHEAD && unread >= ANSWERS_AHEAD + only_paused(state, seat)
+}
+
+/// How many answers of this seat wait only because their partitions are paused: these must not stop
+/// the broker (6.7), wherever the partitions have gone since.
+fn only_paused(state: &State, seat: &Seat) -> usize {
     let (mut paused, mut active) = (Vec::new(), Vec::new());
-    for partition in led.order.iter().filter_map(|&i| state.partitions.get(i)) {
+    for partition in &state.partitions {
         let list = if partition.paused { &mut paused } else { &mut active };
-        list.extend(partition.queue.iter().filter_map(|item| item.answer()));
+        list.extend(partition.queue.iter().filter_map(|item| item.answer(seat)));
     }
     paused.sort_unstable();
     paused.dedup();

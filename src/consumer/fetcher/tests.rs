@@ -11,7 +11,7 @@ use crate::consumer::budget::{Budget, Unread};
 use crate::consumer::fixture::{
     BROKER, answer, batch, config, keep, now, share, state, state_with,
 };
-use crate::consumer::partition::{Item, Phase};
+use crate::consumer::partition::{Item, Marks, Phase};
 use crate::consumer::position::Start;
 use crate::consumer::state::State;
 use crate::consumer::truncation::Finding;
@@ -119,6 +119,20 @@ fn rule_6_7_one_answer_ahead_and_paused_ones_do_not_count() {
 }
 
 #[test]
+fn rule_6_7_what_is_paused_must_not_block_the_broker_that_it_moved_away_from() {
+    let mut state = state(2);
+    for offset in [0, 2] {
+        fetch(&mut state, vec![share(0, 0, batch(offset, 2)), share(1, 0, vec![])]);
+    }
+    state.set_paused(0, true);
+    state.partitions[0].follow(BROKER + 1, 4);
+    if let Some(led) = state.led.get_mut(&BROKER) {
+        led.order.retain(|&index| index != 0);
+    }
+    assert_eq!(numbers(&ask(&state, now())), [1]);
+}
+
+#[test]
 fn rule_6_10_a_partition_in_error_is_left_out_until_its_back_off_ends() {
     let mut state = state(2);
     let aftermath = fetch(&mut state, vec![share(0, 6, vec![]), share(1, 0, vec![])]);
@@ -220,6 +234,29 @@ fn rule_6_19_out_of_range_from_a_follower_goes_to_the_leader_with_the_same_offse
         assert_eq!(state.partitions[0].source(), BROKER + 1);
         assert_eq!((state.partitions[0].fetch_offset, state.slot(0).era), (40, era));
         assert!(state.partitions[0].retry.due(now()).is_none(), "the leader is asked at once");
+    }
+}
+
+#[test]
+fn rule_6_19_a_late_error_of_a_follower_that_is_read_no_more_says_nothing() {
+    for code in [1, 6, 75, 29] {
+        let mut state = state(1);
+        state.restart(0, Start::Offset(40), -1);
+        state.partitions[0].leader = BROKER + 1;
+        let until = now() + Duration::from_secs(60);
+        state.partitions[0].replica.prefer(BROKER, now(), until).unwrap();
+        let asked = ask(&state, now());
+        // Its time is over while the answer is on its way: the leader is asked again.
+        state.partitions[0].replica.forget();
+        let era = state.slot(0).era;
+        let aftermath = take(&mut state, asked, answer(vec![share(0, code, vec![])]), 12);
+        assert!(aftermath.gone.is_empty(), "code {code}");
+        let slot = state.slot(0);
+        let partition = &state.partitions[0];
+        assert_eq!((partition.phase, partition.fetch_offset), (Phase::Fetch, 40), "code {code}");
+        assert_eq!(slot.era, era, "code {code}: no reset");
+        assert!(partition.retry.due(now()).is_none(), "code {code}: the leader is asked at once");
+        assert!(state.take_report().is_none(), "code {code}");
     }
 }
 
@@ -348,6 +385,46 @@ fn the_end_of_a_partition_is_marked_once_in_its_place() {
     let kinds: Vec<_> =
         state.partitions[0].queue.iter().map(|i| matches!(i, Item::End(2))).collect();
     assert_eq!(kinds, [false, true]);
+}
+
+#[test]
+fn rule_6_4_the_end_is_marked_after_a_seek_to_it_though_the_session_has_no_news_of_it() {
+    let mut state = state(2);
+    let mut config = config();
+    config.events.partition_end = true;
+    let (lease, unread) = keep();
+    let context = Context {
+        config: &config,
+        broker: BROKER,
+        version: 12,
+        now: now(),
+        lease: Some(lease),
+        unread,
+    };
+    let asked = ask(&state, now());
+    let told = answer(vec![share(0, 0, vec![]), share(1, 0, vec![])]);
+    accept(&mut state, &asked, true, told, &context);
+    state.restart(0, Start::Offset(100), -1);
+    for _ in 0..2 {
+        let asked = ask(&state, now());
+        accept(&mut state, &asked, false, FetchResponse::default(), &context);
+    }
+    assert!(matches!(state.partitions[0].queue.make_contiguous(), [Item::End(100)]));
+    assert!(state.partitions[1].queue.is_empty(), "it is not at its end");
+}
+
+#[test]
+fn rule_6_4_what_a_void_answer_says_of_the_log_is_kept_for_a_session_says_it_once() {
+    let mut state = state(1);
+    let asked = ask(&state, now());
+    state.restart(0, Start::Offset(40), -1);
+    take(&mut state, asked.clone(), answer(vec![share(0, 0, batch(0, 2))]), 12);
+    assert_eq!(state.watermarks(0).1, 100);
+    assert_eq!((state.partitions[0].fetch_offset, state.partitions[0].queue.len()), (40, 0));
+    state.partitions[0].marks = Marks::default();
+    state.partitions[0].follow(BROKER, 4);
+    take(&mut state, asked, answer(vec![share(0, 0, vec![])]), 12);
+    assert_eq!(state.watermarks(0).1, -1, "another leader's log may end elsewhere");
 }
 
 #[test]
