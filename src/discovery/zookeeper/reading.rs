@@ -16,6 +16,10 @@ use crate::protocol::zookeeper::NodeEvent;
 const IDS: &str = "/brokers/ids";
 const TOPICS: &str = "/brokers/topics";
 
+/// So often a node may come just after it was not there. One that does so more often is nobody's work
+/// but a server's that makes no sense.
+const FLICKERS: u32 = 5;
+
 /// Why the registry cannot be read.
 #[derive(Clone, Debug)]
 pub(super) struct Trouble {
@@ -134,7 +138,7 @@ impl Reading {
         // How a topic is registered depends on the brokers: without any it is not known.
         let Some(generation) = self.generation() else { return Ok(()) };
         while let Some(name) = self.stale_topics.first().cloned() {
-            let topic = self.read_topic(&name, generation, session, watcher).await.map_err(Ok)?;
+            let topic = topic(&name, generation, session, watcher).await.map_err(Ok)?;
             match topic {
                 Some(topic) if self.is_followed(&name) => {
                     let same = self.topics.get(&name).is_some_and(|known| **known == topic);
@@ -169,22 +173,15 @@ impl Reading {
         session: &Session,
         watcher: &Watcher,
     ) -> std::result::Result<(), Stopped> {
-        let names = match session.children(IDS, Some(watcher), soon()).await {
-            Ok((names, _)) => names,
-            Err(failure) if failure.is_no_node() => {
-                // Watched before anything is concluded, so that its creation is not missed.
-                let there = session.exists(IDS, Some(watcher), soon()).await.map_err(Ok)?;
-                if there.is_some() {
-                    // It came in between; its children are read in the next round.
-                    return Box::pin(self.read_ids(session, watcher)).await;
-                }
+        let names = match names(IDS, session, watcher).await.map_err(Ok)? {
+            Some(names) => names,
+            None => {
                 let root = session.exists("/", None, soon()).await.map_err(Ok)?;
                 if root.is_none() {
                     return Err(Err(no_chroot(session)));
                 }
                 Vec::new()
             }
-            Err(failure) => return Err(Ok(failure)),
         };
         self.ids_stale = false;
         let listed: BTreeSet<i32> = names.iter().filter_map(|name| name.parse().ok()).collect();
@@ -233,17 +230,7 @@ impl Reading {
         session: &Session,
         watcher: &Watcher,
     ) -> std::result::Result<(), Failure> {
-        let names = match session.children(TOPICS, Some(watcher), soon()).await {
-            Ok((names, _)) => names,
-            Err(failure) if failure.is_no_node() => {
-                let there = session.exists(TOPICS, Some(watcher), soon()).await?;
-                if there.is_some() {
-                    return Box::pin(self.read_topics(session, watcher)).await;
-                }
-                Vec::new()
-            }
-            Err(failure) => return Err(failure),
-        };
+        let names = names(TOPICS, session, watcher).await?.unwrap_or_default();
         self.topics_stale = false;
         let listed: BTreeSet<Arc<str>> =
             names.iter().map(|name| Arc::from(name.as_str())).collect();
@@ -252,15 +239,17 @@ impl Reading {
         self.stale_topics.extend(new);
         Ok(())
     }
+}
 
-    async fn read_topic(
-        &self,
-        name: &str,
-        generation: Generation,
-        session: &Session,
-        watcher: &Watcher,
-    ) -> std::result::Result<Option<RegisteredTopic>, Failure> {
-        let path = format!("{TOPICS}/{name}");
+/// What is registered of a topic; none where there is no such node, whose creation is then watched.
+async fn topic(
+    name: &str,
+    generation: Generation,
+    session: &Session,
+    watcher: &Watcher,
+) -> std::result::Result<Option<RegisteredTopic>, Failure> {
+    let path = format!("{TOPICS}/{name}");
+    for _ in 0..FLICKERS {
         let found = match generation {
             Generation::Modern => {
                 session.get(&path, Some(watcher), soon()).await.map(|(data, _)| {
@@ -273,17 +262,40 @@ impl Reading {
                 .map(|counts| Some(RegisteredTopic::Legacy(counts))),
         };
         match found {
-            Err(failure) if failure.is_no_node() => {
-                let there = session.exists(&path, Some(watcher), soon()).await?;
-                if there.is_some() {
-                    let again = self.read_topic(name, generation, session, watcher);
-                    return Box::pin(again).await;
-                }
-                Ok(None)
-            }
-            found => found,
+            Err(failure) if failure.is_no_node() => {}
+            found => return found,
+        }
+        if session.exists(&path, Some(watcher), soon()).await?.is_none() {
+            return Ok(None);
         }
     }
+    Err(flickers(&path))
+}
+
+/// The names below a node; none where there is no such node, whose creation is then watched.
+async fn names(
+    path: &str,
+    session: &Session,
+    watcher: &Watcher,
+) -> std::result::Result<Option<Vec<String>>, Failure> {
+    for _ in 0..FLICKERS {
+        match session.children(path, Some(watcher), soon()).await {
+            Ok((names, _)) => return Ok(Some(names)),
+            Err(failure) if failure.is_no_node() => {}
+            Err(failure) => return Err(failure),
+        }
+        // Watched before anything is concluded, so that its creation is not missed. If it came in
+        // between it is read again.
+        if session.exists(path, Some(watcher), soon()).await?.is_none() {
+            return Ok(None);
+        }
+    }
+    Err(flickers(path))
+}
+
+fn flickers(path: &str) -> Failure {
+    let text = format!("{path} is there and is not there, {FLICKERS} times in a row");
+    Failure::Other(Error::new(Code::ZOOKEEPER, text))
 }
 
 /// How many partitions of a topic each broker of Kafka 0.7 has.

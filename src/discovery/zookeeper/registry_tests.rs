@@ -99,6 +99,25 @@ async fn an_empty_zookeeper_is_a_registry_without_brokers() {
 }
 
 #[tokio::test]
+async fn a_node_that_is_there_and_is_not_there_is_asked_for_a_few_times_and_then_reported() {
+    let peer = Peer::start(|asked| match asked {
+        Asked::Request { op: 12, xid, .. } => {
+            Act::Answer(reply(*xid, 1, ErrorCode::NO_NODE, |_| ()))
+        }
+        Asked::Request { op: 3, xid, .. } => {
+            Act::Answer(reply(*xid, 1, ErrorCode::OK, |w| stat(w, 0)))
+        }
+        _ => serve(asked, &[]),
+    })
+    .await;
+    let (_zookeeper, mut registry) = keep(&peer);
+    let known = wait(&mut registry, |known| known.trouble.is_some()).await;
+    let trouble = known.trouble.clone().unwrap();
+    assert!(trouble.message().contains("/brokers/ids"), "{trouble}");
+    assert!(!known.is_live && !known.is_refused);
+}
+
+#[tokio::test]
 async fn a_registry_that_is_closed_to_us_says_so_and_is_read_again() {
     let open = Arc::new(AtomicBool::new(false));
     let now = Arc::clone(&open);
