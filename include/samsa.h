@@ -1655,7 +1655,8 @@ samsa_code samsa_producer_send_packed(samsa_producer *producer,
                                       samsa_error **err);
 
 /**
- * Gives the outcomes that are there; waits for the first. `timeout_ms`: 0 = do not wait, -1 = no limit.
+ * Gives the outcomes that are there, those of some million records at most (the next poll gives more);
+ * waits for the first. `timeout_ms`: 0 = do not wait, -1 = no limit.
  * With a delivery callback they go there, and the call gives 0 and NULL.
  *
  * Who frees: the caller, `*deliveries` by samsa_deliveries_free. NULL: `producer` is required;

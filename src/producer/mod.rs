@@ -90,8 +90,8 @@ impl Producer {
         producer
     }
 
-    /// The outcomes that are there, each record's once; waits up to `timeout_ms` for the first (0: do
-    /// not wait, −1: no limit).
+    /// The outcomes that are there, each record's once, of some million records at most; waits up to
+    /// `timeout_ms` for the first (0: do not wait, −1: no limit).
     ///
     /// # Errors
     /// The conditions NOTHING and WOKEN; CLOSED once a closed producer has nothing more to tell; PANIC

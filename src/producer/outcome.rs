@@ -1,5 +1,6 @@
 //! Outcomes: exactly one per record, kept as one entry per batch and expanded by whoever reads them.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -159,10 +160,14 @@ impl Entry {
     }
 }
 
+/// So many records are told at a time, or one batch. An entry takes little memory, however many records
+/// it stands for; what a reader makes of them takes some dozen bytes for each.
+const TOLD_AT_ONCE: usize = 1 << 20;
+
 /// Where entries wait to be read.
 #[derive(Debug)]
 pub(crate) struct Outbox {
-    entries: Mutex<Vec<Entry>>,
+    entries: Mutex<VecDeque<Entry>>,
     /// Records that were not persisted since the last flush.
     failed: AtomicU64,
     signal: Arc<Signal>,
@@ -177,7 +182,7 @@ impl Outbox {
     pub(crate) fn push(&self, entry: Entry) {
         let first = {
             let mut entries = self.lock();
-            entries.push(entry);
+            entries.push_back(entry);
             entries.len() == 1
         };
         if first {
@@ -185,10 +190,24 @@ impl Outbox {
         }
     }
 
-    /// Everything that waits; none if nothing does. What is taken no longer counts as unread, unless
-    /// its records are kept: those count until they are freed.
+    /// What waits, as much as is told at a time; none if nothing does. What is taken no longer counts as
+    /// unread, unless its records are kept: those count until they are freed.
     pub(crate) fn take(&self) -> Option<Vec<Entry>> {
-        let mut entries = std::mem::take(&mut *self.lock());
+        let mut records = 0;
+        let mut entries: Vec<Entry> = {
+            let mut waiting = self.lock();
+            let fits = waiting.iter().take_while(|entry| {
+                let before = records;
+                records += entry.count as usize;
+                before == 0 || records <= TOLD_AT_ONCE
+            });
+            let count = fits.count();
+            if count == waiting.len() {
+                std::mem::take(&mut *waiting).into() // as it is, and with its memory
+            } else {
+                waiting.drain(..count).collect()
+            }
+        };
         for entry in &mut entries {
             entry.room = None;
         }
@@ -208,7 +227,7 @@ impl Outbox {
         self.failed.swap(0, Ordering::Relaxed)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Entry>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, VecDeque<Entry>> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -265,6 +284,20 @@ mod tests {
         let mut walked = Vec::new();
         deliveries.for_each(|delivery| walked.push(delivery));
         assert_eq!((walked.len(), walked), (9, deliveries.iter().collect()));
+    }
+
+    #[test]
+    fn what_piled_up_unread_is_told_a_million_records_at_a_time() {
+        let outbox = Outbox::new(Arc::new(Signal::new()));
+        for count in [600_000, 400_000, 600_000, 5_000_000, 1] {
+            outbox.push(Entry { count, ..entry(Outcome::persisted(0, -1)) });
+        }
+        let mut told = Vec::new();
+        while let Some(entries) = outbox.take() {
+            told.push(entries.iter().map(|entry| entry.count).collect::<Vec<_>>());
+        }
+        assert_eq!(told, [vec![600_000, 400_000], vec![600_000], vec![5_000_000], vec![1]]);
+        assert!(outbox.is_empty());
     }
 
     #[test]
