@@ -84,8 +84,9 @@ impl Core {
         }
         let (used, limit) = (self.budget.used(), self.budget.limit());
         let text = format!(
-            "fetching stands still: batches and messages that the application holds keep {used} \
-             bytes, samsa.memory.limit is {limit}; free them, copy what must stay, or raise the limit"
+            "fetching stands still: batches and messages that the application holds, and what was \
+             fetched of paused partitions, keep {used} bytes, samsa.memory.limit is {limit}; free \
+             them, copy what must stay, resume partitions, or raise the limit"
         );
         self.cluster.logger().warn("consumer", format_args!("{text}"));
         Some(Error::new(Code::MEMORY_LIMIT, text).with_property("samsa.memory.limit"))
