@@ -78,6 +78,8 @@ fn decode_all(
                 // What it claims is believed as far as it has filled half of that.
                 let claim = claimed(input).filter(|claim| *claim > size).unwrap_or(usize::MAX);
                 size = size.saturating_mul(GROWTH).max(LEAST_ROOM).min(claim).min(cap);
+                // Nothing in it is wanted: growing it would keep both, old and new, for a while.
+                *out = Vec::new();
             }
         }
     }
