@@ -9,8 +9,6 @@ mod faults;
 mod idempotence;
 mod kept;
 mod memory;
-#[cfg(feature = "panic-injection")]
-mod panics;
 mod partitioning;
 mod publish;
 mod releases;
