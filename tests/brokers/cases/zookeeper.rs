@@ -36,8 +36,11 @@ const CASES: &[Case] = &[
     ("a_child_after_fork_opens_its_own_cluster", discovery::fork),
 ];
 
+/// A name, how many servers it wants, and what is done to them.
+type OwnCase = (&'static str, usize, fn(&mut Ensemble));
+
 /// Those that end servers have an ensemble of their own.
-const OWN: &[(&str, usize, fn(&mut Ensemble))] = &[
+const OWN: &[OwnCase] = &[
     ("a_restarted_server_keeps_session_and_watches", 1, session::restart),
     ("killing_the_connected_server_keeps_session_and_watches", 3, session::failover),
 ];
@@ -195,11 +198,16 @@ pub fn client(connect: &str) -> ZooKeeper {
 
 /// The same, as this user.
 pub fn client_of(connect: &str, user: Option<&str>) -> ZooKeeper {
+    client_with(connect, user, Duration::from_secs(2))
+}
+
+/// The same, with this session time-out.
+pub fn client_with(connect: &str, user: Option<&str>, session_timeout: Duration) -> ZooKeeper {
     let auth = user
         .map(|user| ZooKeeperAuth { scheme: "digest".to_owned(), credentials: user.to_owned() });
     let settings = Settings {
         ensemble: Servers::parse(connect).expect("zookeeper.connect"),
-        session_timeout: Duration::from_secs(2),
+        session_timeout,
         connection_timeout: Duration::from_secs(6),
         auth,
         reconnect: Backoff { first: Duration::from_millis(20), most: Duration::from_millis(200) },

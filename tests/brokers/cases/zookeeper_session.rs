@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use samsa::discovery::zookeeper::{Claim, Failure, Phase, Session, WatchEvent, Watcher, Watches};
 use samsa::protocol::zookeeper::{CreateMode, ErrorCode, EventKind};
 
-use super::zookeeper::{PATIENCE, Place, client, client_of, connected, run, soon, wait_status};
+use super::zookeeper::{
+    PATIENCE, Place, client_of, client_with, connected, run, soon, wait_status,
+};
 use crate::harness::ensemble::Ensemble;
 use crate::harness::process::wait_until;
 use crate::harness::proxy::Proxy;
@@ -231,7 +233,8 @@ pub fn failover(ensemble: &mut Ensemble) {
 /// Whatever is done to the servers: the same session, its nodes and its watches.
 fn survive(ensemble: &mut Ensemble, trouble: impl FnOnce(&mut Ensemble, &Session)) {
     run(async {
-        let zookeeper = client(&ensemble.address());
+        // Longer than a busy machine takes to get a server going again.
+        let zookeeper = client_with(&ensemble.address(), None, Duration::from_secs(30));
         let session = zookeeper.session(soon()).await.expect("a session");
         let (watcher, mut watches) = Watcher::new();
         prepare(&session, &watcher).await;

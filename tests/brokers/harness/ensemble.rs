@@ -93,7 +93,7 @@ impl Ensemble {
             fs::write(data.join("myid"), format!("{id}\n")).expect("myid");
             let mut properties = format!(
                 "dataDir={}\nclientPort={port}\nclientPortAddress=127.0.0.1\ntickTime=200\n\
-                 maxClientCnxns=0\nadmin.enableServer=false\n4lw.commands.whitelist=*\n",
+                 maxSessionTimeout=60000\nmaxClientCnxns=0\nadmin.enableServer=false\n4lw.commands.whitelist=*\n",
                 data.display()
             );
             if count > 1 {
