@@ -70,6 +70,14 @@ pub fn talk(command: &Command) -> Child {
     piped(&mut bounded)
 }
 
+/// Ends what [`talk`] began. SIGTERM, because `timeout` passes it on; killed itself it would leave the
+/// program behind.
+pub fn end(mut child: Child) {
+    let ended = Command::new("kill").args(["-TERM", &child.id().to_string()]).status();
+    assert!(ended.expect("kill").success(), "it has ended by itself");
+    child.wait().expect("its end");
+}
+
 fn piped(command: &mut Command) -> Child {
     command
         .stdin(Stdio::piped())

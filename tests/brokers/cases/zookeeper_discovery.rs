@@ -260,8 +260,7 @@ pub fn program_follows(place: &Place) {
     told(&format!("broker 1 is at {}", kafka.broker_address(1).expect("a broker")));
     unregister(&witness, 1);
     told("broker 1 is gone");
-    let _ = child.kill();
-    let _ = child.wait();
+    programs::end(child);
 }
 
 /// The C programs with nothing but `zookeeper.connect`, on every release that registers there.
