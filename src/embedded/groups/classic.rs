@@ -370,13 +370,8 @@ impl Classic {
         }
     }
 
-    /// A member is alive.
-    pub(in crate::embedded) fn heartbeat(
-        &mut self,
-        who: Identity<'_>,
-        generation: i32,
-        now: Instant,
-    ) -> Result<(), Code> {
+    /// A member of this generation shows that it is alive.
+    fn hear_of(&mut self, who: Identity<'_>, generation: i32, now: Instant) -> Result<(), Code> {
         let at = self.who(who)?;
         if generation != self.generation {
             return Err(Code::ILLEGAL_GENERATION);
@@ -384,6 +379,17 @@ impl Classic {
         if let Some(member) = self.members.get_mut(at) {
             member.seen = now;
         }
+        Ok(())
+    }
+
+    /// A member is alive.
+    pub(in crate::embedded) fn heartbeat(
+        &mut self,
+        who: Identity<'_>,
+        generation: i32,
+        now: Instant,
+    ) -> Result<(), Code> {
+        self.hear_of(who, generation, now)?;
         match self.phase {
             Phase::Empty => Err(Code::UNKNOWN_MEMBER_ID),
             Phase::Preparing { .. } => Err(Code::REBALANCE_IN_PROGRESS),
@@ -437,13 +443,7 @@ impl Classic {
         if generation < 0 && self.members.is_empty() {
             return Ok(());
         }
-        let at = self.who(who)?;
-        if generation != self.generation {
-            return Err(Code::ILLEGAL_GENERATION);
-        }
-        if let Some(member) = self.members.get_mut(at) {
-            member.seen = now;
-        }
+        self.hear_of(who, generation, now)?;
         match self.phase {
             Phase::Completing { .. } => Err(Code::REBALANCE_IN_PROGRESS),
             _ => Ok(()),

@@ -1,6 +1,6 @@
 //! OffsetForLeaderEpoch: where the log of an era ends (KIP-101, KIP-320).
 
-use super::{Call, Serve, Served, wire};
+use super::{Call, Serve, Served, ask_leader, wire};
 use crate::embedded::state::Shared;
 use crate::error::Code;
 use crate::protocol::modern::messages::offset_for_leader_epoch::{
@@ -45,24 +45,7 @@ fn look_up(
     topic: &str,
     asked: &OffsetForLeaderPartition,
 ) -> Result<(i32, i64), Code> {
-    let index = asked.partition;
-    if let Some((code, _)) = call.verdict.code(topic, index) {
-        return Err(Code(code.into()));
-    }
-    let partition = call.shared.partition(topic, index).map_err(|error| error.code())?;
-    let mut state = partition.lock();
-    if let Some(to) = call.verdict.leader_move(topic, index) {
-        state.move_leader(to);
-    }
-    let claimed = asked.current_leader_epoch;
-    if state.leader != call.broker {
-        return Err(Code::NOT_LEADER_OR_FOLLOWER);
-    }
-    if claimed >= 0 && claimed < state.leader_epoch {
-        return Err(Code::FENCED_LEADER_EPOCH);
-    }
-    if claimed > state.leader_epoch {
-        return Err(Code::UNKNOWN_LEADER_EPOCH);
-    }
-    Ok(state.log.end_of_epoch(asked.leader_epoch).unwrap_or((-1, -1)))
+    ask_leader(call, topic, asked.partition, asked.current_leader_epoch, |state| {
+        Ok(state.log.end_of_epoch(asked.leader_epoch).unwrap_or((-1, -1)))
+    })
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use bytes::Bytes;
 
-use super::{Call, Serve, Served, wire};
+use super::{Call, Serve, Served, ask_leader, wire};
 use crate::embedded::log::Entry;
 use crate::embedded::partition::State;
 use crate::embedded::state::Shared;
@@ -83,26 +83,9 @@ struct Found {
 }
 
 fn look_up(call: &Call<'_>, topic: &str, asked: &ListOffsetsPartition) -> Result<Found, Code> {
-    let index = asked.partition_index;
-    if let Some((code, _)) = call.verdict.code(topic, index) {
-        return Err(Code(code.into()));
-    }
-    let partition = call.shared.partition(topic, index).map_err(|error| error.code())?;
-    let mut state = partition.lock();
-    if let Some(to) = call.verdict.leader_move(topic, index) {
-        state.move_leader(to);
-    }
-    let claimed = asked.current_leader_epoch;
-    if state.leader != call.broker {
-        return Err(Code::NOT_LEADER_OR_FOLLOWER);
-    }
-    if claimed >= 0 && claimed < state.leader_epoch {
-        return Err(Code::FENCED_LEADER_EPOCH);
-    }
-    if claimed > state.leader_epoch {
-        return Err(Code::UNKNOWN_LEADER_EPOCH);
-    }
-    find(&mut state, asked.timestamp)
+    ask_leader(call, topic, asked.partition_index, asked.current_leader_epoch, |state| {
+        find(state, asked.timestamp)
+    })
 }
 
 fn find(state: &mut State, wanted: i64) -> Result<Found, Code> {

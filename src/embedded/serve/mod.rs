@@ -16,6 +16,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::fault::{Facts, FaultKind, Verdict};
 use super::ledger::SeenRequest;
+use super::partition::State;
 use super::release::{Range, Unknown};
 use super::state::Shared;
 use super::topics::Topic;
@@ -372,6 +373,35 @@ fn resolve(shared: &Shared, by_id: bool, name: &str, id: Uuid) -> Result<Arc<Top
         return topics.identified(id).cloned().ok_or(Code::UNKNOWN_TOPIC_ID);
     }
     topics.named(name).cloned().ok_or(Code::UNKNOWN_TOPIC_OR_PARTITION)
+}
+
+/// Asks a partition that this broker leads in the era that the client claims (−1: any); what a fault
+/// wants comes first.
+fn ask_leader<T>(
+    call: &Call<'_>,
+    topic: &str,
+    index: i32,
+    claimed: i32,
+    ask: impl FnOnce(&mut State) -> Result<T, Code>,
+) -> Result<T, Code> {
+    if let Some((code, _)) = call.verdict.code(topic, index) {
+        return Err(Code(code.into()));
+    }
+    let partition = call.shared.partition(topic, index).map_err(|error| error.code())?;
+    let mut state = partition.lock();
+    if let Some(to) = call.verdict.leader_move(topic, index) {
+        state.move_leader(to);
+    }
+    if state.leader != call.broker {
+        return Err(Code::NOT_LEADER_OR_FOLLOWER);
+    }
+    if claimed >= 0 && claimed < state.leader_epoch {
+        return Err(Code::FENCED_LEADER_EPOCH);
+    }
+    if claimed > state.leader_epoch {
+        return Err(Code::UNKNOWN_LEADER_EPOCH);
+    }
+    ask(&mut state)
 }
 
 /// Whether a topic of a request, by name or by id, is the one that a fault names.
