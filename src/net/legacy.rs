@@ -46,8 +46,7 @@ impl Network {
         let limits = Limits { frame: settings.max_frame, idle: settings.max_idle };
         let (wire, driver) = Wire::legacy(Arc::clone(&peer), transport, limits);
         self.runtime().spawn("connection", driver.on_panic(), driver);
-        self.logger()
-            .debug("net", format_args!("connected to broker {address} (Kafka 0.7)"));
+        self.logger().debug("net", format_args!("connected to broker {address} (Kafka 0.7)"));
         let client_id = Arc::clone(&settings.client_id);
         let versions = Versions::of_legacy(&peer);
         Ok(Connection::new(wire, versions, client_id, settings.request_timeout, 0))
@@ -124,7 +123,8 @@ impl Connection {
         flush: Flush,
     ) -> Result<Pending> {
         if !self.is_legacy() {
-            let text = format!("a request of Kafka 0.7 to broker {}, which is newer", self.broker());
+            let text =
+                format!("a request of Kafka 0.7 to broker {}, which is newer", self.broker());
             return Err(Error::new(Code::INVALID_STATE, text).with_broker(&**self.broker()));
         }
         let outgoing = Outgoing { api, correlation: 0, segments, expects, deadline };

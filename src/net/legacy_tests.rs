@@ -55,7 +55,10 @@ async fn frame(stream: &mut TcpStream) -> Vec<u8> {
 async fn answers_belong_to_their_requests_by_order_and_a_produce_has_none() {
     let (_broker, connection, mut stream) = connected().await;
     let first = connection.ask(&fetch(7), soon()).unwrap();
-    connection.tell(&Request::Produce(Produce { topic: "t", partition: 0, set: b"" })).await.unwrap();
+    connection
+        .tell(&Request::Produce(Produce { topic: "t", partition: 0, set: b"" }))
+        .await
+        .unwrap();
     let second = connection.ask(&offsets(), soon()).unwrap();
     assert_eq!(connection.in_flight(), 2);
     for id in [1, 0, 4] {
@@ -74,7 +77,10 @@ async fn rule_13_4_a_time_out_closes_the_connection_and_fails_all_that_wait() {
     let late = connection.ask(&fetch(0), Instant::now() + 30 * MS).unwrap();
     let patient = connection.ask(&offsets(), soon()).unwrap();
     let error = late.await.unwrap_err();
-    assert_eq!((error.code(), error.persistence()), (Code::TIMED_OUT, Persistence::PossiblyPersisted));
+    assert_eq!(
+        (error.code(), error.persistence()),
+        (Code::TIMED_OUT, Persistence::PossiblyPersisted)
+    );
     assert_eq!(patient.await.unwrap_err().code(), Code::TIMED_OUT, "its answer could not be told");
     assert!(!connection.is_open() && broker.open_connection(Purpose::Fetch).is_none());
     while stream.read_u8().await.is_ok() {}
