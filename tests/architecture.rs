@@ -17,8 +17,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("discovery", &["net", "protocol", "runtime", "os", "config", "log"]),
     ("cluster", &["discovery", "net", "protocol", "runtime", "os", "config", "log"]),
     ("producer", &["cluster", "net", "protocol", "runtime", "os", "config", "log"]),
-    ("consumer", &["cluster", "net", "protocol", "runtime", "os", "config", "log"]),
-    ("group", &[]),
+    ("consumer", &["group", "cluster", "net", "protocol", "runtime", "os", "config", "log"]),
+    ("group", &["cluster", "discovery", "net", "protocol", "runtime", "os", "config", "log"]),
     ("embedded", &["protocol", "runtime", "os"]),
     (
         "ffi",
@@ -28,6 +28,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "consumer",
             "discovery",
             "embedded",
+            "group",
             "log",
             "net",
             "os",

@@ -2,6 +2,7 @@
 
 mod client;
 mod consumer;
+mod group;
 mod producer;
 mod refused;
 
@@ -126,9 +127,9 @@ impl Alias {
     }
 }
 
-/// Every row: the cluster's, the producer's, the consumer's, then what is refused.
+/// Every row: the cluster's, the producer's, the consumer's, a member's, then what is refused.
 pub fn properties() -> impl Iterator<Item = &'static Property> {
-    [client::ROWS, producer::ROWS, consumer::ROWS, refused::ROWS].into_iter().flatten()
+    [client::ROWS, producer::ROWS, consumer::ROWS, group::ROWS, refused::ROWS].into_iter().flatten()
 }
 
 /// The row of this canonical name.
@@ -246,16 +247,27 @@ mod tests {
     #[test]
     fn names_that_java_never_had_are_ours_or_refused() {
         // Java 4.3's names among the rows that do something, and those of the old Scala clients.
-        const OTHERS: [&str; 2] = ["compression.level", "partitioner"];
+        const OTHERS: [&str; 9] = [
+            "compression.level",
+            "consumer.id",
+            "dual.commit.enabled",
+            "enable.auto.offset.store",
+            "offsets.storage",
+            "partitioner",
+            "rebalance.backoff.ms",
+            "rebalance.max.retries",
+            "zookeeper.group.layout",
+        ];
         for row in properties().filter(|row| !matches!(row.kind, Kind::Refused { .. })) {
             let java = JAVA.contains(&row.name) || OTHERS.contains(&row.name);
             assert!(java != row.name.starts_with("samsa."), "{}", row.name);
         }
     }
 
-    const JAVA: [&str; 43] = [
+    const JAVA: [&str; 54] = [
         "acks",
         "allow.auto.create.topics",
+        "auto.commit.interval.ms",
         "auto.offset.reset",
         "batch.size",
         "bootstrap.servers",
@@ -269,20 +281,29 @@ mod tests {
         "compression.zstd.level",
         "connections.max.idle.ms",
         "delivery.timeout.ms",
+        "enable.auto.commit",
         "enable.idempotence",
+        "exclude.internal.topics",
         "fetch.max.bytes",
         "fetch.max.wait.ms",
         "fetch.min.bytes",
+        "group.id",
+        "group.instance.id",
+        "group.protocol",
+        "group.remote.assignor",
+        "heartbeat.interval.ms",
         "isolation.level",
         "linger.ms",
         "max.block.ms",
         "max.in.flight.requests.per.connection",
         "max.partition.fetch.bytes",
+        "max.poll.interval.ms",
         "max.poll.records",
         "max.request.size",
         "metadata.max.age.ms",
         "metadata.max.idle.ms",
         "metadata.recovery.rebootstrap.trigger.ms",
+        "partition.assignment.strategy",
         "partitioner.adaptive.partitioning.enable",
         "partitioner.availability.timeout.ms",
         "partitioner.ignore.keys",
@@ -292,6 +313,7 @@ mod tests {
         "retries",
         "retry.backoff.max.ms",
         "retry.backoff.ms",
+        "session.timeout.ms",
         "socket.connection.setup.timeout.max.ms",
         "socket.connection.setup.timeout.ms",
         "zookeeper.connect",

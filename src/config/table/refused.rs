@@ -2,8 +2,6 @@
 
 use super::{Alias, Kind, Owner, Property, Unit, kafka_0_7, librdkafka_as, pykafka};
 
-const GROUPS: &str =
-    "consumer groups are not there yet: assign partitions, or subscribe to a topic without a group";
 const TRANSACTIONS: &str = "transactions are not there yet";
 const SECURITY: &str = "only PLAINTEXT connections are there yet, without TLS and SASL";
 const CLASSES: &str = "Java classes cannot be loaded here";
@@ -123,34 +121,6 @@ pub(super) const ROWS: &[Property] = &[
         &[],
         "batches are bounded in bytes: set batch.size",
         &[],
-    ),
-    refused("group.id", Owner::Consumer, &[], GROUPS, &[pykafka("consumer_group")]),
-    refused("group.*", Owner::Consumer, &[], GROUPS, &[]),
-    refused(
-        "enable.auto.commit",
-        Owner::Consumer,
-        &["false"],
-        GROUPS,
-        &[pykafka("auto_commit_enable")],
-    ),
-    refused(
-        "auto.commit.interval.ms",
-        Owner::Consumer,
-        &[],
-        GROUPS,
-        &[pykafka("auto_commit_interval_ms")],
-    ),
-    refused("enable.auto.offset.store", Owner::Consumer, &["false"], GROUPS, &[]),
-    refused("session.timeout.ms", Owner::Consumer, &[], GROUPS, &[]),
-    refused("heartbeat.interval.ms", Owner::Consumer, &[], GROUPS, &[]),
-    refused("max.poll.interval.ms", Owner::Consumer, &[], GROUPS, &[]),
-    refused("partition.assignment.strategy", Owner::Consumer, &[], GROUPS, &[]),
-    refused(
-        "exclude.internal.topics",
-        Owner::Consumer,
-        &[],
-        "subscribing by pattern is not there yet",
-        &[pykafka("exclude_internal_topics")],
     ),
     refused(
         "key.deserializer",

@@ -1,0 +1,37 @@
+//! Which membership a consumer gets.
+
+use std::sync::Arc;
+
+use super::{Listener, Membership, OffsetStore};
+use crate::cluster::Cluster;
+use crate::config::{GroupConfig, GroupProtocol};
+use crate::error::{Code, Error, Result};
+
+/// A membership that has not joined yet, and where its group's offsets are.
+#[derive(Debug)]
+pub struct Member {
+    /// What decides which partitions are read.
+    pub membership: Arc<dyn Membership>,
+    /// What keeps their offsets.
+    pub offsets: Arc<dyn OffsetStore>,
+}
+
+/// A member of the group that `config` names, by its `group.protocol`. It joins with its first
+/// subscription. Does not wait.
+///
+/// `INVALID_GROUP_ID` when no `group.id` is set; `UNSUPPORTED_FEATURE` for a protocol that this cluster
+/// or library does not have.
+pub fn start(
+    cluster: &Arc<Cluster>,
+    config: &GroupConfig,
+    listener: Arc<dyn Listener>,
+) -> Result<Member> {
+    let _ = (cluster, listener);
+    let name = match config.protocol {
+        GroupProtocol::Classic => "classic",
+        GroupProtocol::Consumer => "consumer",
+        GroupProtocol::ZooKeeper => "zookeeper",
+    };
+    let text = format!("group.protocol={name} is not there yet");
+    Err(Error::new(Code::UNSUPPORTED_FEATURE, text).with_property("group.protocol"))
+}
