@@ -20,7 +20,7 @@ pub struct Place {
 /// The number of a partition of Kafka 0.7, for ids that are not negative.
 #[must_use]
 pub fn partition_number(broker: i32, number: i32) -> i64 {
-    i64::from(broker) << 32 | i64::from(number.cast_unsigned())
+    i64::from(broker) << 32 | i64::from(u32::from_be_bytes(number.to_be_bytes()))
 }
 
 /// The broker of a partition of Kafka 0.7; 0 for partitions of later releases.
