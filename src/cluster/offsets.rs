@@ -470,6 +470,7 @@ mod tests {
             id: Default::default(),
             error: None,
             partitions: partitions.collect(),
+            places: None,
             internal: false,
         }
     }
