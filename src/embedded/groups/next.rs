@@ -290,7 +290,10 @@ impl Next {
     pub(in crate::embedded) fn tick(&mut self, now: Instant) -> bool {
         let over = self.members.iter().filter(|member| now >= member.due(self.session));
         let over: Vec<String> = over.map(|member| member.id.clone()).collect();
-        over.iter().fold(false, |any, id| self.expel(id) || any)
+        for id in &over {
+            self.expel(id);
+        }
+        !over.is_empty()
     }
 
     /// Whether a member may commit: in its epoch anything, in an older one what it has held since then
