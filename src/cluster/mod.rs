@@ -14,11 +14,14 @@ mod core;
 mod epochs;
 mod events;
 mod hint;
+mod legacy;
+mod legacy_loop;
 mod merge;
 mod merge_topic;
 mod metadata;
 mod metadata_loop;
 mod offsets;
+mod places;
 mod registry;
 mod schedule;
 mod topic;
@@ -37,11 +40,13 @@ pub use events::Event;
 pub use hint::LeaderHint;
 pub use metadata::{BrokerInfo, Metadata, PartitionMetadata, TopicId, TopicMetadata};
 pub use offsets::{EARLIEST, LATEST, OffsetAt};
+pub use places::{ANY_OF_BROKER, Place, partition_broker, partition_number, partition_within};
 pub use topic::{Topic, check_name};
 
 use self::core::{Core, lock};
 use crate::config::{ClientConfig, Config, IsolationLevel};
 use crate::discovery;
+pub use crate::discovery::zookeeper::Generation;
 use crate::error::{Error, Result};
 use crate::log::Logger;
 use crate::net::{Broker, Network, Settings};
@@ -125,6 +130,12 @@ impl Cluster {
         let core = Arc::clone(&self.core);
         let ask = async move { core.all_topics(deadline.unwrap_or_else(far)).await };
         self.block("all topics", deadline, ask)
+    }
+
+    /// Which family of brokers the cluster is made of; none before the first contact.
+    #[must_use]
+    pub fn generation(&self) -> Option<Generation> {
+        self.core.snapshot.borrow().generation
     }
 
     /// Asks for new metadata soon; merged with what is asked already, slowed when answers repeat.

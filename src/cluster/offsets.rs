@@ -477,6 +477,7 @@ mod tests {
             id: Default::default(),
             error: None,
             partitions: partitions.collect(),
+            places: None,
             internal: false,
         }
     }

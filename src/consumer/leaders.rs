@@ -175,6 +175,7 @@ mod tests {
             id: [id; 16],
             error: None,
             partitions: vec![partition],
+            places: None,
             internal: false,
         };
         let mut metadata = Metadata::empty();

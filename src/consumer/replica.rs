@@ -131,6 +131,7 @@ mod tests {
             id: [0; 16],
             error: None,
             partitions: vec![partition],
+            places: None,
             internal: false,
         };
         let mut metadata = Metadata::empty();

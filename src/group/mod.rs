@@ -6,10 +6,12 @@
 pub mod assignor;
 pub mod membership;
 pub mod offsets;
+mod pattern;
 mod start;
 
 pub use membership::{
     Done, Identity, Job, Listener, Membership, Step, Subscription, TopicPartition,
 };
 pub use offsets::{Boxed, Committed, OffsetStore};
+pub use pattern::Pattern;
 pub use start::{Member, start};
