@@ -513,7 +513,7 @@ mod tests {
                 panic!("{partition}")
             };
             assert!(error.message().contains("it has 2"), "{error}");
-            assert_eq!(error.partition(), Some(i64::from(partition)));
+            assert_eq!(error.partition(), Some(partition));
         }
     }
 }
