@@ -122,6 +122,26 @@ fn to_c(position: &Position) -> samsa_position {
     }
 }
 
+/// A position without a flag whose place would not count is refused: reading would silently begin
+/// elsewhere. 0 and -1 stand in positions that came without a place.
+fn check_flags(position: &samsa_position, topic: &str) -> Result<()> {
+    let places = SAMSA_POSITION_OFFSET | SAMSA_POSITION_TIME;
+    let forgotten = |value: i64| position.flags & places == 0 && value != 0 && value != -1;
+    let (what, flag) = if forgotten(position.offset) {
+        ("offset", "SAMSA_POSITION_OFFSET")
+    } else if forgotten(position.timestamp) {
+        ("timestamp", "SAMSA_POSITION_TIME")
+    } else {
+        return Ok(());
+    };
+    let text = format!(
+        "topic {topic}: the position's {what} is given without {flag} in flags: set the flag, or leave \
+         it 0"
+    );
+    let error = Error::new(Code::INVALID_ARGUMENT, text).with_topic(topic);
+    Err(error.with_partition(position.partition))
+}
+
 /// Reads one position that C passed.
 ///
 /// # Safety
@@ -134,6 +154,7 @@ unsafe fn from_c(position: &samsa_position) -> Result<Position> {
         let text = format!("position.flags has unknown bits: {:#x}", position.flags);
         return Err(Error::new(Code::INVALID_ARGUMENT, text).with_topic(topic));
     }
+    check_flags(position, topic)?;
     let given = |flag, value| (position.flags & flag != 0).then_some(value);
     let mut read = Position::new(Name::new(topic)?, position.partition);
     read.offset = given(SAMSA_POSITION_OFFSET, position.offset);
