@@ -277,7 +277,7 @@ impl Cluster {
     /// gives, `UNSUPPORTED_FEATURE` for `read_committed` below 0.11 and special times.
     pub async fn list_offsets(
         &self,
-        questions: &[(Arc<Topic>, i32, i64)],
+        questions: &[(Arc<Topic>, i64, i64)],
         isolation: IsolationLevel,
         deadline: Instant,
     ) -> Vec<Result<OffsetAt>> {

@@ -112,7 +112,7 @@ impl State {
                 );
                 let error = Error::new(Code::UNKNOWN_TOPIC_OR_PARTITION, text)
                     .with_topic(partition.name.as_str())
-                    .with_partition(partition.number.into());
+                    .with_partition(partition.number);
                 self.report(slot, error);
             }
             return;
