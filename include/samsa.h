@@ -820,7 +820,10 @@ typedef struct samsa_record {
   const samsa_header *headers;
   /** The program's own mark, given back with the outcome; never looked at. */
   void *opaque;
-  /** The partition, if flags has SAMSA_RECORD_PARTITION; -1 lets the partitioner choose. */
+  /**
+   * The partition, if flags has SAMSA_RECORD_PARTITION; -1 lets the partitioner choose. Without the
+   * flag it must be 0 or -1: a partition that would not count is refused.
+   */
   int64_t partition;
   /** Milliseconds since 1970, if flags has SAMSA_RECORD_TIMESTAMP. */
   int64_t timestamp;
@@ -1694,6 +1697,19 @@ samsa_code samsa_producer_purge(samsa_producer *producer,
                                 uint32_t flags,
                                 uint64_t *purged,
                                 samsa_error **err);
+
+/**
+ * How much a producer holds now: batches without an outcome, and the bytes of buffer.memory that
+ * records and unread outcomes take. For gauges, and for who paces itself; nothing needs to be asked for
+ * a flush or a close to be complete.
+ *
+ * Who frees: nobody. NULL: `producer` is required; `batches` and `bytes` may be NULL. Thread: any. On
+ * error: both are 0.
+ */
+samsa_code samsa_producer_load(samsa_producer *producer,
+                               uint64_t *batches,
+                               uint64_t *bytes,
+                               samsa_error **err);
 
 /**
  * Accepts nothing more and decides every outcome within the time; what is left then gets one that says

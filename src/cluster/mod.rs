@@ -14,11 +14,14 @@ mod core;
 mod epochs;
 mod events;
 mod hint;
+mod legacy;
+mod legacy_loop;
 mod merge;
 mod merge_topic;
 mod metadata;
 mod metadata_loop;
 mod offsets;
+mod places;
 mod registry;
 mod schedule;
 mod topic;
@@ -37,11 +40,13 @@ pub use events::Event;
 pub use hint::LeaderHint;
 pub use metadata::{BrokerInfo, Metadata, PartitionMetadata, TopicId, TopicMetadata};
 pub use offsets::{EARLIEST, LATEST, OffsetAt};
+pub use places::{ANY_OF_BROKER, Place, partition_broker, partition_number, partition_within};
 pub use topic::{Topic, check_name};
 
 use self::core::{Core, lock};
 use crate::config::{Address, ClientConfig, Config, IsolationLevel};
 use crate::discovery;
+pub use crate::discovery::zookeeper::Generation;
 use crate::error::{Error, Result};
 use crate::log::Logger;
 use crate::net::{Broker, Network, Settings};
@@ -157,6 +162,12 @@ impl Cluster {
         }
         brokers.sort_by_key(|broker| !broker.is_connected());
         brokers
+    }
+
+    /// Which family of brokers the cluster is made of; none before the first contact.
+    #[must_use]
+    pub fn generation(&self) -> Option<Generation> {
+        self.core.snapshot.borrow().generation
     }
 
     /// Asks for new metadata soon; merged with what is asked already, slowed when answers repeat.
@@ -298,7 +309,7 @@ impl Cluster {
     /// gives, `UNSUPPORTED_FEATURE` for `read_committed` below 0.11 and special times.
     pub async fn list_offsets(
         &self,
-        questions: &[(Arc<Topic>, i32, i64)],
+        questions: &[(Arc<Topic>, i64, i64)],
         isolation: IsolationLevel,
         deadline: Instant,
     ) -> Vec<Result<OffsetAt>> {

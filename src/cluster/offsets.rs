@@ -40,9 +40,16 @@ const NOTHING: OffsetAt = OffsetAt { offset: -1, timestamp: -1, leader_epoch: -1
 #[derive(Clone, Debug)]
 struct Question {
     topic: Arc<Topic>,
-    partition: i32,
+    partition: i64,
     when: i64,
     leader_epoch: i32,
+}
+
+impl Question {
+    /// The partition's number as brokers know it, which lead no others.
+    fn wire_number(&self) -> i32 {
+        i32::try_from(self.partition).unwrap_or(-1)
+    }
 }
 
 /// A question and its place in the caller's list.
@@ -60,7 +67,7 @@ enum Outcome {
 /// What one attempt is about.
 #[derive(Clone, Copy)]
 struct Attempt<'a> {
-    questions: &'a [(Arc<Topic>, i32, i64)],
+    questions: &'a [(Arc<Topic>, i64, i64)],
     isolation: IsolationLevel,
     begun: Instant,
     deadline: Instant,
@@ -121,7 +128,7 @@ impl Core {
     /// See [`super::Cluster::list_offsets`].
     pub(super) async fn list_offsets(
         self: &Arc<Self>,
-        questions: &[(Arc<Topic>, i32, i64)],
+        questions: &[(Arc<Topic>, i64, i64)],
         isolation: IsolationLevel,
         deadline: Instant,
     ) -> Vec<Result<OffsetAt>> {
@@ -220,7 +227,7 @@ impl Core {
     fn leader(
         &self,
         metadata: &TopicMetadata,
-        partition: i32,
+        partition: i64,
         begun: Instant,
     ) -> Result<(Arc<Broker>, i32), Outcome> {
         let (leader, epoch) = find_leader(metadata, partition, begun.elapsed())?;
@@ -234,7 +241,7 @@ impl Core {
 
 fn find_leader(
     metadata: &TopicMetadata,
-    partition: i32,
+    partition: i64,
     waited: Duration,
 ) -> Result<(i32, i32), Outcome> {
     let name = &metadata.name;
@@ -256,12 +263,12 @@ fn find_leader(
     }
 }
 
-fn placed(code: Code, text: String, topic: &str, partition: i32) -> Error {
-    Error::new(code, text).with_topic(topic).with_partition(i64::from(partition))
+fn placed(code: Code, text: String, topic: &str, partition: i64) -> Error {
+    Error::new(code, text).with_topic(topic).with_partition(partition)
 }
 
 fn out_of_time(
-    question: Option<&(Arc<Topic>, i32, i64)>,
+    question: Option<&(Arc<Topic>, i64, i64)>,
     begun: Instant,
     troubles: &[Option<Error>],
     index: usize,
@@ -365,7 +372,7 @@ async fn exchange(
     let mut outcomes = Vec::new();
     let mut before_all = Vec::new();
     for (index, question) in asked {
-        let key = (question.topic.name().to_string(), question.partition);
+        let key = (question.topic.name().to_string(), question.wire_number());
         match found.remove(&key) {
             Some(answer) if version == 0 && is_before_all(&question, &answer) => {
                 before_all.push((index, Question { when: EARLIEST, ..question }));
@@ -380,7 +387,7 @@ async fn exchange(
     match send(&before_all).await {
         Err(error) => outcomes.extend(for_all(&before_all, &|| Outcome::Again(error.clone()))),
         Ok(mut found) => outcomes.extend(before_all.into_iter().map(|(index, question)| {
-            let answer = found.remove(&(question.topic.name().to_string(), question.partition));
+            let answer = found.remove(&(question.topic.name().to_string(), question.wire_number()));
             (index, conclude(&question, answer, version, connection))
         })),
     }
@@ -396,7 +403,7 @@ fn request(
     let mut topics: BTreeMap<&Arc<str>, Vec<ListOffsetsPartition>> = BTreeMap::new();
     for (_, question) in questions {
         topics.entry(question.topic.name()).or_default().push(ListOffsetsPartition {
-            partition_index: question.partition,
+            partition_index: question.wire_number(),
             current_leader_epoch: question.leader_epoch,
             timestamp: question.when,
             ..ListOffsetsPartition::default()
@@ -470,6 +477,7 @@ mod tests {
             id: Default::default(),
             error: None,
             partitions: partitions.collect(),
+            places: None,
             internal: false,
         }
     }
@@ -505,7 +513,7 @@ mod tests {
                 panic!("{partition}")
             };
             assert!(error.message().contains("it has 2"), "{error}");
-            assert_eq!(error.partition(), Some(i64::from(partition)));
+            assert_eq!(error.partition(), Some(partition));
         }
     }
 }

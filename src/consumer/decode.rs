@@ -26,7 +26,7 @@ pub(super) struct Filling {
 #[derive(Clone, Debug)]
 pub(super) struct Source {
     pub(super) topic: Name,
-    pub(super) partition: i32,
+    pub(super) partition: i64,
     pub(super) marks: Marks,
 }
 
@@ -292,7 +292,7 @@ impl Reader {
         };
         Error::new(code, text)
             .with_topic(topic.as_str())
-            .with_partition((*partition).into())
+            .with_partition(*partition)
             .caused_by(error)
     }
 }

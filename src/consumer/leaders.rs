@@ -112,7 +112,7 @@ impl State {
                 );
                 let error = Error::new(Code::UNKNOWN_TOPIC_OR_PARTITION, text)
                     .with_topic(partition.name.as_str())
-                    .with_partition(partition.number.into());
+                    .with_partition(partition.number);
                 self.report(slot, error);
             }
             return;
@@ -175,6 +175,7 @@ mod tests {
             id: [id; 16],
             error: None,
             partitions: vec![partition],
+            places: None,
             internal: false,
         };
         let mut metadata = Metadata::empty();

@@ -147,7 +147,7 @@ pub(super) struct Partition {
     pub(super) name: Name,
     /// What is configured for its topic.
     pub(super) own: TopicConsumerConfig,
-    pub(super) number: i32,
+    pub(super) number: i64,
     /// The topic's id as last seen; zero where brokers know none.
     pub(super) topic_id: Uuid,
     pub(super) era: Era,
@@ -190,7 +190,7 @@ impl Partition {
     pub(super) fn new(
         topic: Arc<Topic>,
         name: Name,
-        number: i32,
+        number: i64,
         own: TopicConsumerConfig,
     ) -> Self {
         Self {

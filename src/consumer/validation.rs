@@ -98,7 +98,7 @@ fn prepare(
             tickets.push(ticket);
             questions.push(EpochQuestion {
                 topic: Arc::clone(partition.topic.name()),
-                partition: partition.number,
+                partition: i32::try_from(partition.number).unwrap_or(-1),
                 current_leader_epoch: ticket.leader_epoch,
                 epoch: ticket.fetch_epoch,
             });

@@ -102,7 +102,7 @@ fn first_offsets(
     deadline: Option<Instant>,
 ) -> Result<Vec<Position>> {
     let known = cluster.wait_topic(topic, deadline)?;
-    let count = i32::try_from(known.partitions.len()).unwrap_or(i32::MAX);
+    let count = i64::try_from(known.partitions.len()).unwrap_or(i64::MAX);
     Ok((0..count).map(|n| Position::new(name.clone(), n).at(EARLIEST)).collect())
 }
 
@@ -117,7 +117,7 @@ impl State {
         let Some(mut whole) = self.whole.take() else { return };
         if let Some(known) = metadata.topic(whole.name.as_str()) {
             let start = if whole.begun { Start::Earliest } else { Start::Default };
-            let count = i32::try_from(known.partitions.len()).unwrap_or(i32::MAX);
+            let count = i64::try_from(known.partitions.len()).unwrap_or(i64::MAX);
             for number in 0..count {
                 if self.find(&whole.topic, number).is_none() {
                     let topic = Arc::clone(&whole.topic);

@@ -124,7 +124,9 @@ impl Discovery for ThroughZooKeeper {
 
     fn trouble(&self) -> Option<Error> {
         let registry = self.registry.borrow().clone();
-        self.addresses(&registry).is_empty().then(|| self.nobody(&registry))
+        // Brokers of 0.7 are no seeds, for they tell nothing; but they are there.
+        let is_legacy = registry.generation() == Some(Generation::Legacy);
+        (!is_legacy && self.addresses(&registry).is_empty()).then(|| self.nobody(&registry))
     }
 
     fn listener(&self) -> Option<&Listener> {

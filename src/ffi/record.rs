@@ -37,7 +37,8 @@ pub struct samsa_record {
     pub headers: *const samsa_header,
     /// The program's own mark, given back with the outcome; never looked at.
     pub opaque: *mut c_void,
-    /// The partition, if flags has SAMSA_RECORD_PARTITION; -1 lets the partitioner choose.
+    /// The partition, if flags has SAMSA_RECORD_PARTITION; -1 lets the partitioner choose. Without the
+    /// flag it must be 0 or -1: a partition that would not count is refused.
     pub partition: i64,
     /// Milliseconds since 1970, if flags has SAMSA_RECORD_TIMESTAMP.
     pub timestamp: i64,
@@ -163,8 +164,16 @@ pub(super) fn partition_of(flags: u32, partition: i64) -> Result<Option<i32>> {
         return Err(Error::new(Code::INVALID_ARGUMENT, text));
     }
     match partition {
-        _ if flags & SAMSA_RECORD_PARTITION == 0 => Ok(None),
         -1 => Ok(None),
+        0 if flags & SAMSA_RECORD_PARTITION == 0 => Ok(None),
+        // Who names a partition means it: the record would silently go elsewhere.
+        given if flags & SAMSA_RECORD_PARTITION == 0 => {
+            let text = format!(
+                "partition {given} is given without SAMSA_RECORD_PARTITION in flags: set the flag, \
+                 or leave the partition 0 or -1"
+            );
+            Err(Error::new(Code::INVALID_ARGUMENT, text).with_partition(given))
+        }
         given => i32::try_from(given).ok().filter(|given| *given >= 0).map(Some).ok_or_else(|| {
             let text = format!("{given} is not a partition");
             Error::new(Code::INVALID_ARGUMENT, text).with_partition(given)
@@ -241,8 +250,9 @@ pub(super) unsafe fn read_plain<'a>(
         return None;
     }
     let partition = match record.partition {
-        _ if record.flags & SAMSA_RECORD_PARTITION == 0 => None,
         -1 => None,
+        0 if record.flags & SAMSA_RECORD_PARTITION == 0 => None,
+        _ if record.flags & SAMSA_RECORD_PARTITION == 0 => return None,
         given => Some(i32::try_from(given).ok().filter(|given| *given >= 0)?),
     };
     let timed = record.flags & SAMSA_RECORD_TIMESTAMP != 0;

@@ -216,7 +216,7 @@ pub(super) fn partitions(
     let count = |ids: &[i32]| u32::try_from(ids.len()).unwrap_or(u32::MAX);
     let array = |ids: &[i32]| if ids.is_empty() { ptr::null() } else { ids.as_ptr() };
     let view = |(number, partition): (usize, &PartitionMetadata)| samsa_partition_view {
-        partition: i64::try_from(number).unwrap_or(i64::MAX),
+        partition: topic.number(number),
         replicas: array(&partition.replicas),
         in_sync: array(&partition.in_sync),
         offline: array(&partition.offline),
@@ -226,7 +226,7 @@ pub(super) fn partitions(
         leader: partition.leader,
         leader_epoch: partition.leader_epoch,
         code: partition.error.map_or(0, |code| code.0),
-        flags: 0,
+        flags: if topic.is_virtual(number) { SAMSA_PARTITION_VIRTUAL } else { 0 },
         reserved: [0; 3],
     };
     let views = topic.partitions.iter().enumerate().map(view).collect();
@@ -353,6 +353,7 @@ mod tests {
             id: [0; 16],
             error: None,
             partitions: vec![PartitionMetadata::unknown(), partition],
+            places: None,
             internal: false,
         };
         let handle = give::<samsa_partitions>(partitions(Arc::new(topic)));

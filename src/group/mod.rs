@@ -10,6 +10,7 @@ mod coordinator;
 mod kafka_offsets;
 pub mod membership;
 pub mod offsets;
+mod pattern;
 mod standing;
 mod start;
 mod subscription;
@@ -25,6 +26,7 @@ pub use membership::{
     Done, Identity, Job, Listener, Membership, Step, Subscription, TopicPartition,
 };
 pub use offsets::{Boxed, Committed, OffsetStore};
+pub use pattern::Pattern;
 pub use standing::{Ear, Pass, Stamp, Standing};
 pub use start::{Member, start};
 pub use subscription::Subscribed;

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use regex_lite::Regex;
-
-use super::Subscription;
+use super::{Pattern, Subscription};
 use crate::cluster::{Cluster, TopicMetadata, check_name};
 use crate::error::{Code, Error, Result};
 
@@ -13,8 +11,8 @@ use crate::error::{Code, Error, Result};
 #[derive(Clone, Debug)]
 pub struct Subscribed {
     asked: Subscription,
-    patterns: Vec<Regex>,
-    except: Vec<Regex>,
+    patterns: Vec<Pattern>,
+    except: Vec<Pattern>,
     exclude_internal: bool,
 }
 
@@ -24,10 +22,10 @@ impl Subscribed {
     /// `INVALID_ARGUMENT` for a name that Kafka does not allow, or an expression that cannot be read.
     pub fn new(asked: &Subscription, exclude_internal: bool) -> Result<Self> {
         asked.topics.iter().try_for_each(|name| check_name(name))?;
-        let read = |patterns: &[Arc<str>]| patterns.iter().map(|p| whole(p)).collect::<Result<_>>();
+        let all = |patterns: &[Arc<str>]| patterns.iter().map(|p| read(p)).collect::<Result<_>>();
         Ok(Self {
-            patterns: read(&asked.patterns)?,
-            except: read(&asked.except)?,
+            patterns: all(&asked.patterns)?,
+            except: all(&asked.except)?,
             asked: asked.clone(),
             exclude_internal,
         })
@@ -48,7 +46,7 @@ impl Subscribed {
     /// Whether a topic of this name is meant, were it there.
     #[must_use]
     pub fn means(&self, name: &str) -> bool {
-        let any = |patterns: &[Regex]| patterns.iter().any(|pattern| pattern.is_match(name));
+        let any = |patterns: &[Pattern]| patterns.iter().any(|pattern| pattern.matches(name));
         self.asked.topics.iter().any(|topic| **topic == *name)
             || (any(&self.patterns) && !any(&self.except))
     }
@@ -84,14 +82,11 @@ impl Subscribed {
     }
 }
 
-/// An expression that matches whole names.
-fn whole(pattern: &str) -> Result<Regex> {
-    // By itself first: what is put around it must not make it whole. The group keeps alternatives
-    // together.
-    let read = Regex::new(pattern).and_then(|_| Regex::new(&format!("^(?:{pattern})$")));
-    read.map_err(|cause| {
-        let text = format!("{pattern:?} is no regular expression: {cause}");
-        Error::new(Code::INVALID_ARGUMENT, text)
+/// A bad pattern is the caller's mistake.
+fn read(pattern: &str) -> Result<Pattern> {
+    Pattern::new(pattern).map_err(|cause| {
+        let text = format!("a subscription to {pattern:?} means nothing");
+        Error::new(Code::INVALID_ARGUMENT, text).caused_by(cause)
     })
 }
 

@@ -39,7 +39,7 @@ use std::time::Instant;
 
 pub use deliveries::{Deliveries, Delivery, Run};
 pub use kept::Kept;
-pub use lifecycle::PurgeWhat;
+pub use lifecycle::{Load, PurgeWhat};
 pub use record::Record;
 pub(crate) use send::List;
 pub use send::Sending;

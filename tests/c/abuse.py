@@ -104,6 +104,7 @@ ROWS = {
     "samsa_producer_poll": Row(),
     "samsa_producer_flush": Row(optional="failed", closed="SAMSA_OK|SAMSA_ERR_CLOSED"),
     "samsa_producer_purge": Row(optional="purged", bad={"flags": ["4", "UINT32_MAX"]}),
+    "samsa_producer_load": Row(optional="batches bytes"),
     "samsa_producer_close": Row(closed="SAMSA_OK"),
     "samsa_producer_wakeup": PLAIN, "samsa_producer_free": PLAIN, "samsa_producer_fd": READ,
     "samsa_deliveries_list": LIST, "samsa_deliveries_runs": LIST,

@@ -12,3 +12,4 @@ mod peer;
 mod releases;
 mod sessions;
 mod wire;
+mod zookeeper;

@@ -94,7 +94,7 @@ pub(super) const ROWS: &[Property] = &[
         kind: millis(1),
         default: "300000",
         doc: "How old the knowledge of topics, leaders and brokers may get before it is asked for again, without any error.",
-        aliases: &[librdkafka("topic.metadata.refresh.interval.ms")],
+        aliases: &[librdkafka_as("topic.metadata.refresh.interval.ms", Unit::NegativeIsUnlimited)],
     },
     Property {
         name: "metadata.recovery.rebootstrap.trigger.ms",
@@ -183,7 +183,7 @@ pub(super) const ROWS: &[Property] = &[
         per_topic: false,
         kind: Kind::Boolean,
         default: "true",
-        doc: "Whether asking for a topic that does not exist may create it, if the brokers allow that. Brokers before 0.11 decide alone.",
+        doc: "Whether looking at a topic that does not exist, as a consumer or a list of its partitions does, may create it, if the brokers allow that. A producer asks for its topics in a way that lets the brokers decide, whatever stands here (Java's rule). Brokers before 0.11 decide alone.",
         aliases: &[],
     },
     Property {

@@ -75,6 +75,8 @@ pub enum Unit {
     Kibibytes,
     /// 0 is the largest value.
     ZeroIsUnlimited,
+    /// A negative number is the largest value.
+    NegativeIsUnlimited,
     /// By this list: theirs, ours.
     Map(&'static [(&'static str, &'static str)]),
 }
@@ -88,7 +90,10 @@ impl Alias {
             Unit::Same => Some(value.to_owned()),
             Unit::Kibibytes => value.parse::<i64>().ok()?.checked_mul(1024).map(|n| n.to_string()),
             Unit::ZeroIsUnlimited if value.parse() == Ok(0_i64) => Some(UNLIMITED.to_owned()),
-            Unit::ZeroIsUnlimited => Some(value.to_owned()),
+            Unit::NegativeIsUnlimited if value.parse().is_ok_and(|n: i64| n < 0) => {
+                Some(UNLIMITED.to_owned())
+            }
+            Unit::ZeroIsUnlimited | Unit::NegativeIsUnlimited => Some(value.to_owned()),
             Unit::Map(rows) => rows
                 .iter()
                 .find(|(theirs, _)| value.eq_ignore_ascii_case(theirs))
@@ -106,6 +111,7 @@ impl Alias {
                 format!("{} to {} kilobytes", (min + 1023) / 1024, max / 1024)
             }
             (Unit::ZeroIsUnlimited, kind) => format!("0 (no limit) or {kind}"),
+            (Unit::NegativeIsUnlimited, kind) => format!("-1 (no limit) or {kind}"),
             (_, kind) => kind.to_string(),
         }
     }
@@ -116,6 +122,7 @@ impl Alias {
             Unit::Same => String::new(),
             Unit::Kibibytes => " (× 1024)".to_owned(),
             Unit::ZeroIsUnlimited => " (0: no limit)".to_owned(),
+            Unit::NegativeIsUnlimited => " (-1: no limit)".to_owned(),
             Unit::Map(rows) => {
                 let pair = |(theirs, ours): &(&str, &str)| match *ours {
                     "" => format!("{theirs} → nothing"),

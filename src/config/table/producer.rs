@@ -125,7 +125,7 @@ pub(super) const ROWS: &[Property] = &[
         per_topic: false,
         kind: Kind::Boolean,
         default: "true",
-        doc: "Repetitions neither duplicate nor reorder records: brokers recognise each batch by producer id, epoch and sequence. Needs brokers 0.11 or later, `acks=all`, `retries` above 0 and at most 5 requests in flight. The default gives way to other settings and to older brokers, with a line in the log; set by name it is an error where it cannot be had.",
+        doc: "Repetitions neither duplicate nor reorder records: brokers recognise each batch by producer id, epoch and sequence. Needs brokers 0.11 or later, `acks=all`, `retries` above 0 and at most 5 requests in flight. The default gives way to other settings and to older brokers, with a line in the log; set by name it is an error where it cannot be had: a contradiction among the properties when the producer is made, an old broker when records are sent.",
         aliases: &[],
     },
     Property {

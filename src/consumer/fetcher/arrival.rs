@@ -237,7 +237,7 @@ fn take_share(
             aftermath.refresh |= verdict == Verdict::Move;
             let LeaderIdAndEpoch { leader_id: leader, leader_epoch } = data.current_leader;
             if leader >= 0 && leader_epoch >= 0 {
-                let (topic, partition) = (Arc::clone(partition.topic.name()), partition.number);
+                let (topic, partition) = (Arc::clone(partition.topic.name()), asked.number);
                 aftermath.hints.push(LeaderHint { topic, partition, leader, leader_epoch });
             }
         }
@@ -350,5 +350,5 @@ fn announce_end(state: &mut State, asked: &Asked, context: &Context<'_>) {
 fn of_partition(partition: &Partition, code: Code, offset: i64, why: &str) -> Error {
     let Partition { name, number, .. } = partition;
     let text = format!("fetching topic {name}, partition {number}, at offset {offset}: {why}");
-    Error::new(code, text).with_topic(name.as_str()).with_partition((*number).into())
+    Error::new(code, text).with_topic(name.as_str()).with_partition(*number)
 }

@@ -100,7 +100,8 @@ fn ask(partition: &Partition, index: usize) -> Asked {
         topic: partition.topic.index(),
         name: partition.name.clone(),
         id: partition.topic_id,
-        number: partition.number,
+        // Brokers lead no others.
+        number: i32::try_from(partition.number).unwrap_or(-1),
         offset: partition.fetch_offset,
         leader_epoch: partition.leader_epoch,
         size: partition.fetch_size,

@@ -71,6 +71,10 @@ impl Reading {
         &self.topics
     }
 
+    pub(super) fn followed(&self) -> &Follow {
+        &self.follow
+    }
+
     /// The brokers whose registration makes no sense.
     pub(super) fn unreadable(&self) -> impl Iterator<Item = (&i32, &Error)> {
         self.unreadable.iter()
