@@ -7,6 +7,7 @@ mod groups;
 mod hostile;
 mod legacy;
 mod lifecycle;
+mod next_groups;
 mod partition_faults;
 mod peer;
 mod releases;
