@@ -101,6 +101,7 @@ mod tests {
             error: None,
             partitions: Vec::new(),
             internal,
+            places: None,
         })
     }
 
