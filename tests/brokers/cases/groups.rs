@@ -84,11 +84,8 @@ pub fn pykafka(ground: &Ground) {
 
 /// Scala consumers agree in ZooKeeper.
 pub fn scala_in_zookeeper(ground: &Ground) {
-    let options = &[
-        "auto.commit.interval.ms=1000",
-        "rebalance.backoff.ms=500",
-        "rebalance.max.retries=20",
-    ];
+    let options =
+        &["auto.commit.interval.ms=1000", "rebalance.backoff.ms=500", "rebalance.max.retries=20"];
     let scala = seat(Client::Scala, options);
     play(GroupRun::start(ground, Describe::ZooKeeper), &[scala, scala]);
 }
