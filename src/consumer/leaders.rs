@@ -7,12 +7,14 @@ use std::time::Instant;
 use super::budget::Seat;
 use super::core::Core;
 use super::fetcher;
+use super::legacy;
 use super::lookup;
 use super::partition::Marks;
 use super::position::Start;
 use super::state::State;
 use super::validation;
 use crate::cluster::Metadata;
+use crate::discovery::zookeeper::Generation;
 use crate::error::{Code, Error};
 use crate::protocol::modern::Uuid;
 use crate::runtime::{Task, inject_panic};
@@ -60,8 +62,10 @@ fn round(core: &Arc<Core>, metadata: &Metadata) -> Option<Instant> {
     let news = state.has_news();
     state.wake_fetchers();
     drop(state);
+    let is_legacy = metadata.generation == Some(Generation::Legacy);
+    let start = if is_legacy { legacy::start } else { fetcher::start };
     for (broker, seat) in fresh {
-        core.keep(fetcher::start(core, broker, seat));
+        core.keep(start(core, broker, seat));
     }
     for slots in due.lookups.into_values() {
         core.keep(lookup::start(core, slots));
@@ -98,8 +102,11 @@ impl State {
             }
             return;
         }
-        let number = usize::try_from(partition.number).ok();
-        let Some(known) = number.and_then(|number| topic.partitions.get(number)) else {
+        let Some(known) = topic.partition(partition.number) else {
+            if topic.may_come(metadata, partition.number) {
+                partition.follow(-1, -1);
+                return;
+            }
             // Before the first answer, and when partitions are being added, the list is short.
             if !topic.partitions.is_empty()
                 && partition.tell_once(Code::UNKNOWN_TOPIC_OR_PARTITION, -1)

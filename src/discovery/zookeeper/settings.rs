@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use crate::config::{Ensemble, ZooKeeperAuth};
+use crate::error::Result;
 use crate::net::Backoff;
+
+/// `reconnect.backoff.ms` by default.
+const RECONNECT: Duration = Duration::from_millis(50);
 
 /// The settings of a client.
 #[derive(Clone, Debug)]
@@ -21,6 +25,20 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What `zookeeper.connect` and this session time-out give, with everything else as it is by default.
+    ///
+    /// # Errors
+    /// INVALID_PROPERTY says what is wrong with `connect`.
+    pub fn of(connect: &str, session_timeout: Duration) -> Result<Self> {
+        Ok(Self {
+            ensemble: Ensemble::parse(connect)?,
+            session_timeout,
+            connection_timeout: session_timeout,
+            auth: None,
+            reconnect: Backoff { first: RECONNECT, most: 20 * RECONNECT },
+        })
+    }
+
     /// The path at the servers.
     pub(super) fn full(&self, path: &str) -> String {
         let chroot = &self.ensemble.chroot;

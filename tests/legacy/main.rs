@@ -1,0 +1,7 @@
+//! Kafka 0.7 through ZooKeeper, as applications use it: embedded brokers and an embedded ZooKeeper, on
+//! the real wire.
+
+mod consume_faults;
+mod consume_offsets;
+mod consume_reading;
+mod consume_rig;
