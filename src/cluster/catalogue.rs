@@ -1,4 +1,4 @@
-//! Every topic of the cluster, asked for on demand.
+//! Topics asked for on demand, beside the running snapshot.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -10,6 +10,7 @@ use super::ask::Ask;
 use super::core::Core;
 use super::merge::{self, Known};
 use super::metadata_loop::round;
+use super::wishes::Question;
 use crate::error::{Code, Error, Result};
 use crate::net::{Backoff, jitter};
 
@@ -19,13 +20,33 @@ impl Core {
         self: Arc<Self>,
         deadline: Instant,
     ) -> Result<Vec<Arc<TopicMetadata>>> {
+        let ask = Ask { all: true, ..Ask::default() };
+        self.ask_anew(ask, deadline).await
+    }
+
+    /// See [`super::Cluster::topics_anew`].
+    pub(super) async fn topics_anew(
+        self: Arc<Self>,
+        names: Vec<Arc<str>>,
+        deadline: Instant,
+    ) -> Result<Vec<Arc<TopicMetadata>>> {
+        let question = Question { others: names, ..Question::default() };
+        self.ask_anew(Ask { question, all: false }, deadline).await
+    }
+
+    async fn ask_anew(
+        self: Arc<Self>,
+        ask: Ask,
+        deadline: Instant,
+    ) -> Result<Vec<Arc<TopicMetadata>>> {
         let backoff =
             Backoff { first: self.client.retry_backoff, most: self.client.retry_backoff_max };
         let begun = Instant::now();
         let mut trouble = None;
         for attempt in 1.. {
-            let ask = Ask { all: true, ..Ask::default() };
-            match timeout_at(deadline.into(), round(Arc::clone(&self), ask, false)).await {
+            self.check_open()?;
+            let round = round(Arc::clone(&self), ask.clone(), false);
+            match timeout_at(deadline.into(), round).await {
                 Ok(Ok(answers)) => {
                     let nothing = Known::nothing();
                     let merged = answers.answers.iter().fold(nothing, |known, answer| {
@@ -46,7 +67,7 @@ impl Core {
             sleep_until(pause.into()).await;
         }
         let ms = begun.elapsed().as_millis();
-        let error = Error::new(Code::TIMED_OUT, format!("no list of topics within {ms} ms"));
+        let error = Error::new(Code::TIMED_OUT, format!("no answer about topics within {ms} ms"));
         let trouble = trouble.or_else(|| self.trouble());
         Err(trouble.map_or(error.clone(), |cause| error.caused_by(cause)))
     }

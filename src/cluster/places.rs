@@ -4,6 +4,7 @@
 //! numbers of later releases, which fit the lower half, stay as they are.
 
 use super::{Metadata, PartitionMetadata, TopicMetadata};
+use crate::discovery::zookeeper::Generation;
 
 /// The number within a broker that leaves the choice to the broker: −1 on the wire.
 pub const ANY_OF_BROKER: i32 = -1;
@@ -34,6 +35,14 @@ pub fn partition_broker(partition: i64) -> i32 {
 pub fn partition_within(partition: i64) -> i32 {
     let [_, _, _, _, low @ ..] = partition.to_be_bytes();
     i32::from_be_bytes(low)
+}
+
+impl Metadata {
+    /// Whether the cluster is of Kafka 0.7.
+    #[must_use]
+    pub fn is_legacy(&self) -> bool {
+        self.generation == Some(Generation::Legacy)
+    }
 }
 
 impl TopicMetadata {

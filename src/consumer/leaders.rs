@@ -14,7 +14,6 @@ use super::position::Start;
 use super::state::State;
 use super::validation;
 use crate::cluster::Metadata;
-use crate::discovery::zookeeper::Generation;
 use crate::error::{Code, Error};
 use crate::protocol::modern::Uuid;
 use crate::runtime::{Task, inject_panic};
@@ -62,8 +61,7 @@ fn round(core: &Arc<Core>, metadata: &Metadata) -> Option<Instant> {
     let news = state.has_news();
     state.wake_fetchers();
     drop(state);
-    let is_legacy = metadata.generation == Some(Generation::Legacy);
-    let start = if is_legacy { legacy::start } else { fetcher::start };
+    let start = if metadata.is_legacy() { legacy::start } else { fetcher::start };
     for (broker, seat) in fresh {
         core.keep(start(core, broker, seat));
     }

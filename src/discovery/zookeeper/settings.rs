@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{Ensemble, ZooKeeperAuth};
+use crate::config::{ClientConfig, Ensemble, ZooKeeperAuth, ZooKeeperConfig};
 use crate::error::Result;
 use crate::net::Backoff;
 
@@ -37,6 +37,21 @@ impl Settings {
             auth: None,
             reconnect: Backoff { first: RECONNECT, most: 20 * RECONNECT },
         })
+    }
+
+    /// What a cluster's client is configured with.
+    #[must_use]
+    pub fn new(client: &ClientConfig, config: &ZooKeeperConfig) -> Self {
+        Self {
+            ensemble: config.ensemble.clone(),
+            session_timeout: config.session_timeout,
+            connection_timeout: config.connection_timeout,
+            auth: config.auth.clone(),
+            reconnect: Backoff {
+                first: client.reconnect_backoff,
+                most: client.reconnect_backoff_max,
+            },
+        }
     }
 
     /// The path at the servers.
