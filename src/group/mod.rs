@@ -14,6 +14,7 @@ mod pattern;
 mod standing;
 mod start;
 mod subscription;
+mod zookeeper;
 
 use std::sync::Arc;
 
