@@ -5,6 +5,7 @@ mod groups;
 mod harness;
 mod idempotence;
 mod leader;
+mod legacy;
 mod logs;
 mod peers;
 mod programs;
