@@ -26,10 +26,9 @@ pub fn start(
     config: &GroupConfig,
     listener: Arc<dyn Listener>,
 ) -> Result<Member> {
-    let _ = (cluster, listener);
     let name = match config.protocol {
+        GroupProtocol::Consumer => return super::next::start(cluster, config, listener),
         GroupProtocol::Classic => "classic",
-        GroupProtocol::Consumer => "consumer",
         GroupProtocol::ZooKeeper => "zookeeper",
     };
     let text = format!("group.protocol={name} is not there yet");
