@@ -15,6 +15,7 @@ mod pattern;
 mod standing;
 mod start;
 mod subscription;
+mod zookeeper;
 
 use std::sync::Arc;
 

@@ -7,7 +7,10 @@
 
 mod cases;
 mod ground;
+mod group;
 mod harness;
+#[path = "../group_next/peer.rs"]
+mod member;
 mod ours;
 mod peers;
 mod programs;

@@ -8,7 +8,8 @@ use samsa::embedded::{Fault, FaultKind};
 use samsa::group::{Committed, TopicPartition};
 use samsa::protocol::modern::ApiKey;
 
-use super::rig::{Peer, Rig, soon};
+use super::peer::Place;
+use super::rig::{Peer, Rig, block, soon};
 
 fn place(partition: i64) -> TopicPartition {
     TopicPartition { topic: Arc::from("t"), partition }
@@ -18,20 +19,9 @@ fn at(offset: i64) -> Committed {
     Committed { offset, leader_epoch: None, metadata: None }
 }
 
-fn block<T>(future: impl Future<Output = T>) -> T {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    runtime.expect("built").block_on(future)
-}
-
-fn commit(member: &Peer, partition: i64, offset: i64, deadline: Instant) -> Result<(), Code> {
-    let places = vec![(place(partition), at(offset))];
-    let outcome = block(member.member.offsets.commit(places, false, deadline)).remove(0);
-    outcome.map_err(|error| error.code())
-}
-
 /// A partition that the member owns.
-fn owned(member: &Peer) -> i64 {
-    member.owned().first().expect("owns some").1
+fn owned(member: &Peer) -> Place {
+    member.owned().pop_first().expect("owns some")
 }
 
 #[test]
@@ -39,7 +29,7 @@ fn rule_9_12_a_member_commits_and_reads_in_its_epoch() {
     let rig = Rig::new(2);
     let member = rig.member(&[]);
     rig.settled(&[&member], 2);
-    commit(&member, 1, 7, soon()).expect("committed");
+    member.commit(&("t".to_owned(), 1), 7).expect("committed");
     assert_eq!(rig.kafka.committed("g", "t", 1), Some(7));
     let found = block(member.member.offsets.fetch(vec![place(1), place(0)], soon()));
     let found: Vec<_> = found.expect("told").into_iter().map(|one| one.expect("told")).collect();
@@ -77,7 +67,7 @@ fn rule_9_11_offsets_that_are_asked_for_in_an_old_epoch_are_asked_for_again() {
     let rig = Rig::new(2);
     let first = rig.member(&[]);
     rig.settled(&[&first], 2);
-    commit(&first, 0, 3, soon()).expect("committed");
+    first.commit(&("t".to_owned(), 0), 3).expect("committed");
     let stale = Fault::new(FaultKind::RequestError(113)).api(ApiKey::OffsetFetch);
     let id = rig.kafka.inject(stale);
     let fetch = first.member.offsets.fetch(vec![place(0)], soon());
@@ -99,8 +89,7 @@ fn rule_9_11_commits_go_through_while_members_come_and_go() {
         // Whatever moves, one that stays can always be committed.
         let mut committed = 0;
         while second.owned().len() < 2 {
-            let partition = owned(&first);
-            match commit(&first, partition, offset * 100 + committed, soon()) {
+            match first.commit(&owned(&first), offset * 100 + committed) {
                 Ok(()) => committed += 1,
                 Err(code) => assert_eq!(code, Code::ILLEGAL_GENERATION, "it went meanwhile"),
             }

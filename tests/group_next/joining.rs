@@ -48,7 +48,7 @@ fn rule_9_4_a_member_without_a_share_stays_one() {
     rig.settled(&[&first], 1);
     let second = rig.member(&[]);
     rig.settled(&[&first, &second], 1);
-    assert_eq!(second.diary.told(), []);
+    assert_eq!(second.diary.told(), [("assign", 0)], "it is told that it has nothing");
 }
 
 #[test]

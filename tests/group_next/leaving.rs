@@ -64,7 +64,7 @@ fn rule_9_13_a_static_member_keeps_its_place_when_it_leaves() {
     let back = rig.member(&named);
     rig.settled(&[&back, &second], 4);
     assert_eq!(back.owned(), owned);
-    assert_eq!(second.diary.told(), [("assign", 2)], "who stayed noticed nothing");
+    assert_eq!(second.diary.told(), [("assign", 0), ("assign", 2)], "who stayed noticed nothing");
 }
 
 #[test]

@@ -6,5 +6,6 @@ mod changes;
 mod joining;
 mod leaving;
 mod patterns;
+mod peer;
 mod rig;
 mod trouble;

@@ -49,6 +49,9 @@ pub(super) struct Books {
     /// The target that was reached, as far as its topics' names were known.
     reached: u64,
     round: Option<Round>,
+    /// Whether the application was told of an assignment since it joined: the first one is told also if
+    /// nothing is in it.
+    greeted: bool,
     steps: u64,
 }
 
@@ -96,7 +99,8 @@ impl Books {
         let added = round.aim.difference(&self.owned);
         let added: Vec<Place> =
             added.filter(|place| self.names.contains_key(&place.0)).copied().collect();
-        if !added.is_empty() {
+        if !added.is_empty() || (!self.greeted && round.aim.is_empty()) {
+            self.greeted = true;
             let (step, list) = self.tell(added, false);
             return Some(Move::Assign(step, list));
         }
@@ -146,6 +150,7 @@ impl Books {
         let lost = self.named(&lost);
         self.target.clear();
         self.names.clear();
+        self.greeted = false;
         self.reached = self.received;
         lost
     }
@@ -260,6 +265,17 @@ mod tests {
         books.receive(target(&[]));
         assert_eq!(books.advance(), Some(Move::Revoke(2, list(&[("t", 0)]))));
         books.done(2);
+        assert_eq!((books.advance(), books.advance()), (Some(Move::Acknowledge), None));
+    }
+
+    #[test]
+    fn the_first_assignment_is_told_also_if_nothing_is_in_it() {
+        let mut books = books(&[(T, "t")]);
+        books.receive(target(&[]));
+        assert_eq!(books.advance(), Some(Move::Assign(1, Vec::new())));
+        books.done(1);
+        assert_eq!((books.advance(), books.advance()), (Some(Move::Acknowledge), None));
+        books.receive(target(&[]));
         assert_eq!((books.advance(), books.advance()), (Some(Move::Acknowledge), None));
     }
 
