@@ -15,6 +15,7 @@ mod pattern;
 mod standing;
 mod start;
 mod subscription;
+mod undecided;
 mod zookeeper;
 
 use std::sync::Arc;

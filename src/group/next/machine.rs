@@ -152,6 +152,11 @@ impl Machine {
         self.out.as_ref().map(|(number, _)| *number)
     }
 
+    /// Whether the last heartbeat failed too.
+    pub(super) fn is_failing(&self) -> bool {
+        self.failures > 0
+    }
+
     fn is_in(&self) -> bool {
         matches!(self.phase, Phase::Joining | Phase::Member)
     }

@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::group::{
     Coordinator, Done, Identity, Listener, Stamp, Standing, Step, Subscribed, Subscription,
 };
+use crate::log::Level;
 use crate::net::{Backoff, jitter};
 use crate::runtime::Sender;
 
@@ -231,9 +232,11 @@ impl Task {
             Heard::Told(told) => self.machine.answered(number, told, now),
             Heard::Refused(code, text) => self.machine.refused(number, code, text, now),
             Heard::Failed(error) => {
-                let (logger, group) = (self.coordinator.cluster().logger(), &self.config.id);
-                let group = group.as_deref().unwrap_or_default();
-                logger.info("group", format_args!("a heartbeat for group {group} failed: {error}"));
+                // The same trouble is told once, not at each attempt (invariant 13.7).
+                let level = if self.machine.is_failing() { Level::Debug } else { Level::Info };
+                let (cluster, group) = (self.coordinator.cluster(), self.coordinator.group());
+                let why = format_args!("a heartbeat for group {group} failed: {error}");
+                cluster.logger().log(level, "group", why);
                 self.machine.failed(number, error, now);
             }
             Heard::NeedsNames => {
@@ -297,7 +300,13 @@ impl Task {
                     self.standing.claim(&list, None);
                     self.listener.step(Step::Assign(list, self.done(step)));
                 }
-                Action::Lost(list) => self.listener.step(Step::Lost(list)),
+                Action::Lost(list) => {
+                    let (cluster, group) = (self.coordinator.cluster(), self.coordinator.group());
+                    let count = list.len();
+                    let text = format_args!("group {group}: {count} partitions are lost");
+                    cluster.logger().info("group", text);
+                    self.listener.step(Step::Lost(list));
+                }
                 Action::Failed(error) => self.listener.step(Step::Failed(error)),
                 Action::GaveUp(list) => self.standing.give_up(&list),
                 Action::Known(member, epoch) => self.known(member, epoch),
@@ -337,6 +346,9 @@ impl Task {
     }
 
     fn known(&self, member: Arc<str>, epoch: i32) {
+        let (cluster, group) = (self.coordinator.cluster(), self.coordinator.group());
+        let text = format_args!("group {group}: member {member} is in epoch {epoch}");
+        cluster.logger().debug("group", text);
         let instance = self.config.instance_id.clone();
         self.standing.open(Stamp {
             member: Arc::clone(&member),
@@ -344,7 +356,7 @@ impl Task {
             generation: epoch,
             by_epochs: true,
         });
-        let group = Arc::clone(self.coordinator.group());
+        let group = Arc::clone(group);
         self.shared.set_identity(Some(Identity { group, member, instance, generation: epoch }));
     }
 

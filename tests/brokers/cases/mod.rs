@@ -2,6 +2,7 @@
 
 pub mod embedded;
 mod group_next;
+mod group_zookeeper;
 mod groups;
 mod harness;
 mod idempotence;
