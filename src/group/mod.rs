@@ -9,11 +9,13 @@ pub mod assignor;
 mod coordinator;
 mod kafka_offsets;
 pub mod membership;
+mod next;
 pub mod offsets;
 mod pattern;
 mod standing;
 mod start;
 mod subscription;
+mod undecided;
 mod zookeeper;
 
 use std::sync::Arc;
