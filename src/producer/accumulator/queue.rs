@@ -14,6 +14,7 @@ use bytes::BytesMut;
 
 use super::batch::{Batch, OpenBatch, PublishSender};
 use super::budget::Reserved;
+use super::duty::Duty;
 use super::fill::Fill;
 use super::ledger::Ledger;
 use super::queue_answer::Answer;
@@ -24,6 +25,7 @@ use crate::config::TopicProducerConfig;
 use crate::error::{Code, Error, Result};
 use crate::producer::identity::{Books, Stamp};
 use crate::producer::mail::Mail;
+use crate::producer::outcome::Outcome;
 use crate::producer::partitioner::moves_on;
 use crate::producer::record::Record;
 use crate::protocol::record::{BATCH_OVERHEAD, BatchBuilder, Format};
@@ -49,7 +51,9 @@ pub(super) struct State {
     pub(super) sealed: VecDeque<Batch>,
     /// What is with a broker, in the order of sending.
     pub(super) flying: VecDeque<Flying>,
-    /// How many may be, as the leader's sender said last.
+    /// What was answered before an older batch was, with its outcome, in order.
+    pub(super) held: Vec<(Batch, Outcome)>,
+    /// How many may be in flight, as the leader's sender said last.
     pub(super) window: usize,
     pub(super) books: Books,
     /// The head waits for the producer's id.
@@ -172,14 +176,26 @@ impl Queue {
         Entrance { state, ledger: &self.ledger, limit }
     }
 
-    /// Encodes a record into the open batch. `room` is what a wait for memory brought; what is left
-    /// of it afterwards the caller gives back. Batches that became full are handed out in `seals`: the
-    /// caller finishes them once this has returned.
+    /// As [`append_owing`](Self::append_owing); the sender is told.
+    #[cfg(test)]
     pub(crate) fn append(
         self: &Arc<Self>,
         arrival: &Arrival<'_>,
         room: &mut Option<Reserved>,
         seals: &mut Vec<Seal>,
+    ) -> Result<Appended> {
+        self.append_owing(arrival, room, seals, &mut None)
+    }
+
+    /// Encodes a record into the open batch. `room` is what a wait for memory brought; what is left
+    /// of it afterwards the caller gives back. Batches that became full are handed out in `seals`: the
+    /// caller finishes them once this has returned. If the record may leave at once there is a `duty`.
+    pub(crate) fn append_owing(
+        self: &Arc<Self>,
+        arrival: &Arrival<'_>,
+        room: &mut Option<Reserved>,
+        seals: &mut Vec<Seal>,
+        duty: &mut Option<Duty>,
     ) -> Result<Appended> {
         let mut state = self.lock();
         self.ledger.check_open()?;
@@ -203,7 +219,7 @@ impl Queue {
         } else if let Some(bytes) = self.grow(&mut state, size, room) {
             return Ok(Appended::NeedRoom(bytes));
         }
-        self.encode(&mut state, arrival)?;
+        *duty = self.encode(&mut state, arrival)?;
         if state.open.as_ref().is_some_and(|open| open.builder.size() >= limit) {
             seals.extend(self.close_open(&mut state));
         }
@@ -212,8 +228,8 @@ impl Queue {
 
     /// The copy itself: into a batch that is open and has room.
     #[inline]
-    fn encode(self: &Arc<Self>, state: &mut State, arrival: &Arrival<'_>) -> Result<()> {
-        let Some(open) = &mut state.open else { return Ok(()) };
+    fn encode(self: &Arc<Self>, state: &mut State, arrival: &Arrival<'_>) -> Result<Option<Duty>> {
+        let Some(open) = &mut state.open else { return Ok(None) };
         let (before, index) = (open.builder.size(), open.builder.count());
         if let Err(error) = open.builder.append(&arrival.record.to_new(arrival.timestamp)) {
             if index == 0 {
@@ -231,11 +247,11 @@ impl Queue {
         if arrival.sticky {
             state.sticky_bytes += grown;
         }
-        if index == 0 {
-            self.time_expiry(state);
-            self.announce(state);
+        if index > 0 {
+            return Ok(None);
         }
-        Ok(())
+        self.time_expiry(state);
+        Ok(self.owe(state))
     }
 
     /// Opens a batch with room for its first record; `Some(bytes)` if the budget has too little.
@@ -413,12 +429,17 @@ impl Queue {
 
     /// Tells the leader's sender if something can leave now, or when. Cheap when nothing changed.
     pub(super) fn announce(self: &Arc<Self>, state: &mut State) {
+        drop(self.owe(state));
+    }
+
+    /// As [`announce`](Self::announce), but that something can leave now is the caller's to tell.
+    fn owe(self: &Arc<Self>, state: &mut State) -> Option<Duty> {
         if state.listed || !self.has_room(state) {
-            return; // the sender comes by itself; a flight that ends announces again
+            return None; // the sender comes by itself; a flight that ends announces again
         }
         if state.awaits_id {
             if self.ledger.identity.is_awaited() {
-                return; // whoever brings the id comes here again
+                return None; // whoever brings the id comes here again
             }
             state.awaits_id = false;
         }
@@ -429,12 +450,12 @@ impl Queue {
                 state.parked = false;
                 self.ledger.keeper.post(Arc::clone(self));
             }
-            return;
+            return None;
         };
         match readiness {
             Readiness::Now => {
                 state.listed = true;
-                leader.mail.post(Arc::clone(self));
+                return Some(Duty::new(Arc::clone(self), Arc::clone(&leader.mail)));
             }
             Readiness::At(at) if state.timed.is_none_or(|timed| timed > at) => {
                 state.timed = Some(at);
@@ -442,6 +463,7 @@ impl Queue {
             }
             Readiness::At(_) | Readiness::Never => {}
         }
+        None
     }
 
     pub(super) fn readiness(&self, state: &State) -> Readiness {
@@ -506,7 +528,7 @@ pub(crate) struct Entrance<'a> {
 impl Entrance<'_> {
     /// Encodes a record without headers. False, and nothing done, when it takes more than that (a batch
     /// must be opened, closed or made larger, the producer is closed, the record is not right):
-    /// [`Queue::append`] does it then, or says why not.
+    /// [`Queue::append_owing`] does it then, or says why not.
     #[inline(always)]
     pub(crate) fn append_plain(
         &mut self,
