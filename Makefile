@@ -4,6 +4,7 @@ PREFIX      ?= /usr/local
 DESTDIR     ?=
 INCLUDEDIR  ?= $(PREFIX)/include
 LIBDIR      ?= $(PREFIX)/lib
+DOCDIR      ?= $(PREFIX)/share/doc/libsamsa
 CARGO       ?= cargo
 CC          ?= cc
 CXX         ?= c++
@@ -132,6 +133,8 @@ microbench:
 lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets --features panic-injection -- -D warnings
+	$(CARGO) clippy --locked --test brokers -- -D warnings
+	$(CARGO) clippy --locked --test brokers -- -D warnings # no default target: --all-targets leaves it out
 	$(CARGO) clippy --locked --lib --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --locked --no-deps --document-private-items --quiet
 	scripts/lint-text.sh
@@ -148,10 +151,10 @@ fmt:
 header:
 	scripts/header.sh
 
-## install: into $(DESTDIR)$(PREFIX): library, headers, samsa.pc
+## install: into $(DESTDIR)$(PREFIX): library, headers, samsa.pc, documentation
 .PHONY: install
 install: $(LIBRARY) target/static/libsamsa.a
-	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR)
+	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DOCDIR)
 	install -m 755 $(LIBRARY) $(DESTDIR)$(LIBDIR)/libsamsa.so.$(VERSION)
 	strip --strip-unneeded $(DESTDIR)$(LIBDIR)/libsamsa.so.$(VERSION)
 	ln -sf libsamsa.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libsamsa.so.$(SOVERSION)
@@ -161,6 +164,7 @@ install: $(LIBRARY) target/static/libsamsa.a
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 	    -e 's|@VERSION@|$(VERSION)|' packaging/samsa.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/samsa.pc
 	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/samsa.pc
+	install -m 644 README.md CHANGELOG.md $(wildcard docs/*.md) $(DESTDIR)$(DOCDIR)
 
 ## uninstall: removes what install put there
 .PHONY: uninstall
@@ -169,6 +173,7 @@ uninstall:
 	    $(DESTDIR)$(LIBDIR)/libsamsa.so.$(VERSION) $(DESTDIR)$(LIBDIR)/libsamsa.a \
 	    $(DESTDIR)$(LIBDIR)/pkgconfig/samsa.pc \
 	    $(addprefix $(DESTDIR)$(INCLUDEDIR)/,samsa.h samsa_testing.h samsa.hpp)
+	rm -rf $(DESTDIR)$(DOCDIR)
 
 ## clean: removes everything that was built, fetched jars included
 .PHONY: clean

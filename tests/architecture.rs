@@ -17,9 +17,9 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("discovery", &["net", "protocol", "runtime", "os", "config", "log"]),
     ("cluster", &["discovery", "net", "protocol", "runtime", "os", "config", "log"]),
     ("producer", &["cluster", "net", "protocol", "runtime", "os", "config", "log"]),
-    ("consumer", &["cluster", "net", "protocol", "runtime", "os", "config", "log"]),
-    ("group", &[]),
-    ("embedded", &["protocol", "runtime", "os"]),
+    ("consumer", &["group", "cluster", "net", "protocol", "runtime", "os", "config", "log"]),
+    ("group", &["cluster", "discovery", "net", "protocol", "runtime", "os", "config", "log"]),
+    ("embedded", &["discovery", "protocol", "runtime", "os", "log"]),
     (
         "ffi",
         &[
@@ -28,6 +28,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "consumer",
             "discovery",
             "embedded",
+            "group",
             "log",
             "net",
             "os",

@@ -1,4 +1,4 @@
-//! Every topic of the cluster, asked for on demand.
+//! Topics asked for on demand, beside the running snapshot.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,8 +8,11 @@ use tokio::time::{sleep_until, timeout_at};
 use super::TopicMetadata;
 use super::ask::Ask;
 use super::core::Core;
+use super::legacy;
 use super::merge::{self, Known};
 use super::metadata_loop::round;
+use super::wishes::Question;
+use crate::discovery::zookeeper::Generation;
 use crate::error::{Code, Error, Result};
 use crate::net::{Backoff, jitter};
 
@@ -19,13 +22,36 @@ impl Core {
         self: Arc<Self>,
         deadline: Instant,
     ) -> Result<Vec<Arc<TopicMetadata>>> {
+        let ask = Ask { all: true, ..Ask::default() };
+        self.ask_anew(ask, deadline).await
+    }
+
+    /// See [`super::Cluster::topics_anew`].
+    pub(super) async fn topics_anew(
+        self: Arc<Self>,
+        names: Vec<Arc<str>>,
+        deadline: Instant,
+    ) -> Result<Vec<Arc<TopicMetadata>>> {
+        let question = Question { others: names, ..Question::default() };
+        self.ask_anew(Ask { question, all: false }, deadline).await
+    }
+
+    async fn ask_anew(
+        self: Arc<Self>,
+        ask: Ask,
+        deadline: Instant,
+    ) -> Result<Vec<Arc<TopicMetadata>>> {
         let backoff =
             Backoff { first: self.client.retry_backoff, most: self.client.retry_backoff_max };
+        if self.metadata().generation == Some(Generation::Legacy) {
+            return self.registered_topics(deadline).await;
+        }
         let begun = Instant::now();
         let mut trouble = None;
         for attempt in 1.. {
-            let ask = Ask { all: true, ..Ask::default() };
-            match timeout_at(deadline.into(), round(Arc::clone(&self), ask, false)).await {
+            self.check_open()?;
+            let round = round(Arc::clone(&self), ask.clone(), false);
+            match timeout_at(deadline.into(), round).await {
                 Ok(Ok(answers)) => {
                     let nothing = Known::nothing();
                     let merged = answers.answers.iter().fold(nothing, |known, answer| {
@@ -46,8 +72,16 @@ impl Core {
             sleep_until(pause.into()).await;
         }
         let ms = begun.elapsed().as_millis();
-        let error = Error::new(Code::TIMED_OUT, format!("no list of topics within {ms} ms"));
+        let error = Error::new(Code::TIMED_OUT, format!("no answer about topics within {ms} ms"));
         let trouble = trouble.or_else(|| self.trouble());
         Err(trouble.map_or(error.clone(), |cause| error.caused_by(cause)))
+    }
+
+    /// Brokers of Kafka 0.7 tell of no topics: those that were ever written to are registered.
+    async fn registered_topics(&self, deadline: Instant) -> Result<Vec<Arc<TopicMetadata>>> {
+        let registry = self.discovery.snapshot(deadline).await?.unwrap_or_default();
+        // In order: the map is sorted by name.
+        let topics = registry.topics.keys().map(|name| legacy::topic(name, &registry));
+        Ok(topics.map(Arc::new).collect())
     }
 }

@@ -85,6 +85,7 @@ mod tests {
             id: Default::default(),
             error: None,
             partitions: vec![partition],
+            places: None,
             internal: false,
         };
         let metadata: &mut Metadata = &mut known.metadata;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use super::answer::{Answer, Asked, TopicAnswer};
 use super::merge_topic::{self, History};
 use super::{BrokerInfo, Metadata};
+use crate::discovery::zookeeper::Generation;
 
 /// How long a topic must be missing, and in how many answers in a row, before it counts as deleted
 /// (invariant 1.6).
@@ -90,6 +91,7 @@ pub(super) fn merge(old: Known, answer: &Answer, now: Instant) -> (Known, Vec<Ac
     if new.registered.is_none() {
         merge_brokers(&mut new.metadata, &answer.brokers, &mut actions);
     }
+    new.metadata.generation = Some(Generation::Modern);
     new.metadata.cluster_id = answer.cluster_id.clone().or(new.metadata.cluster_id);
     let controller = Some(answer.controller).filter(|id| *id >= 0);
     let moved = controller.is_some_and(|id| id != new.metadata.controller);

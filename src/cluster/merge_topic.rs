@@ -70,8 +70,7 @@ pub(super) fn merge(
 }
 
 fn nothing(name: &Arc<str>) -> TopicMetadata {
-    let name = Arc::clone(name);
-    TopicMetadata { name, id: NO_ID, error: None, partitions: Vec::new(), internal: false }
+    TopicMetadata::unknown(name)
 }
 
 fn refused(name: &str, code: Code) -> Error {

@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 
+use super::places::Place;
+use crate::discovery::zookeeper::Generation;
 use crate::error::{Code, Error};
 
 /// A topic's identity since Kafka 2.8; all zero when the broker knows none.
@@ -18,6 +20,8 @@ pub struct Metadata {
     pub cluster_id: Option<String>,
     /// The node id of the controller, −1 when not known (brokers below 0.10.0 never say).
     pub controller: i32,
+    /// Which family of brokers it is made of; none before the first contact.
+    pub generation: Option<Generation>,
     /// The live brokers by node id.
     pub brokers: BTreeMap<i32, Arc<BrokerInfo>>,
     /// The registration of each broker that is known from ZooKeeper: another number each time it
@@ -70,8 +74,10 @@ pub struct TopicMetadata {
     /// Why the topic cannot be used: not authorized, an invalid name, or unknown to the cluster.
     /// Passing troubles are not kept here (invariant 1.8).
     pub error: Option<Error>,
-    /// The partitions; the index is the partition's number.
+    /// The partitions. The index is the partition's number, unless `places` says otherwise.
     pub partitions: Vec<PartitionMetadata>,
+    /// On Kafka 0.7 the numbers of the partitions, ascending, one for each of `partitions`.
+    pub places: Option<Arc<[Place]>>,
     /// Whether the topic is one of Kafka's own.
     pub internal: bool,
 }
@@ -91,6 +97,21 @@ pub struct PartitionMetadata {
     pub offline: Vec<i32>,
     /// The error of the last answer; the leader above is then the last one known (invariant 1.8).
     pub error: Option<Code>,
+}
+
+impl TopicMetadata {
+    /// A topic of which nothing but the name is known.
+    #[must_use]
+    pub fn unknown(name: &Arc<str>) -> Self {
+        Self {
+            name: Arc::clone(name),
+            id: TopicId::default(),
+            error: None,
+            partitions: Vec::new(),
+            places: None,
+            internal: false,
+        }
+    }
 }
 
 impl PartitionMetadata {

@@ -16,15 +16,16 @@ use super::answer::Answer;
 use super::ask::{self, Answers, Ask};
 use super::candidates::{self, Candidate};
 use super::core::{Core, lock};
+use super::legacy_loop::LegacyQuestion;
 use super::merge::{self, Action, Known};
 use super::registry::{self, News};
 use super::schedule::{Schedule, Scope, Urgency};
 use super::{Event, Metadata, Topic, hint};
 use crate::config::Address;
-use crate::discovery::zookeeper::Registry;
+use crate::discovery::zookeeper::{Generation, Registry};
 use crate::error::{Code, Error, Result};
 use crate::log::Level;
-use crate::net::{Backoff, Broker, jitter};
+use crate::net::{Backoff, Broker, Dialect, jitter};
 use crate::runtime::inject_panic;
 
 /// Bootstrap entries get ids from here on: outside the range of node ids (invariant 1.13).
@@ -48,6 +49,7 @@ pub(super) async fn run(core: Arc<Core>) {
         registered: Arc::default(),
         catching_up: None,
         round: None,
+        legacy: LegacyQuestion::default(),
         released: Vec::new(),
         asked: 0,
         jitter: jitter(),
@@ -55,20 +57,22 @@ pub(super) async fn run(core: Arc<Core>) {
     state.run().await;
 }
 
-struct Loop {
-    core: Arc<Core>,
-    known: Known,
-    schedule: Schedule,
+pub(super) struct Loop {
+    pub(super) core: Arc<Core>,
+    pub(super) known: Known,
+    pub(super) schedule: Schedule,
     // The registry in ZooKeeper, and the snapshot of it that was taken last.
     registry: Option<watch::Receiver<Arc<Registry>>>,
     registered: Arc<Registry>,
     // Until when brokers are asked again for what the registry shows and they do not know.
     catching_up: Option<Instant>,
-    round: Option<Round>,
+    pub(super) round: Option<Round>,
+    // The questions to a cluster of Kafka 0.7, which the registry answers.
+    pub(super) legacy: LegacyQuestion,
     // Topics that were let go while a question was under way: its answer may bring them back.
-    released: Vec<Arc<Topic>>,
+    pub(super) released: Vec<Arc<Topic>>,
     // The number of the wishes that the question under way covers.
-    asked: u64,
+    pub(super) asked: u64,
     // One draw per attempt, so that the time of the next one stands still.
     jitter: f64,
 }
@@ -126,8 +130,10 @@ impl Loop {
 
     /// What the registry shows is taken at once; the brokers are asked what else it changes.
     fn read_registry(&mut self) {
-        let Some(registry) = self.registry.as_mut() else { return };
-        let registry = Arc::clone(&registry.borrow_and_update());
+        if self.registry.is_none() {
+            return;
+        }
+        let registry = self.newest();
         let before = std::mem::replace(&mut self.registered, Arc::clone(&registry));
         let bootstrap = &self.core.client.bootstrap_servers;
         let refusal = registry::refusal(&registry, bootstrap);
@@ -137,8 +143,10 @@ impl Loop {
         else {
             return;
         };
-        let brokers = match registry::news(&registry, listener, &origin) {
+        let generation = self.known.metadata.generation;
+        let brokers = match registry::news(&registry, generation, listener, &origin) {
             News::Brokers(brokers) => brokers,
+            News::Legacy => return self.take_registry(&registry),
             News::Unusable(error) => return self.core.fail(error),
         };
         let (known, actions) = merge::register(&self.known, brokers);
@@ -153,8 +161,17 @@ impl Loop {
         }
     }
 
+    /// The newest snapshot of the registry, which counts as seen.
+    pub(super) fn newest(&mut self) -> Arc<Registry> {
+        let registry = self.registry.as_mut();
+        registry.map_or_else(Arc::default, |registry| Arc::clone(&registry.borrow_and_update()))
+    }
+
     /// Asks the brokers; the answer is waited for beside everything else.
     fn ask(&mut self, why: &'static str) {
+        if self.is_legacy() {
+            return self.ask_registry(why);
+        }
         // What is followed in ZooKeeper, and "all topics", are asked for as a whole.
         let scope = match self.registry.is_some() || self.core.client.events.topics {
             true => Scope::Everything,
@@ -222,7 +239,7 @@ impl Loop {
     }
 
     /// Drops what is known of topics that nobody wants any more (unless somebody does again).
-    fn forget(&mut self, topics: &[Arc<Topic>]) {
+    pub(super) fn forget(&mut self, topics: &[Arc<Topic>]) {
         let before = self.known.metadata.topics.len();
         for topic in topics {
             if self.core.client.events.topics || self.core.wishes(|wishes| wishes.is_wanted(topic))
@@ -231,6 +248,7 @@ impl Loop {
             }
             self.known.metadata.topics.remove(topic.name());
             self.known.history.remove(topic.name());
+            self.legacy.forget(topic.name());
             topic.forget();
         }
         if self.known.metadata.topics.len() < before {
@@ -264,7 +282,7 @@ impl Loop {
     }
 
     /// Takes a new state and does what it asks for.
-    fn take(&mut self, known: Known, actions: Vec<Action>) {
+    pub(super) fn take(&mut self, known: Known, actions: Vec<Action>) {
         self.take_since(self.known.metadata.number, known, actions);
     }
 
@@ -422,9 +440,17 @@ fn place_broker(core: &Core, snapshot: &Metadata, id: i32) {
         Some(broker) => {
             drop(brokers);
             broker.set_address(address, rack);
+            if broker.dialect() == Dialect::Legacy {
+                broker.forgive(); // it is registered anew
+            }
         }
         None => {
-            let broker = Broker::new(id, address, rack, Arc::clone(&core.network));
+            let dialect = match snapshot.generation {
+                Some(Generation::Legacy) => Dialect::Legacy,
+                _ => Dialect::Modern,
+            };
+            let network = Arc::clone(&core.network);
+            let broker = Broker::speaking(dialect, id, address, rack, network);
             brokers.by_id.insert(id, broker);
         }
     }

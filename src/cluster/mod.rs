@@ -14,11 +14,15 @@ mod core;
 mod epochs;
 mod events;
 mod hint;
+mod legacy;
+mod legacy_loop;
+mod legacy_offsets;
 mod merge;
 mod merge_topic;
 mod metadata;
 mod metadata_loop;
 mod offsets;
+mod places;
 mod registry;
 mod schedule;
 mod topic;
@@ -37,11 +41,13 @@ pub use events::Event;
 pub use hint::LeaderHint;
 pub use metadata::{BrokerInfo, Metadata, PartitionMetadata, TopicId, TopicMetadata};
 pub use offsets::{EARLIEST, LATEST, OffsetAt};
+pub use places::{ANY_OF_BROKER, Place, partition_broker, partition_number, partition_within};
 pub use topic::{Topic, check_name};
 
 use self::core::{Core, lock};
-use crate::config::{ClientConfig, Config, IsolationLevel};
+use crate::config::{Address, ClientConfig, Config, IsolationLevel};
 use crate::discovery;
+pub use crate::discovery::zookeeper::Generation;
 use crate::error::{Error, Result};
 use crate::log::Logger;
 use crate::net::{Broker, Network, Settings};
@@ -125,6 +131,44 @@ impl Cluster {
         let core = Arc::clone(&self.core);
         let ask = async move { core.all_topics(deadline.unwrap_or_else(far)).await };
         self.block("all topics", deadline, ask)
+    }
+
+    /// As [`all_topics`](Self::all_topics), for tasks.
+    pub async fn all_topics_async(&self, deadline: Instant) -> Result<Vec<Arc<TopicMetadata>>> {
+        Arc::clone(&self.core).all_topics(deadline).await
+    }
+
+    /// These topics as a broker knows them at this moment; asked anew, creates none, and leaves the
+    /// running snapshot alone. What does not exist is there with its error.
+    pub async fn topics_anew(
+        &self,
+        names: Vec<Arc<str>>,
+        deadline: Instant,
+    ) -> Result<Vec<Arc<TopicMetadata>>> {
+        Arc::clone(&self.core).topics_anew(names, deadline).await
+    }
+
+    /// A broker that an answer named, with connections of its own, which close when the last copy is
+    /// dropped: for requests that must wait behind nobody else's (invariant 1.18).
+    pub fn broker_apart(&self, id: i32, address: Address) -> Arc<Broker> {
+        Broker::new(id, address, None, Arc::clone(&self.core.network))
+    }
+
+    /// The brokers that can be asked something, connected ones first; only those of the bootstrap list
+    /// while no other is known.
+    pub fn reachable_brokers(&self) -> Vec<Arc<Broker>> {
+        let mut brokers = metadata_loop::learned(&self.core);
+        if brokers.is_empty() {
+            brokers.clone_from(&lock(&self.core.brokers).seeds);
+        }
+        brokers.sort_by_key(|broker| !broker.is_connected());
+        brokers
+    }
+
+    /// Which family of brokers the cluster is made of; none before the first contact.
+    #[must_use]
+    pub fn generation(&self) -> Option<Generation> {
+        self.core.snapshot.borrow().generation
     }
 
     /// Asks for new metadata soon; merged with what is asked already, slowed when answers repeat.
@@ -266,7 +310,7 @@ impl Cluster {
     /// gives, `UNSUPPORTED_FEATURE` for `read_committed` below 0.11 and special times.
     pub async fn list_offsets(
         &self,
-        questions: &[(Arc<Topic>, i32, i64)],
+        questions: &[(Arc<Topic>, i64, i64)],
         isolation: IsolationLevel,
         deadline: Instant,
     ) -> Vec<Result<OffsetAt>> {

@@ -10,7 +10,7 @@ use tokio::time::{sleep_until, timeout_at};
 use super::core::Core;
 use super::schedule::Urgency;
 use super::waiting::UNKNOWN_AFTER;
-use super::{Topic, TopicMetadata};
+use super::{Topic, TopicMetadata, legacy_offsets, partition_within};
 use crate::config::IsolationLevel;
 use crate::error::{Code, Error, Result};
 use crate::net::{Backoff, Broker, Connection, Purpose, Versions, jitter};
@@ -35,22 +35,29 @@ pub struct OffsetAt {
 }
 
 /// "Nothing is that late", and the answer of topics in a format without timestamps (invariant 7.6).
-const NOTHING: OffsetAt = OffsetAt { offset: -1, timestamp: -1, leader_epoch: -1 };
+pub(super) const NOTHING: OffsetAt = OffsetAt { offset: -1, timestamp: -1, leader_epoch: -1 };
 
 #[derive(Clone, Debug)]
-struct Question {
-    topic: Arc<Topic>,
-    partition: i32,
-    when: i64,
+pub(super) struct Question {
+    pub(super) topic: Arc<Topic>,
+    partition: i64,
+    pub(super) when: i64,
     leader_epoch: i32,
 }
 
+impl Question {
+    /// The partition's number as brokers know it.
+    pub(super) fn wire_number(&self) -> i32 {
+        partition_within(self.partition)
+    }
+}
+
 /// A question and its place in the caller's list.
-type Numbered = (usize, Question);
+pub(super) type Numbered = (usize, Question);
 
 /// What one attempt gave for one question.
 #[derive(Debug)]
-enum Outcome {
+pub(super) enum Outcome {
     Found(OffsetAt),
     /// The leader has to be found again (invariant 7.9), or did not answer.
     Again(Error),
@@ -60,7 +67,7 @@ enum Outcome {
 /// What one attempt is about.
 #[derive(Clone, Copy)]
 struct Attempt<'a> {
-    questions: &'a [(Arc<Topic>, i32, i64)],
+    questions: &'a [(Arc<Topic>, i64, i64)],
     isolation: IsolationLevel,
     begun: Instant,
     deadline: Instant,
@@ -121,7 +128,7 @@ impl Core {
     /// See [`super::Cluster::list_offsets`].
     pub(super) async fn list_offsets(
         self: &Arc<Self>,
-        questions: &[(Arc<Topic>, i32, i64)],
+        questions: &[(Arc<Topic>, i64, i64)],
         isolation: IsolationLevel,
         deadline: Instant,
     ) -> Vec<Result<OffsetAt>> {
@@ -220,7 +227,7 @@ impl Core {
     fn leader(
         &self,
         metadata: &TopicMetadata,
-        partition: i32,
+        partition: i64,
         begun: Instant,
     ) -> Result<(Arc<Broker>, i32), Outcome> {
         let (leader, epoch) = find_leader(metadata, partition, begun.elapsed())?;
@@ -234,12 +241,11 @@ impl Core {
 
 fn find_leader(
     metadata: &TopicMetadata,
-    partition: i32,
+    partition: i64,
     waited: Duration,
 ) -> Result<(i32, i32), Outcome> {
     let name = &metadata.name;
-    let known = usize::try_from(partition).ok().and_then(|index| metadata.partitions.get(index));
-    match known {
+    match metadata.partition(partition) {
         None => {
             let count = metadata.partitions.len();
             let text = format!("topic {name} has no partition {partition}, it has {count}");
@@ -256,12 +262,12 @@ fn find_leader(
     }
 }
 
-fn placed(code: Code, text: String, topic: &str, partition: i32) -> Error {
-    Error::new(code, text).with_topic(topic).with_partition(i64::from(partition))
+fn placed(code: Code, text: String, topic: &str, partition: i64) -> Error {
+    Error::new(code, text).with_topic(topic).with_partition(partition)
 }
 
 fn out_of_time(
-    question: Option<&(Arc<Topic>, i32, i64)>,
+    question: Option<&(Arc<Topic>, i64, i64)>,
     begun: Instant,
     troubles: &[Option<Error>],
     index: usize,
@@ -301,7 +307,10 @@ async fn ask_leader(
             Err(error) => outcomes.push((index, Outcome::Failed(error))),
         }
     }
-    outcomes.extend(exchange(&connection, version, asked, isolation, request_timeout).await);
+    outcomes.extend(match connection.is_legacy() {
+        true => legacy_offsets::ask(&connection, asked, request_timeout).await,
+        false => exchange(&connection, version, asked, isolation, request_timeout).await,
+    });
     outcomes
 }
 
@@ -312,7 +321,7 @@ fn for_all(questions: &[Numbered], outcome: &dyn Fn() -> Outcome) -> Vec<(usize,
 /// `read_committed` needs version 2: asked in an older one it would silently mean something else
 /// (invariant 2.8).
 fn pick(versions: &Versions, isolation: IsolationLevel) -> Result<i16> {
-    let version = versions.pick::<ListOffsetsRequest>()?;
+    let version = if versions.is_legacy() { 0 } else { versions.pick::<ListOffsetsRequest>()? };
     if isolation == IsolationLevel::ReadCommitted && version < 2 {
         return Err(versions.unsupported("isolation.level=read_committed"));
     }
@@ -365,7 +374,7 @@ async fn exchange(
     let mut outcomes = Vec::new();
     let mut before_all = Vec::new();
     for (index, question) in asked {
-        let key = (question.topic.name().to_string(), question.partition);
+        let key = (question.topic.name().to_string(), question.wire_number());
         match found.remove(&key) {
             Some(answer) if version == 0 && is_before_all(&question, &answer) => {
                 before_all.push((index, Question { when: EARLIEST, ..question }));
@@ -380,7 +389,7 @@ async fn exchange(
     match send(&before_all).await {
         Err(error) => outcomes.extend(for_all(&before_all, &|| Outcome::Again(error.clone()))),
         Ok(mut found) => outcomes.extend(before_all.into_iter().map(|(index, question)| {
-            let answer = found.remove(&(question.topic.name().to_string(), question.partition));
+            let answer = found.remove(&(question.topic.name().to_string(), question.wire_number()));
             (index, conclude(&question, answer, version, connection))
         })),
     }
@@ -396,7 +405,7 @@ fn request(
     let mut topics: BTreeMap<&Arc<str>, Vec<ListOffsetsPartition>> = BTreeMap::new();
     for (_, question) in questions {
         topics.entry(question.topic.name()).or_default().push(ListOffsetsPartition {
-            partition_index: question.partition,
+            partition_index: question.wire_number(),
             current_leader_epoch: question.leader_epoch,
             timestamp: question.when,
             ..ListOffsetsPartition::default()
@@ -470,6 +479,7 @@ mod tests {
             id: Default::default(),
             error: None,
             partitions: partitions.collect(),
+            places: None,
             internal: false,
         }
     }
@@ -505,7 +515,7 @@ mod tests {
                 panic!("{partition}")
             };
             assert!(error.message().contains("it has 2"), "{error}");
-            assert_eq!(error.partition(), Some(i64::from(partition)));
+            assert_eq!(error.partition(), Some(partition));
         }
     }
 }

@@ -19,23 +19,30 @@ pub(super) const CATCH_UP: Duration = Duration::from_secs(10);
 pub(super) enum News {
     /// The brokers that are registered now; none while ZooKeeper cannot be reached.
     Brokers(Option<Arc<[Registered]>>),
-    /// The cluster can never be used.
+    /// The cluster is of Kafka 0.7: everything comes from the registry.
+    Legacy,
+    /// The cluster can never be used, or never again.
     Unusable(Error),
 }
 
-/// Reads a snapshot of the registry.
-pub(super) fn news(registry: &Registry, listener: &Listener, origin: &str) -> News {
-    // Kafka 0.7 has its seat here: its brokers, topics and partitions come from the registry alone.
-    if registry.generation() == Some(Generation::Legacy) {
-        let text = format!(
-            "the brokers registered at {origin} are of {}, which is not supported yet",
-            Generation::Legacy
-        );
-        return News::Unusable(Error::new(Code::UNSUPPORTED_FEATURE, text));
-    }
+/// Reads a snapshot of the registry. `known`: the family of brokers that the cluster is made of, as far
+/// as it is known.
+pub(super) fn news(
+    registry: &Registry,
+    known: Option<Generation>,
+    listener: &Listener,
+    origin: &str,
+) -> News {
     // A bug of ours in one of its tasks: what is known would never change again.
     if let Some(panic) = registry.trouble.as_ref().filter(|error| error.code() == Code::PANIC) {
         return News::Unusable(panic.clone());
+    }
+    match (known, registry.generation()) {
+        (Some(known), Some(registered)) if known != registered => {
+            return News::Unusable(replaced(known, registered, origin));
+        }
+        (Some(Generation::Legacy), _) | (_, Some(Generation::Legacy)) => return News::Legacy,
+        _ => {}
     }
     if !registry.is_live {
         return News::Brokers(None);
@@ -48,6 +55,15 @@ pub(super) fn news(registry: &Registry, listener: &Listener, origin: &str) -> Ne
         Some(Registered { info, incarnation: broker.incarnation })
     });
     News::Brokers(Some(brokers.collect()))
+}
+
+/// A cluster does not become another: offsets mean other things, and so do partitions.
+fn replaced(known: Generation, registered: Generation, origin: &str) -> Error {
+    let text = format!(
+        "the brokers registered at {origin} are of {registered} now, but this handle belongs to a \
+         cluster of {known}: open a new cluster handle"
+    );
+    Error::new(Code::CLUSTER_ID_CHANGED, text)
 }
 
 /// Why nobody needs to wait for a first contact, when there is no bootstrap list besides.
@@ -105,24 +121,35 @@ mod tests {
     #[test]
     fn the_brokers_that_can_be_connected_to_are_news_while_zookeeper_is_there() {
         let mut known = registry(&[(1, MODERN), (2, CLOSED)]);
-        let News::Brokers(Some(brokers)) = news(&known, &plaintext(), "z") else { panic!("news") };
+        let News::Brokers(Some(brokers)) = news(&known, None, &plaintext(), "z") else {
+            panic!("news")
+        };
         let info = BrokerInfo { id: 1, host: "h".into(), port: 1, rack: Some("r".into()) };
         assert_eq!(brokers[..], [Registered { info, incarnation: 10 }]);
         known.is_live = false;
-        assert!(matches!(news(&known, &plaintext(), "z"), News::Brokers(None)));
+        assert!(matches!(news(&known, None, &plaintext(), "z"), News::Brokers(None)));
     }
 
     #[test]
-    fn kafka_0_7_and_a_panic_make_the_cluster_unusable() {
+    fn kafka_0_7_is_told_by_its_brokers_and_stays_when_the_last_of_them_goes() {
         let old = registry(&[(1, "h-1:h:9092")]);
-        let News::Unusable(error) = news(&old, &plaintext(), "zookeeper.connect=z") else {
-            panic!("0.7 is not there yet")
+        assert!(matches!(news(&old, None, &plaintext(), "z"), News::Legacy));
+        let legacy = Some(Generation::Legacy);
+        assert!(matches!(news(&registry(&[]), legacy, &plaintext(), "z"), News::Legacy));
+    }
+
+    #[test]
+    fn brokers_of_another_family_and_a_panic_make_the_cluster_unusable() {
+        let old = registry(&[(1, "h-1:h:9092")]);
+        let modern = Some(Generation::Modern);
+        let News::Unusable(error) = news(&old, modern, &plaintext(), "zookeeper.connect=z") else {
+            panic!("another cluster")
         };
-        assert_eq!(error.code(), Code::UNSUPPORTED_FEATURE);
+        assert_eq!(error.code(), Code::CLUSTER_ID_CHANGED);
         assert!(error.message().contains("zookeeper.connect=z are of Kafka 0.7"), "{error}");
         let panicked =
             Registry { trouble: Some(Error::bare(Code::PANIC)), ..registry(&[(1, MODERN)]) };
-        assert!(matches!(news(&panicked, &plaintext(), "z"), News::Unusable(_)));
+        assert!(matches!(news(&panicked, None, &plaintext(), "z"), News::Unusable(_)));
     }
 
     #[test]

@@ -237,6 +237,7 @@ mod tests {
             id: TopicId::default(),
             error: error.map(Error::bare),
             partitions: vec![PartitionMetadata::unknown(); partitions],
+            places: None,
             internal: false,
         }))
     }

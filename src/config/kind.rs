@@ -43,6 +43,8 @@ pub enum Kind {
     },
     /// Any of these names, separated by commas.
     List(&'static [&'static str]),
+    /// Some of these names, separated by commas, the best liked first; rows as with [`Kind::Choice`].
+    Ranking(&'static [&'static [&'static str]]),
     /// Any text.
     Text,
     /// Addresses, separated by commas; at least one.
@@ -77,6 +79,7 @@ impl Kind {
                 chosen(value, choices).or_else(|| with_duration(value, prefix))
             }
             Self::List(names) => list(value, names),
+            Self::Ranking(rows) => ranking(value, rows),
             Self::Text => Some(value.to_owned()),
             Self::Addresses => {
                 let some = Address::parse_list(value).is_ok_and(|list| !list.is_empty());
@@ -99,7 +102,7 @@ impl Kind {
             Self::Bytes { .. } => "bytes",
             Self::Millis { .. } => "milliseconds",
             Self::Choice(_) | Self::ChoiceOrDuration { .. } => "name",
-            Self::List(_) => "list",
+            Self::List(_) | Self::Ranking(_) => "list",
             Self::Text => "text",
             Self::Addresses => "list of host:port",
             Self::Ensemble => "list of host:port, with a path",
@@ -121,6 +124,7 @@ impl fmt::Display for Kind {
                 write!(f, "{}, {prefix}PnDTnHnMnS", names(choices))
             }
             Self::List(names) => write!(f, "any of {}", names.join(", ")),
+            Self::Ranking(rows) => write!(f, "one or more of {}", names(rows)),
             Self::Text => f.write_str("any text"),
             Self::Addresses => {
                 f.write_str("host:port or [IPv6]:port, one or more, separated by commas")
@@ -161,9 +165,29 @@ fn list(value: &str, names: &[&str]) -> Option<String> {
     Some(chosen.copied().collect::<Vec<_>>().join(","))
 }
 
+/// The canonical names in the order given, each once; at least one.
+fn ranking(value: &str, rows: &[&[&str]]) -> Option<String> {
+    let mut ranked: Vec<String> = Vec::new();
+    for item in value.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+        let name = chosen(item, rows)?;
+        if !ranked.contains(&name) {
+            ranked.push(name);
+        }
+    }
+    (!ranked.is_empty()).then(|| ranked.join(","))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ranking_keeps_its_order_and_names_each_once() {
+        let kind = Kind::Ranking(&[&["range", "java.Range"], &["sticky"]]);
+        assert_eq!(kind.canonical("sticky, java.range,range").as_deref(), Some("sticky,range"));
+        assert_eq!(kind.canonical("sticky,best"), None);
+        assert_eq!(kind.canonical(" , "), None);
+    }
 
     #[test]
     fn values_have_one_canonical_form() {

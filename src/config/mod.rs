@@ -23,7 +23,8 @@ pub use kind::Kind;
 pub use store::{Config, Explicit};
 pub use table::{Alias, Owner, Property, properties, property};
 pub use typed::{
-    Acks, ClientConfig, Compression, ConsumerConfig, DeliveryReport, Events, IsolationLevel,
-    Partitioner, Partitioning, ProducerConfig, Reset, TopicConsumerConfig, TopicProducerConfig,
-    ZooKeeperAuth, ZooKeeperConfig,
+    Acks, Assignor, ClientConfig, Compression, ConsumerConfig, DeliveryReport, Events, GroupConfig,
+    GroupProtocol, IsolationLevel, OffsetsStorage, Partitioner, Partitioning, ProducerConfig,
+    Reset, TopicConsumerConfig, TopicProducerConfig, ZooKeeperAuth, ZooKeeperConfig,
+    ZooKeeperGroupConfig, ZooKeeperLayout,
 };

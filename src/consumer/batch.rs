@@ -18,7 +18,7 @@ pub struct Run {
     /// The topic.
     pub topic: Name,
     /// The partition's number.
-    pub partition: i32,
+    pub partition: i64,
     /// Index of the first message in [`Batch::views`].
     pub first: u32,
     /// How many messages.
@@ -140,7 +140,7 @@ impl<'a> Record<'a> {
 
     /// The partition's number.
     #[must_use]
-    pub fn partition(&self) -> i32 {
+    pub fn partition(&self) -> i64 {
         self.run.partition
     }
 

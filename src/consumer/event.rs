@@ -11,7 +11,7 @@ pub enum Event {
         /// The topic.
         topic: Name,
         /// The partition's number.
-        partition: i32,
+        partition: i64,
         /// The end: the offset that the next message will have at least.
         offset: i64,
     },
@@ -21,7 +21,7 @@ pub enum Event {
         /// The topic.
         topic: Name,
         /// The partition's number.
-        partition: i32,
+        partition: i64,
         /// The first offset that may hold another record than the one that was read.
         offset: i64,
     },

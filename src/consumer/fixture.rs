@@ -89,11 +89,11 @@ pub(super) fn config() -> ConsumerConfig {
 }
 
 /// A state with `count` partitions of topic "t", all led by [`BROKER`] and fetched from offset 0.
-pub(super) fn state(count: i32) -> State {
+pub(super) fn state(count: i64) -> State {
     state_with(count, Reset::Earliest)
 }
 
-pub(super) fn state_with(count: i32, auto_offset_reset: Reset) -> State {
+pub(super) fn state_with(count: i64, auto_offset_reset: Reset) -> State {
     let mut state = State::default();
     let topic = Topic::new("t".into(), 0, Weak::new(), false);
     let wish = |number| Wish {

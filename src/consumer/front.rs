@@ -64,7 +64,7 @@ impl Consumer {
             let name = name.unwrap_or_default();
             let text = format!("partition {number} of topic {name} is named twice");
             let error = Error::new(Code::INVALID_ARGUMENT, text);
-            return Err(error.with_topic(name).with_partition(number.into()));
+            return Err(error.with_topic(name).with_partition(number));
         }
         let topics: Vec<_> = wishes.iter().map(|w| Arc::clone(&w.topic)).collect();
         self.change(|state| {
@@ -239,7 +239,7 @@ impl Consumer {
                 let text = format!("no time is given for topic {}", time.topic);
                 return Err(Error::new(Code::INVALID_ARGUMENT, text)
                     .with_topic(time.topic.as_str())
-                    .with_partition(time.partition.into()));
+                    .with_partition(time.partition));
             }
             let place = Position { offset: None, ..time.clone() };
             place.start()?;
@@ -350,7 +350,7 @@ impl Drop for Consumer {
     }
 }
 
-fn not_assigned(name: &Name, number: i32) -> Error {
+fn not_assigned(name: &Name, number: i64) -> Error {
     let text = format!("topic {name}, partition {number} is not assigned to this consumer");
-    Error::new(Code::NOT_ASSIGNED, text).with_topic(name.as_str()).with_partition(number.into())
+    Error::new(Code::NOT_ASSIGNED, text).with_topic(name.as_str()).with_partition(number)
 }

@@ -19,7 +19,7 @@ use crate::runtime::{Completion, Task};
 struct Search {
     slot: Slot,
     topic: Arc<Topic>,
-    number: i32,
+    number: i64,
     wanted: Lookup,
     first: Option<i64>,
     outcome: Option<Result<i64>>,
@@ -185,7 +185,7 @@ impl Core {
     pub(super) fn ask_watermarks(
         self: &Arc<Self>,
         topic: &Arc<Topic>,
-        number: i32,
+        number: i64,
         deadline: Option<Instant>,
     ) -> Result<(i64, i64)> {
         let one = |when| -> Result<i64> {
@@ -211,13 +211,13 @@ pub fn topic_offsets(
         return Err(Error::new(Code::INVALID_ARGUMENT, text).with_topic(name.as_str()));
     }
     let metadata = cluster.wait_topic(topic, deadline)?;
-    let count = i32::try_from(metadata.partitions.len()).unwrap_or(i32::MAX);
-    let questions = (0..count).map(|number| (Arc::clone(topic), number, when)).collect();
+    let numbers: Vec<i64> = metadata.numbers().collect();
+    let questions = numbers.iter().map(|number| (Arc::clone(topic), *number, when)).collect();
     let config = ConsumerConfig::from(cluster.config())?;
     let limit = deadline.unwrap_or_else(|| Instant::now() + config.request_timeout);
     let (answer, _task) = list_offsets(cluster, config.isolation_level, questions, limit, |_| {});
     let found = answer.wait(deadline.map(last_word), None)?;
-    let place = |(number, answer): (i32, Result<i64>)| {
+    let place = |(number, answer): (i64, Result<i64>)| {
         let mut position = Position::new(name.clone(), number);
         position.timestamp = (when >= 0).then_some(when);
         match answer {
@@ -226,7 +226,7 @@ pub fn topic_offsets(
         }
         position
     };
-    Ok((0..count).zip(found).map(place).collect())
+    Ok(numbers.into_iter().zip(found).map(place).collect())
 }
 
 /// A look-up ends at its deadline and then says of each partition what held it up: who waits for it
@@ -235,7 +235,7 @@ fn last_word(deadline: Instant) -> Instant {
     deadline + Duration::from_millis(250)
 }
 
-type Question = (Arc<Topic>, i32, i64);
+type Question = (Arc<Topic>, i64, i64);
 
 /// Asks in the background: the answers in the order of the questions, −1 where there is none.
 fn list_offsets(
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn a_partition_that_is_asked_twice_is_asked_one_after_the_other() {
         let topic = Topic::new("t".into(), 0, Weak::new(), false);
-        let question = |&number: &i32| (Arc::clone(&topic), number, 5);
+        let question = |&number: &i64| (Arc::clone(&topic), number, 5);
         let questions: Vec<_> = [0, 1, 0, 2, 0, 1].iter().map(question).collect();
         assert_eq!(waves(&questions), [vec![0, 1, 3], vec![2, 5], vec![4]]);
     }

@@ -14,8 +14,8 @@ pub const EARLIEST: i64 = -2;
 pub struct Position {
     /// The topic.
     pub topic: Name,
-    /// The partition's number.
-    pub partition: i32,
+    /// The partition's number; on Kafka 0.7 `broker << 32 | number`.
+    pub partition: i64,
     /// An offset (0 or more), [`EARLIEST`] or [`LATEST`]; `None` = not given, or not known.
     pub offset: Option<i64>,
     /// Milliseconds since 1970; `None` = not given. An offset wins over a time.
@@ -29,7 +29,7 @@ pub struct Position {
 impl Position {
     /// A partition without a place in it.
     #[must_use]
-    pub fn new(topic: Name, partition: i32) -> Self {
+    pub fn new(topic: Name, partition: i64) -> Self {
         Self { topic, partition, offset: None, timestamp: None, leader_epoch: None, error: None }
     }
 
@@ -72,7 +72,7 @@ impl Position {
     fn refuse(&self, why: std::fmt::Arguments<'_>) -> Error {
         Error::new(Code::INVALID_ARGUMENT, format!("topic {}: {why}", self.topic))
             .with_topic(self.topic.as_str())
-            .with_partition(self.partition.into())
+            .with_partition(self.partition)
     }
 }
 

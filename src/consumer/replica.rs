@@ -101,9 +101,8 @@ impl State {
     }
 }
 
-fn is_offline(metadata: &Metadata, topic: &str, number: i32, broker: i32) -> bool {
-    let number = usize::try_from(number).unwrap_or(usize::MAX);
-    let partition = metadata.topic(topic).and_then(|t| t.partitions.get(number));
+fn is_offline(metadata: &Metadata, topic: &str, number: i64, broker: i32) -> bool {
+    let partition = metadata.topic(topic).and_then(|t| t.partition(number));
     partition.is_some_and(|p| p.offline.contains(&broker))
 }
 
@@ -131,6 +130,7 @@ mod tests {
             id: [0; 16],
             error: None,
             partitions: vec![partition],
+            places: None,
             internal: false,
         };
         let mut metadata = Metadata::empty();

@@ -32,7 +32,7 @@ pub(super) struct Slot {
 pub(super) struct Wish {
     pub(super) topic: Arc<Topic>,
     pub(super) name: Name,
-    pub(super) number: i32,
+    pub(super) number: i64,
     pub(super) start: Start,
     pub(super) epoch: i32,
     pub(super) own: TopicConsumerConfig,
@@ -57,7 +57,7 @@ pub(super) struct State {
     pub(super) led: HashMap<i32, Led>,
     /// The topic of which every partition is read, if there is one.
     pub(super) whole: Option<WholeTopic>,
-    by_key: HashMap<(usize, i32), usize>,
+    by_key: HashMap<(usize, i64), usize>,
     ready: VecDeque<Slot>,
     reports: VecDeque<(Option<Slot>, Error)>,
     events: VecDeque<Event>,
@@ -95,14 +95,14 @@ impl State {
     }
 
     /// The index of an assigned partition.
-    pub(super) fn find(&self, topic: &Topic, number: i32) -> Option<usize> {
+    pub(super) fn find(&self, topic: &Topic, number: i64) -> Option<usize> {
         self.by_key.get(&(topic.index(), number)).copied()
     }
 
     /// What a broker said of the log of a partition, whatever was asked of it, as long as it is led
     /// as it was then: a session says each of it once (6.4).
     pub(super) fn learn(&mut self, key: (usize, i32), leader_epoch: i32, marks: Marks) {
-        let index = self.by_key.get(&key);
+        let index = self.by_key.get(&(key.0, key.1.into()));
         let partition = index.and_then(|&index| self.partitions.get_mut(index));
         if let Some(partition) = partition.filter(|p| p.leader_epoch == leader_epoch) {
             partition.marks.learn(marks);
@@ -126,6 +126,7 @@ impl State {
         self.enter(index, step, |p| no_offset(p, "there is no committed offset"));
         if let (Some(p), Start::Offset(_)) = (self.partitions.get_mut(index), start) {
             p.stand_on(epoch);
+            p.is_guess = true;
             // A place from elsewhere is validated before it is fetched (7.11).
             if epoch >= 0 {
                 p.phase = Phase::Validate { asked: false };
@@ -394,7 +395,7 @@ fn log_truncated(partition: &Partition, position: i64, end: EpochEnd) -> Error {
          epoch {epoch}) from what was read up to offset {position}, and auto.offset.reset is none; \
          seek to go on"
     );
-    Error::new(Code::LOG_TRUNCATED, text).with_topic(name.as_str()).with_partition((*number).into())
+    Error::new(Code::LOG_TRUNCATED, text).with_topic(name.as_str()).with_partition(*number)
 }
 
 fn no_offset(partition: &Partition, why: &str) -> Error {
@@ -402,7 +403,7 @@ fn no_offset(partition: &Partition, why: &str) -> Error {
     let text = format!(
         "topic {name}, partition {number}: {why} and auto.offset.reset is none; seek to go on"
     );
-    Error::new(Code::NO_OFFSET, text).with_topic(name.as_str()).with_partition((*number).into())
+    Error::new(Code::NO_OFFSET, text).with_topic(name.as_str()).with_partition(*number)
 }
 
 #[cfg(test)]

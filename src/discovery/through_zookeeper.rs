@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::timeout_at;
 
-use super::zookeeper::{Follow, Generation, Keeper, Listener, Registry, Settings, ZooKeeper};
-use super::{Discovery, Found};
+use super::zookeeper::{
+    Follow, Generation, Keeper, Listener, Registry, Settings, ZooKeeper, everything,
+};
+use super::{Discovery, Found, Snapshot};
 use crate::config::{Address, ClientConfig, ZooKeeperConfig};
 use crate::error::{Code, Error};
-use crate::net::Backoff;
 use crate::runtime::{Completion, Runtime};
 
 /// How long a look for seeds waits for ZooKeeper before it says what it knows.
@@ -32,16 +33,7 @@ impl ThroughZooKeeper {
     /// Starts the client and its live maps; does not wait.
     #[must_use]
     pub fn start(client: &ClientConfig, config: &ZooKeeperConfig, runtime: Runtime) -> Self {
-        let settings = Settings {
-            ensemble: config.ensemble.clone(),
-            session_timeout: config.session_timeout,
-            connection_timeout: config.connection_timeout,
-            auth: config.auth.clone(),
-            reconnect: Backoff {
-                first: client.reconnect_backoff,
-                most: client.reconnect_backoff_max,
-            },
-        };
+        let settings = Settings::new(client, config);
         let zookeeper = ZooKeeper::start(settings, runtime, &client.logger);
         let (sender, registry) = watch::channel(Arc::default());
         let sender = Arc::new(sender);
@@ -122,9 +114,19 @@ impl Discovery for ThroughZooKeeper {
         Some(self.registry.clone())
     }
 
+    fn snapshot(&self, deadline: Instant) -> Snapshot<'_> {
+        Box::pin(async move {
+            let session = self.zookeeper.session(deadline).await.map_err(Error::from)?;
+            let read = timeout_at(deadline.into(), everything(&session)).await;
+            read.unwrap_or_else(|_| Err(self.nobody(&self.registry.borrow()))).map(Some)
+        })
+    }
+
     fn trouble(&self) -> Option<Error> {
         let registry = self.registry.borrow().clone();
-        self.addresses(&registry).is_empty().then(|| self.nobody(&registry))
+        // Brokers of 0.7 are no seeds, for they tell nothing; but they are there.
+        let is_legacy = registry.generation() == Some(Generation::Legacy);
+        (!is_legacy && self.addresses(&registry).is_empty()).then(|| self.nobody(&registry))
     }
 
     fn listener(&self) -> Option<&Listener> {

@@ -94,6 +94,9 @@ impl Cluster {
     /// they were made with. Understood are `auto.create.topics.enable`, `num.partitions`,
     /// `default.replication.factor`, `message.max.bytes`, `log.retention.bytes`,
     /// `log.message.timestamp.type`, `cluster.id`, `max.incremental.fetch.session.cache.slots`,
+    /// `group.initial.rebalance.delay.ms`, `group.min.session.timeout.ms`,
+    /// `group.max.session.timeout.ms`, `group.consumer.session.timeout.ms`,
+    /// `group.consumer.heartbeat.interval.ms`,
     /// `replica.selector.class` (Kafka's rack-aware one) and `broker.rack` (of all brokers, by id,
     /// separated by commas).
     ///

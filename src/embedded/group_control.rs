@@ -1,14 +1,14 @@
 //! What programs and tests see of groups, and do to them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::cluster::Cluster;
 use crate::error::{Code, Error, Result};
 
-/// A member of a classic group.
+/// A member of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupMember {
-    /// The id that the coordinator gave it.
+    /// The id that the coordinator knows it by.
     pub id: String,
     /// Its static name (`group.instance.id`), if it has one.
     pub instance: Option<String>,
@@ -44,15 +44,37 @@ impl Cluster {
             instance: member.instance.clone(),
             client_id: member.client_id.clone(),
         };
-        group.classic.members().iter().map(member).collect()
+        let next = |member: &super::groups::NextMember| GroupMember {
+            id: member.id.clone(),
+            instance: member.instance.clone(),
+            client_id: member.client_id.clone(),
+        };
+        let by_848 = group.next.iter().flat_map(|group| group.members()).map(next);
+        group.classic.members().iter().map(member).chain(by_848).collect()
     }
 
-    /// Where a group stands: `Empty`, `PreparingRebalance`, `CompletingRebalance`, `Stable`; `Dead`
-    /// if there is no such group.
+    /// What a member of a KIP-848 group may own, as the coordinator sees it, and the member's epoch; none
+    /// if there is no such member. Sorted.
+    #[must_use]
+    pub fn group_assignment(&self, group: &str, member: &str) -> Option<(i32, Vec<(String, i32)>)> {
+        let mut groups = self.shared.groups();
+        let group = groups.group(group, Instant::now())?.next.as_ref()?;
+        let member = group.members().iter().find(|known| known.id == member)?;
+        let topics = self.shared.topics();
+        let named = |(topic, index): &super::groups::Place| {
+            Some((topics.identified(*topic)?.name.clone(), *index))
+        };
+        let mut places: Vec<_> = member.assigned.keys().filter_map(named).collect();
+        places.sort();
+        Some((member.epoch, places))
+    }
+
+    /// Where a group stands: `Empty`, `PreparingRebalance`, `CompletingRebalance`, `Stable`, and for one
+    /// by KIP-848 `Empty`, `Assigning`, `Reconciling`, `Stable`; `Dead` if there is no such group.
     #[must_use]
     pub fn group_state(&self, group: &str) -> &'static str {
         let mut groups = self.shared.groups();
-        groups.group(group, Instant::now()).map_or("Dead", |group| group.classic.phase().name())
+        groups.group(group, Instant::now()).map_or("Dead", |group| group.state())
     }
 
     /// The offset that a group committed for a partition; none if it committed none.
@@ -61,6 +83,33 @@ impl Cluster {
         let mut groups = self.shared.groups();
         let group = groups.group(group, Instant::now())?;
         group.offsets.get(topic, partition).map(|committed| committed.offset)
+    }
+
+    /// Waits until a group has so many members and is in this state (see
+    /// [`group_state`](Self::group_state)); none: in any.
+    ///
+    /// # Errors
+    /// `TIMED_OUT`, with what the group is instead.
+    pub fn wait_group(
+        &self,
+        group: &str,
+        state: Option<&str>,
+        members: usize,
+        deadline: impl Into<Option<Instant>>,
+    ) -> Result<()> {
+        let deadline = deadline.into();
+        let now = || (self.group_state(group), self.group_members(group).len());
+        let why = || format!("group {group} is {} with {} members", now().0, now().1);
+        let reached = || Ok(now().1 == members && state.is_none_or(|wanted| wanted == now().0));
+        loop {
+            // In slices: that a session is over is told by the clock alone.
+            let slice = Instant::now() + Duration::from_millis(50);
+            let end = deadline.map_or(slice, |deadline| deadline.min(slice));
+            match self.shared.wait(Some(end), &why, &reached) {
+                Err(error) if error.code() == Code::TIMED_OUT && Some(end) != deadline => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Throws a member out, as when its session ends; the others rebalance.
@@ -72,7 +121,8 @@ impl Cluster {
         let mut groups = self.shared.groups();
         let expired = groups.group(group, now).map(|found| {
             let who = super::groups::Identity { member, instance: None };
-            let expired = found.classic.expel(who, now);
+            let by_848 = found.next.as_mut().is_some_and(|next| next.expel(member));
+            let expired = if by_848 { Ok(()) } else { found.classic.expel(who, now) };
             found.wake();
             expired
         });

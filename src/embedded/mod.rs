@@ -20,7 +20,7 @@
 //! Batches are stored as they were sent; idempotent producers are judged as real brokers judge them.
 //! There is one copy of each log: replicas exist in name, and take over at once.
 //!
-//! [`legacy`] has brokers of Kafka 0.7.
+//! [`legacy`] has brokers of Kafka 0.7, [`zookeeper`] a ZooKeeper.
 //!
 //! Inside, from the socket inwards: `server` (listeners), `connection` and `frames`, `serve` (one
 //! file per API), and below them what knows no wire: `topics`, `partition`, `log`, `sequence`,
@@ -46,6 +46,7 @@ mod serve;
 mod server;
 mod state;
 mod topics;
+pub mod zookeeper;
 
 pub use cluster::Cluster;
 pub use fault::{Fault, FaultId, FaultKind};

@@ -45,6 +45,11 @@ pub struct Options {
     /// The session time-outs that members may have (`group.min.session.timeout.ms` and
     /// `group.max.session.timeout.ms`; Kafka's least is 6 s).
     pub group_session_timeout: RangeInclusive<Duration>,
+    /// How long a silent member of a KIP-848 group stays one (`group.consumer.session.timeout.ms`).
+    pub group_consumer_session_timeout: Duration,
+    /// How often members of KIP-848 groups are told to send heartbeats
+    /// (`group.consumer.heartbeat.interval.ms`; Kafka's is 5 s).
+    pub group_consumer_heartbeat_interval: Duration,
 }
 
 impl Default for Options {
@@ -64,6 +69,8 @@ impl Default for Options {
             fetch_session_slots: 1_000,
             group_initial_rebalance_delay: Duration::ZERO,
             group_session_timeout: Duration::from_millis(1)..=Duration::from_secs(1_800),
+            group_consumer_session_timeout: Duration::from_secs(45),
+            group_consumer_heartbeat_interval: Duration::from_secs(5),
         }
     }
 }
@@ -188,6 +195,12 @@ impl Options {
             "group.max.session.timeout.ms" => {
                 let most = milliseconds(value).ok_or_else(bad)?;
                 self.group_session_timeout = *self.group_session_timeout.start()..=most;
+            }
+            "group.consumer.session.timeout.ms" => {
+                self.group_consumer_session_timeout = milliseconds(value).ok_or_else(bad)?;
+            }
+            "group.consumer.heartbeat.interval.ms" => {
+                self.group_consumer_heartbeat_interval = milliseconds(value).ok_or_else(bad)?;
             }
             "cluster.id" => value.clone_into(&mut self.cluster_id),
             _ => {

@@ -41,7 +41,7 @@ const fn upto(max: i16) -> Option<Range> {
 /// What the releases answer to ApiVersions, for the APIs that an embedded broker serves; 0.8.2 and
 /// 0.9.0, which cannot be asked, by their documentation. Columns: 0.8.2, 0.9.0, 0.10.0, 0.10.2,
 /// 0.11.0, 1.1, 2.8, 3.9, 4.3.
-const ADVERTISED: [(i16, [Option<Range>; 9]); 20] = [
+const ADVERTISED: [(i16, [Option<Range>; 9]); 22] = [
     (0, [upto(0), upto(1), upto(2), upto(2), upto(3), upto(5), upto(9), upto(11), upto(13)]),
     (1, [upto(0), upto(1), upto(2), upto(3), upto(5), upto(7), upto(12), upto(17), Some((4, 18))]),
     (2, [upto(0), upto(0), upto(0), upto(1), upto(2), upto(2), upto(6), upto(9), Some((1, 11))]),
@@ -62,6 +62,8 @@ const ADVERTISED: [(i16, [Option<Range>; 9]); 20] = [
     (20, [NONE, NONE, NONE, upto(0), upto(1), upto(1), upto(6), upto(6), Some((1, 6))]),
     (22, [NONE, NONE, NONE, NONE, upto(0), upto(0), upto(4), upto(5), upto(5)]),
     (23, [NONE, NONE, NONE, NONE, upto(0), upto(0), upto(4), upto(4), Some((2, 4))]),
+    (68, [NONE, NONE, NONE, NONE, NONE, NONE, NONE, upto(0), upto(1)]),
+    (69, [NONE, NONE, NONE, NONE, NONE, NONE, NONE, upto(0), upto(1)]),
 ];
 
 /// What happens to a request of an API that the broker does not know.
@@ -103,6 +105,11 @@ impl Release {
     /// Since 2.4 the answer to a too new ApiVersions names the versions of ApiVersions (KIP-511).
     pub(super) fn names_api_versions_on_error(self) -> bool {
         self >= Self::V2_8
+    }
+
+    /// Whether groups by KIP-848 are switched on: 3.9 lists their APIs and refuses each request.
+    pub(super) fn has_next_groups(self) -> bool {
+        self >= Self::V4_3
     }
 
     pub(super) fn strictness(self) -> Strictness {

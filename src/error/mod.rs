@@ -203,7 +203,8 @@ impl fmt::Display for Error {
         let chain = self.chain();
         let mut missing = Vec::new();
         let mut context = |what: &str, value: Option<&str>| {
-            missing.extend(value.filter(|v| !says(&chain, v)).map(|v| format!("{what} {v}")));
+            let unsaid = value.filter(|value| !says(&chain, what, value));
+            missing.extend(unsaid.map(|value| format!("{what} {value}")));
         };
         context("topic", self.topic());
         let partition = self.partition().map(|p| p.to_string());
@@ -217,12 +218,14 @@ impl fmt::Display for Error {
     }
 }
 
-/// Whether `text` holds `word` as a word of its own, not as a part of another.
-fn says(text: &str, word: &str) -> bool {
+/// Whether `text` holds `word` as a word of its own, not as a part of another. A topic may be called
+/// `known` or `message`: it is said where a topic's name stands.
+fn says(text: &str, what: &str, word: &str) -> bool {
     let joins = |c: char| c.is_alphanumeric() || c == '_' || c == '-';
     text.match_indices(word).any(|(at, _)| {
         let (before, after) = (&text[..at], &text[at + word.len()..]);
-        !before.ends_with(joins) && !after.starts_with(joins)
+        let named = ["topic ", "of ", "\"", "'"].iter().any(|lead| before.ends_with(lead));
+        (what != "topic" || named) && !before.ends_with(joins) && !after.starts_with(joins)
     })
 }
 
@@ -271,6 +274,12 @@ mod tests {
         let said = Error::new(Code::CLOSED, "partition 3 of orders is gone");
         let said = said.with_topic("orders").with_partition(3);
         assert_eq!(said.message(), "partition 3 of orders is gone");
+    }
+
+    #[test]
+    fn a_topic_that_is_called_like_a_word_of_the_message_is_named_all_the_same() {
+        let error = Error::new(Code::TIMED_OUT, "no broker known to lead it").with_topic("known");
+        assert_eq!(error.message(), "no broker known to lead it (topic known)");
     }
 
     #[test]

@@ -172,7 +172,7 @@ impl From<Batch> for BatchHandle {
 fn run_to_c(run: &Run) -> samsa_run {
     samsa_run {
         topic: run.topic.as_c_str().as_ptr(),
-        partition: run.partition.into(),
+        partition: run.partition,
         high_watermark: run.high_watermark,
         log_start: run.log_start,
         next_offset: run.next_offset,

@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 use super::error::c_string;
 use super::guard::plain;
 use super::samsa_code;
+use crate::cluster::{partition_broker, partition_within};
 use crate::error::{Code, CodeInfo};
 
 /// C's strings of one code.
@@ -95,20 +96,16 @@ pub unsafe extern "C" fn samsa_string_free(string: *mut c_char) {
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn samsa_partition_broker(partition: i64) -> i32 {
-    if partition < 0 { -1 } else { low_32(partition >> 32) }
+    if partition < 0 { -1 } else { partition_broker(partition) }
 }
 
 /// The number of a partition within its broker on Kafka 0.7; the partition itself on later versions;
-/// -1 for -1.
+/// -1 for -1, and where the choice is left to the broker.
 ///
 /// Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn samsa_partition_number(partition: i64) -> i32 {
-    if partition < 0 { -1 } else { low_32(partition & 0x7fff_ffff) }
-}
-
-fn low_32(value: i64) -> i32 {
-    i32::try_from(value).unwrap_or(-1)
+    if partition < 0 { -1 } else { partition_within(partition) }
 }
 
 #[cfg(test)]

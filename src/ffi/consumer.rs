@@ -427,7 +427,7 @@ fn to_c(event: &Event) -> EventHandle {
     };
     EventHandle {
         topic: Some(c_string(topic.as_str())),
-        partition: (*partition).into(),
+        partition: *partition,
         offset: *offset,
         ..EventHandle::new(kind)
     }

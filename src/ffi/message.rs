@@ -71,7 +71,7 @@ pub unsafe extern "C" fn samsa_message_topic(message: *const samsa_message) -> *
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_message_partition(message: *const samsa_message) -> i64 {
     // SAFETY: the caller keeps the header's rules.
-    unsafe { read(message, -1, |m| m.run().partition.into()) }
+    unsafe { read(message, -1, |m| m.run().partition) }
 }
 
 /// Makes a copy with bytes of its own: the fetched buffer can go when the original is freed.

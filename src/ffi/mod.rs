@@ -82,6 +82,12 @@ pub mod consumer;
 pub mod deliveries;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+#[cfg(feature = "embedded")]
+pub mod embedded_group;
+#[cfg(feature = "embedded")]
+pub mod embedded_legacy;
+#[cfg(feature = "embedded")]
+pub mod embedded_zookeeper;
 pub mod error;
 pub mod event;
 #[cfg(feature = "embedded")]

@@ -108,7 +108,7 @@ fn to_c(position: &Position) -> samsa_position {
     let flag = |given: bool, flag| if given { flag } else { 0 };
     samsa_position {
         topic: position.topic.as_c_str().as_ptr(),
-        partition: position.partition.into(),
+        partition: position.partition,
         offset: position.offset.unwrap_or(-1),
         timestamp: position.timestamp.unwrap_or(-1),
         metadata: ptr::null(),
@@ -120,6 +120,26 @@ fn to_c(position: &Position) -> samsa_position {
             | flag(position.leader_epoch.is_some(), SAMSA_POSITION_EPOCH),
         reserved: 0,
     }
+}
+
+/// A position without a flag whose place would not count is refused: reading would silently begin
+/// elsewhere. 0 and -1 stand in positions that came without a place.
+fn check_flags(position: &samsa_position, topic: &str) -> Result<()> {
+    let places = SAMSA_POSITION_OFFSET | SAMSA_POSITION_TIME;
+    let forgotten = |value: i64| position.flags & places == 0 && value != 0 && value != -1;
+    let (what, flag) = if forgotten(position.offset) {
+        ("offset", "SAMSA_POSITION_OFFSET")
+    } else if forgotten(position.timestamp) {
+        ("timestamp", "SAMSA_POSITION_TIME")
+    } else {
+        return Ok(());
+    };
+    let text = format!(
+        "topic {topic}: the position's {what} is given without {flag} in flags: set the flag, or leave \
+         it 0"
+    );
+    let error = Error::new(Code::INVALID_ARGUMENT, text).with_topic(topic);
+    Err(error.with_partition(position.partition))
 }
 
 /// Reads one position that C passed.
@@ -134,12 +154,9 @@ unsafe fn from_c(position: &samsa_position) -> Result<Position> {
         let text = format!("position.flags has unknown bits: {:#x}", position.flags);
         return Err(Error::new(Code::INVALID_ARGUMENT, text).with_topic(topic));
     }
-    let number = i32::try_from(position.partition).map_err(|_| {
-        let text = format!("position.partition {} is out of range", position.partition);
-        Error::new(Code::INVALID_ARGUMENT, text).with_topic(topic)
-    })?;
+    check_flags(position, topic)?;
     let given = |flag, value| (position.flags & flag != 0).then_some(value);
-    let mut read = Position::new(Name::new(topic)?, number);
+    let mut read = Position::new(Name::new(topic)?, position.partition);
     read.offset = given(SAMSA_POSITION_OFFSET, position.offset);
     read.timestamp = given(SAMSA_POSITION_TIME, position.timestamp);
     read.leader_epoch = (position.flags & SAMSA_POSITION_EPOCH != 0 && position.leader_epoch >= 0)

@@ -337,6 +337,31 @@ pub unsafe extern "C" fn samsa_producer_purge(
     }
 }
 
+/// How much a producer holds now: batches without an outcome, and the bytes of buffer.memory that
+/// records and unread outcomes take. For gauges, and for who paces itself; nothing needs to be asked for
+/// a flush or a close to be complete.
+///
+/// Who frees: nobody. NULL: `producer` is required; `batches` and `bytes` may be NULL. Thread: any. On
+/// error: both are 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_producer_load(
+    producer: *mut samsa_producer,
+    batches: *mut u64,
+    bytes: *mut u64,
+    err: *mut *mut samsa_error,
+) -> samsa_code {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe {
+        let (batches, bytes) = (Out::new(batches, 0), Out::new(bytes, 0));
+        guard(err, producer, |held| {
+            let load = held.producer.load()?;
+            batches.set(load.batches);
+            bytes.set(load.bytes);
+            Ok(())
+        })
+    }
+}
+
 /// Accepts nothing more and decides every outcome within the time; what is left then gets one that says
 /// SAMSA_ERR_CLOSED. `timeout_ms`: 0 = do not wait, -1 = no limit. The handle stays: deliveries can be
 /// polled during and after.

@@ -37,7 +37,9 @@ pub struct samsa_record {
     pub headers: *const samsa_header,
     /// The program's own mark, given back with the outcome; never looked at.
     pub opaque: *mut c_void,
-    /// The partition, if flags has SAMSA_RECORD_PARTITION; -1 lets the partitioner choose.
+    /// The partition, if flags has SAMSA_RECORD_PARTITION; -1 lets the partitioner choose. Without the
+    /// flag it must be 0 or -1: a partition that would not count is refused. On Kafka 0.7
+    /// `broker << 32 | number`; number 0xffffffff leaves the choice to that broker.
     pub partition: i64,
     /// Milliseconds since 1970, if flags has SAMSA_RECORD_TIMESTAMP.
     pub timestamp: i64,
@@ -157,18 +159,27 @@ unsafe fn check_headers(record: &samsa_record) -> Result<()> {
 }
 
 /// The partition of a record: none if it is not given, or −1.
-pub(super) fn partition_of(flags: u32, partition: i64) -> Result<Option<i32>> {
+pub(super) fn partition_of(flags: u32, partition: i64) -> Result<Option<i64>> {
     if flags & !KNOWN_FLAGS != 0 {
         let text = format!("the flags {flags:#x} of a record are not all known: set others to 0");
         return Err(Error::new(Code::INVALID_ARGUMENT, text));
     }
     match partition {
-        _ if flags & SAMSA_RECORD_PARTITION == 0 => Ok(None),
         -1 => Ok(None),
-        given => i32::try_from(given).ok().filter(|given| *given >= 0).map(Some).ok_or_else(|| {
+        0 if flags & SAMSA_RECORD_PARTITION == 0 => Ok(None),
+        // Who names a partition means it: the record would silently go elsewhere.
+        given if flags & SAMSA_RECORD_PARTITION == 0 => {
+            let text = format!(
+                "partition {given} is given without SAMSA_RECORD_PARTITION in flags: set the flag, \
+                 or leave the partition 0 or -1"
+            );
+            Err(Error::new(Code::INVALID_ARGUMENT, text).with_partition(given))
+        }
+        given if given >= 0 => Ok(Some(given)),
+        given => {
             let text = format!("{given} is not a partition");
-            Error::new(Code::INVALID_ARGUMENT, text).with_partition(given)
-        }),
+            Err(Error::new(Code::INVALID_ARGUMENT, text).with_partition(given))
+        }
     }
 }
 
@@ -241,9 +252,11 @@ pub(super) unsafe fn read_plain<'a>(
         return None;
     }
     let partition = match record.partition {
-        _ if record.flags & SAMSA_RECORD_PARTITION == 0 => None,
         -1 => None,
-        given => Some(i32::try_from(given).ok().filter(|given| *given >= 0)?),
+        0 if record.flags & SAMSA_RECORD_PARTITION == 0 => None,
+        _ if record.flags & SAMSA_RECORD_PARTITION == 0 => return None,
+        given if given >= 0 => Some(given),
+        _ => return None,
     };
     let timed = record.flags & SAMSA_RECORD_TIMESTAMP != 0;
     // SAFETY: by the contract of this function.

@@ -141,7 +141,12 @@ unsafe impl<V, K: Send> Send for Snapshot<V, K> {}
 unsafe impl<V, K: Sync> Sync for Snapshot<V, K> {}
 
 impl<V, K> Snapshot<V, K> {
-    fn list(&self, out: *mut *const V) -> usize {
+    /// Views, and what they point into.
+    pub(super) fn new(views: Vec<V>, kept: K) -> Self {
+        Self { views, _kept: kept }
+    }
+
+    pub(super) fn list(&self, out: *mut *const V) -> usize {
         if !out.is_null() {
             // SAFETY: writable by the header's rules. An empty list gives NULL.
             unsafe { *out = if self.views.is_empty() { ptr::null() } else { self.views.as_ptr() } };
@@ -169,7 +174,7 @@ impl Opaque for samsa_partitions {
 }
 
 /// A copy of `text` among the strings that a snapshot keeps, as a pointer that stays.
-fn keep(kept: &mut Vec<CString>, text: &str) -> *const c_char {
+pub(super) fn keep(kept: &mut Vec<CString>, text: &str) -> *const c_char {
     let text = c_string(text);
     // The heap block of a CString does not move when the vector grows.
     let pointer = text.as_ptr();
@@ -189,7 +194,7 @@ pub(super) fn brokers(metadata: &Metadata) -> Snapshot<samsa_broker_view, Vec<CS
         reserved: [0; 3],
     };
     let views = metadata.brokers.values().map(view).collect();
-    Snapshot { views, _kept: kept }
+    Snapshot::new(views, kept)
 }
 
 pub(super) fn topics<'a>(
@@ -207,7 +212,7 @@ pub(super) fn topics<'a>(
         reserved: [0; 2],
     };
     let views = topics.into_iter().map(view).collect();
-    Snapshot { views, _kept: kept }
+    Snapshot::new(views, kept)
 }
 
 pub(super) fn partitions(
@@ -216,7 +221,7 @@ pub(super) fn partitions(
     let count = |ids: &[i32]| u32::try_from(ids.len()).unwrap_or(u32::MAX);
     let array = |ids: &[i32]| if ids.is_empty() { ptr::null() } else { ids.as_ptr() };
     let view = |(number, partition): (usize, &PartitionMetadata)| samsa_partition_view {
-        partition: i64::try_from(number).unwrap_or(i64::MAX),
+        partition: topic.number(number),
         replicas: array(&partition.replicas),
         in_sync: array(&partition.in_sync),
         offline: array(&partition.offline),
@@ -226,11 +231,11 @@ pub(super) fn partitions(
         leader: partition.leader,
         leader_epoch: partition.leader_epoch,
         code: partition.error.map_or(0, |code| code.0),
-        flags: 0,
+        flags: if topic.is_virtual(number) { SAMSA_PARTITION_VIRTUAL } else { 0 },
         reserved: [0; 3],
     };
     let views = topic.partitions.iter().enumerate().map(view).collect();
-    Snapshot { views, _kept: topic }
+    Snapshot::new(views, topic)
 }
 
 /// Gives the array of brokers and returns how many there are; 0 and NULL for NULL.
@@ -353,6 +358,7 @@ mod tests {
             id: [0; 16],
             error: None,
             partitions: vec![PartitionMetadata::unknown(), partition],
+            places: None,
             internal: false,
         };
         let handle = give::<samsa_partitions>(partitions(Arc::new(topic)));

@@ -1,5 +1,42 @@
 //! Consumer groups: who reads which partitions, and how members agree on it.
 //!
-//! [`assignor`] has the assignors of the classic protocol, as pure functions.
+//! [`membership`] and [`offsets`] are what every membership, wherever it is agreed on, is to the consumer
+//! that it serves; [`assignor`] has the assignors of the classic protocol, as pure functions.
+//! `subscription` says which topics are meant, `coordinator` finds the broker of a group, and
+//! `kafka_offsets` keeps offsets there; `standing` is what it shares with a membership.
 
 pub mod assignor;
+mod coordinator;
+mod kafka_offsets;
+pub mod membership;
+pub mod offsets;
+mod pattern;
+mod standing;
+mod start;
+mod subscription;
+mod undecided;
+mod zookeeper;
+
+use std::sync::Arc;
+
+use crate::config::GroupConfig;
+use crate::error::{Code, Error, Result};
+
+pub use coordinator::{Coordinator, Lane, Seat};
+pub use kafka_offsets::KafkaOffsets;
+pub use membership::{
+    Done, Identity, Job, Listener, Membership, Step, Subscription, TopicPartition,
+};
+pub use offsets::{Boxed, Committed, OffsetStore};
+pub use pattern::Pattern;
+pub use standing::{Ear, Pass, Stamp, Standing};
+pub use start::{Member, start};
+pub use subscription::Subscribed;
+
+/// The group that the configuration names; `INVALID_GROUP_ID` if it names none.
+fn group_id(config: &GroupConfig) -> Result<&Arc<str>> {
+    config.id.as_ref().ok_or_else(|| {
+        let text = "a consumer that commits offsets or subscribes needs a group.id";
+        Error::new(Code::INVALID_GROUP_ID, text).with_property("group.id")
+    })
+}

@@ -103,10 +103,17 @@ pub(super) struct Books {
     throttled_until: Option<Instant>,
     last_used: Instant,
     max_idle: Option<Duration>,
+    // Answers have no correlation id (Kafka 0.7): the first belongs to whoever waits longest.
+    in_order: bool,
     poison: Option<Poison>,
 }
 
 impl Books {
+    /// The books of a connection to Kafka 0.7, whose answers are known by their order alone.
+    pub(super) fn in_order(now: Instant, max_idle: Option<Duration>) -> Self {
+        Self { in_order: true, ..Self::new(now, max_idle) }
+    }
+
     pub(super) fn new(now: Instant, max_idle: Option<Duration>) -> Self {
         Self {
             outbox: VecDeque::new(),
@@ -120,6 +127,7 @@ impl Books {
             throttled_until: None,
             last_used: now,
             max_idle,
+            in_order: false,
             poison: None,
         }
     }
@@ -235,6 +243,9 @@ impl Books {
 
     /// A whole frame came. An answer that belongs to nothing is an error for the connection.
     pub(super) fn received(&mut self, frame: Bytes, now: Instant) -> Result<()> {
+        if self.in_order {
+            return self.received_next(frame, now);
+        }
         let correlation = frame.clone().try_get_i32().map_err(|_| {
             Error::new(Code::PROTOCOL, "it sent a frame too short for a correlation id")
         })?;
@@ -256,6 +267,16 @@ impl Books {
             Code::PROTOCOL,
             format!("it sent an answer with correlation id {correlation} where {expected} was due"),
         ))
+    }
+
+    /// The answer to the request that has waited longest.
+    fn received_next(&mut self, frame: Bytes, now: Instant) -> Result<()> {
+        self.last_used = now;
+        let Some(first) = self.answers.pop_front() else {
+            return Err(Error::new(Code::PROTOCOL, "it sent an answer that nobody asked for"));
+        };
+        first.reply.send(Ok(frame));
+        Ok(())
     }
 
     /// The broker asks for silence. It mutes the connection itself for that long, so the time-outs of

@@ -9,7 +9,7 @@ use tokio::time::{sleep_until, timeout_at};
 
 use super::dial::Stage;
 use super::network::Network;
-use super::{Connection, Purpose, jitter};
+use super::{Connection, Dialect, Purpose, jitter};
 use crate::config::Address;
 use crate::error::{Code, Error, Persistence, Result};
 use crate::log::Level;
@@ -19,6 +19,7 @@ use crate::protocol::modern::Request;
 /// Bootstrap entries are brokers too, with ids far below 0. Any method from any thread.
 pub struct Broker {
     id: i32,
+    dialect: Dialect,
     network: Arc<Network>,
     state: Mutex<State>,
 }
@@ -64,6 +65,18 @@ impl Broker {
         rack: Option<String>,
         network: Arc<Network>,
     ) -> Arc<Self> {
+        Self::speaking(Dialect::Modern, id, address, rack, network)
+    }
+
+    /// The same for a broker of which it is known what it speaks.
+    #[must_use]
+    pub fn speaking(
+        dialect: Dialect,
+        id: i32,
+        address: Address,
+        rack: Option<String>,
+        network: Arc<Network>,
+    ) -> Arc<Self> {
         let state = State {
             address,
             rack,
@@ -74,7 +87,7 @@ impl Broker {
             last_error: None,
             closed: None,
         };
-        Arc::new(Self { id, network, state: Mutex::new(state) })
+        Arc::new(Self { id, dialect, network, state: Mutex::new(state) })
     }
 
     /// The same broker with connections of its own, for requests that must wait behind nobody else's
@@ -83,7 +96,20 @@ impl Broker {
     #[must_use]
     pub fn twin(&self) -> Arc<Self> {
         let (address, rack) = (self.address(), self.rack());
-        Self::new(self.id, address, rack, Arc::clone(&self.network))
+        Self::speaking(self.dialect, self.id, address, rack, Arc::clone(&self.network))
+    }
+
+    /// What is spoken with it.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    /// It has just registered itself: what failed before says nothing any more.
+    pub fn forgive(&self) {
+        let mut state = self.lock();
+        state.failures = 0;
+        state.not_before = None;
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -131,6 +157,15 @@ impl Broker {
     #[must_use]
     pub fn backing_off_until(&self, now: Instant) -> Option<Instant> {
         self.lock().not_before.filter(|until| *until > now)
+    }
+
+    /// Whether there is a better broker to turn to now, if there is a choice: the last attempt to connect
+    /// failed, and the next one is under way or not due yet. Once it is due it is worth a try.
+    #[must_use]
+    pub fn is_doubtful(&self, now: Instant) -> bool {
+        let state = self.lock();
+        let resting = state.stage.is_some() || state.not_before.is_some_and(|until| until > now);
+        resting && state.last_error.is_some() && !state.connections().any(Connection::is_open)
     }
 
     /// How many requests wait at the broker, for all purposes.
@@ -312,7 +347,10 @@ impl Broker {
         };
         let stage = |stage| self.lock().stage = Some(stage);
         let deadline = Instant::now() + setup;
-        let outcome = self.network.connect(&address, deadline, &stage).await;
+        let outcome = match self.dialect {
+            Dialect::Modern => self.network.connect(&address, deadline, &stage).await,
+            Dialect::Legacy => self.network.connect_legacy(&address, deadline, &stage).await,
+        };
         let now = Instant::now();
         let mut state = self.lock();
         state.stage = None;

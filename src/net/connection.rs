@@ -87,6 +87,11 @@ impl Connection {
         self.inner.wire.end(error, true);
     }
 
+    /// How long the write of a request without an answer may take.
+    pub(super) fn write_time(&self) -> Duration {
+        self.inner.write_time
+    }
+
     pub(super) fn wire(&self) -> &Wire {
         &self.inner.wire
     }
@@ -195,7 +200,7 @@ impl Connection {
         Ok(Outgoing { api: R::KEY.name(), correlation, segments, expects, deadline })
     }
 
-    fn outcome(
+    pub(super) fn outcome(
         &self,
         received: Result<Result<bytes::Bytes>, tokio::sync::oneshot::error::RecvError>,
     ) -> Result<bytes::Bytes> {

@@ -22,6 +22,8 @@ const TRUSTED: usize = 4 * 1024 * 1024;
 
 /// The shortest frame: a correlation id.
 const SHORTEST: usize = 4;
+/// The shortest one of Kafka 0.7: an error code.
+const SHORTEST_LEGACY: usize = 2;
 
 thread_local! {
     // Shared by all connections of an I/O thread: an idle connection holds no buffer.
@@ -41,6 +43,7 @@ pub(crate) enum Progress {
 #[derive(Debug)]
 pub(crate) struct FrameReader {
     protocol: &'static str,
+    shortest: usize,
     limit: usize,
     prefix: BytesMut,
     // The frame being read and its whole length.
@@ -53,9 +56,14 @@ impl FrameReader {
         Self::of("Kafka", limit)
     }
 
+    /// Frames of Kafka 0.7, which may hold an error code and nothing else.
+    pub(super) fn legacy(limit: usize) -> Self {
+        Self { shortest: SHORTEST_LEGACY, ..Self::of("Kafka 0.7", limit) }
+    }
+
     /// Frames of another protocol that are cut in the same way; errors name it.
     pub(crate) fn of(protocol: &'static str, limit: usize) -> Self {
-        Self { protocol, limit, prefix: BytesMut::new(), open: None }
+        Self { protocol, shortest: SHORTEST, limit, prefix: BytesMut::new(), open: None }
     }
 
     /// Reads once and hands each whole frame (without its length) to `sink`.
@@ -112,7 +120,7 @@ impl FrameReader {
 
     fn open_frame(&mut self) -> Result<()> {
         let announced = self.prefix.clone().get_i32();
-        let length = usize::try_from(announced).ok().filter(|length| *length >= SHORTEST);
+        let length = usize::try_from(announced).ok().filter(|length| *length >= self.shortest);
         let Some(length) = length else {
             return Err(Error::new(Code::PROTOCOL, nonsense(self.protocol, &self.prefix)));
         };

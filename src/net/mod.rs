@@ -8,6 +8,7 @@
 //!   request after them;
 //! - [`Connection`]: typed requests; under it `wire` (whoever sends also writes, one task reads and
 //!   keeps time) and `books` (what was sent and still waits: pure);
+//! - `legacy`: the same for Kafka 0.7, where nothing is negotiated and answers come in order;
 //! - [`Transport`]: the stream, with seats for TLS and SASL behind [`Dialer`].
 
 mod backoff;
@@ -18,6 +19,7 @@ mod dial;
 #[cfg(test)]
 pub(crate) mod duplex;
 mod frame;
+mod legacy;
 mod memory;
 mod negotiate;
 mod network;
@@ -35,6 +37,7 @@ pub use broker::Broker;
 pub use connection::{Answer, Connection};
 pub use dial::{Dialed, Dialer, Stage, TcpDialer};
 pub(crate) use frame::{FrameReader, Progress};
+pub use legacy::{Dialect, LegacyAnswer};
 pub use network::{Network, Settings};
 pub use release::Old;
 pub use transport::{TcpTransport, Transport};

@@ -9,7 +9,7 @@ use super::dial::{Dialer, Stage, TcpDialer};
 use super::memory::{self, Memory, Opening};
 use super::negotiate::{Negotiation, Verdict};
 use super::wire::{Limits, Wire};
-use super::{Backoff, Connection, Versions};
+use super::{Backoff, Connection, Transport, Versions};
 use crate::config::{Address, ClientConfig};
 use crate::error::{Code, Error, Result};
 use crate::log::Logger;
@@ -162,7 +162,7 @@ impl Network {
         deadline: Instant,
         stage: &(dyn Fn(Stage) + Send + Sync),
     ) -> Result<Result<Connection, Opening>> {
-        let transport = self.dialer.dial(address, deadline, stage).await?;
+        let transport = self.dial(address, deadline, stage).await?;
         stage(Stage::Negotiating);
         let peer: Arc<str> = Arc::from(address.to_string());
         let limits = Limits { frame: self.settings.max_frame, idle: self.settings.max_idle };
@@ -183,6 +183,16 @@ impl Network {
                 Ok(Ok(Connection::new(wire, versions, client_id, write_time, correlation)))
             }
         }
+    }
+
+    /// A stream to this address, before `deadline`.
+    pub(super) async fn dial(
+        &self,
+        address: &Address,
+        deadline: Instant,
+        stage: &(dyn Fn(Stage) + Send + Sync),
+    ) -> Result<Arc<dyn Transport>> {
+        self.dialer.dial(address, deadline, stage).await
     }
 
     fn remember(&self, address: &Address, versions: &Versions, memory: Memory) {

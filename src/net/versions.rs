@@ -17,6 +17,7 @@ pub struct Versions {
     features: BTreeMap<String, i16>,
     release: &'static str,
     knows_api_versions: bool,
+    is_legacy: bool,
 }
 
 impl Versions {
@@ -36,7 +37,7 @@ impl Versions {
             .map(|feature| (feature.name.clone(), feature.max_version_level))
             .collect();
         let (broker, release) = (Arc::clone(broker), release::guess(&ranges));
-        Self { broker, ranges, features, release, knows_api_versions: true }
+        Self { broker, ranges, features, release, knows_api_versions: true, is_legacy: false }
     }
 
     /// The fixed table of a broker that does not know ApiVersions.
@@ -47,7 +48,26 @@ impl Versions {
             features: BTreeMap::new(),
             release: old.release(),
             knows_api_versions: false,
+            is_legacy: false,
         }
+    }
+
+    /// A broker of Kafka 0.7, which knows none of the requests that have versions.
+    pub(super) fn of_legacy(broker: &Arc<str>) -> Self {
+        Self {
+            broker: Arc::clone(broker),
+            ranges: Ranges::new(),
+            features: BTreeMap::new(),
+            release: "0.7",
+            knows_api_versions: false,
+            is_legacy: true,
+        }
+    }
+
+    /// Whether the broker is of Kafka 0.7.
+    #[must_use]
+    pub fn is_legacy(&self) -> bool {
+        self.is_legacy
     }
 
     /// The highest version that both sides speak and that names topics by name: Produce and Fetch are

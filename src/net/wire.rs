@@ -164,15 +164,34 @@ impl Wire {
         transport: Arc<dyn Transport>,
         limits: Limits,
     ) -> (Self, Driver) {
+        let books = Books::new(Instant::now(), limits.idle);
+        Self::with(peer, transport, books, FrameReader::new(limits.frame))
+    }
+
+    /// The same to a broker of Kafka 0.7: answers come in order, and say nothing else of whose they are.
+    pub(super) fn legacy(
+        peer: Arc<str>,
+        transport: Arc<dyn Transport>,
+        limits: Limits,
+    ) -> (Self, Driver) {
+        let books = Books::in_order(Instant::now(), limits.idle);
+        Self::with(peer, transport, books, FrameReader::legacy(limits.frame))
+    }
+
+    fn with(
+        peer: Arc<str>,
+        transport: Arc<dyn Transport>,
+        books: Books,
+        reader: FrameReader,
+    ) -> (Self, Driver) {
         let state = State {
-            books: Books::new(Instant::now(), limits.idle),
+            books,
             transport: Some(Arc::clone(&transport)),
             driver: None,
             armed: None,
             heard: false,
         };
         let shared = Arc::new(Shared { era: Era::current(), peer, state: Mutex::new(state) });
-        let reader = FrameReader::new(limits.frame);
         let driver =
             Driver { shared: Arc::clone(&shared), transport, reader, heard: false, timer: None };
         (Self { shared }, driver)

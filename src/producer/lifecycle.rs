@@ -29,7 +29,27 @@ pub struct PurgeWhat {
     pub in_flight: bool,
 }
 
+/// What a producer holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// Batches without an outcome.
+    pub batches: u64,
+    /// The part of `buffer.memory` that records and unread outcomes take.
+    pub bytes: u64,
+}
+
 impl Producer {
+    /// What it holds now.
+    ///
+    /// # Errors
+    /// CLOSED, FORKED, PANIC.
+    pub fn load(&self) -> Result<Load> {
+        self.core.era.check()?;
+        let ledger = &self.core.ledger;
+        ledger.check_open()?;
+        Ok(Load { batches: ledger.pending.batches() as u64, bytes: ledger.budget.used() as u64 })
+    }
+
     /// Sends what was accepted before, without waiting out any linger time, and waits until each such
     /// record has its outcome. Gives how many outcomes since the last flush were failures, also when
     /// it fails itself. Deliveries that come meanwhile go to `on_deliveries`, if there is one, on this

@@ -81,6 +81,11 @@ pub(crate) struct Profile {
 impl Profile {
     /// What the sender of a connection to `versions`' broker should know.
     pub(crate) fn of(versions: &Versions) -> Result<Self> {
+        if versions.is_legacy() {
+            // Kafka 0.7: no versions. Its queues have a form of their own, and one batch in flight.
+            let (release, address) = (versions.release().to_owned(), versions.broker().to_string());
+            return Ok(Self { version: 0, format: Format::V0, window: 1, release, address });
+        }
         let version = versions.pick::<ProduceRequest>()?;
         let format = match version {
             0 | 1 => Format::V0,
@@ -286,6 +291,12 @@ impl Mail {
         let contact = self.contact.lock().unwrap_or_else(PoisonError::into_inner);
         let broker = contact.broker.as_ref().and_then(|broker| broker.trouble());
         broker.or_else(|| contact.failure.clone())
+    }
+
+    /// Whether the broker could not be reached and has not been due for another try since.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        let contact = self.contact.lock().unwrap_or_else(PoisonError::into_inner);
+        contact.broker.as_ref().is_some_and(|broker| broker.is_doubtful(Instant::now()))
     }
 
     /// Notes the broker that is about to be reached.

@@ -21,6 +21,7 @@ mod identity;
 mod idle;
 mod keeper;
 mod kept;
+mod legacy;
 mod lifecycle;
 mod mail;
 mod outcome;
@@ -39,7 +40,7 @@ use std::time::Instant;
 
 pub use deliveries::{Deliveries, Delivery, Run};
 pub use kept::Kept;
-pub use lifecycle::PurgeWhat;
+pub use lifecycle::{Load, PurgeWhat};
 pub use record::Record;
 pub(crate) use send::List;
 pub use send::Sending;

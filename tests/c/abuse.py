@@ -39,6 +39,7 @@ LIST = Row(optional="views list messages runs deliveries", closed=None, absent="
 POSITION_ARGS = {"positions": "&position", "partition": "&position", "times": "&time_position",
                  "n": "1", "stride": "sizeof position"}
 NO_ARRAY = {"n": ["SIZE_MAX"], "stride": ["0", "1", "SIZE_MAX"]}
+GROUP_ARGS = {"group": '"abuse"', "topic": '"abuse"', "partition": "0", "broker": "0"}
 BAD_PARTITION = {"partition": ["-5", "INT64_MIN", "INT64_MAX"]}
 
 ROWS = {
@@ -104,6 +105,7 @@ ROWS = {
     "samsa_producer_poll": Row(),
     "samsa_producer_flush": Row(optional="failed", closed="SAMSA_OK|SAMSA_ERR_CLOSED"),
     "samsa_producer_purge": Row(optional="purged", bad={"flags": ["4", "UINT32_MAX"]}),
+    "samsa_producer_load": Row(optional="batches bytes"),
     "samsa_producer_close": Row(closed="SAMSA_OK"),
     "samsa_producer_wakeup": PLAIN, "samsa_producer_free": PLAIN, "samsa_producer_fd": READ,
     "samsa_deliveries_list": LIST, "samsa_deliveries_runs": LIST,
@@ -156,7 +158,26 @@ ROWS = {
                                          bad=BAD_PARTITION),
     "samsa_embedded_truncate": Row(args={"topic": '"abuse"', "partition": "0", "offset": "0"},
                                    bad=BAD_PARTITION),
+    "samsa_embedded_group_members": Row(args=GROUP_ARGS),
+    "samsa_embedded_members_list": LIST, "samsa_embedded_members_free": PLAIN,
+    "samsa_embedded_group_state": Row(args=GROUP_ARGS),
+    "samsa_embedded_wait_group": Row(optional="state", args={**GROUP_ARGS, "members": "0"}),
+    "samsa_embedded_committed": Row(args=GROUP_ARGS, bad={"partition": ["INT64_MIN", "INT64_MAX"]}),
+    "samsa_embedded_coordinator": Row(args=GROUP_ARGS),
+    "samsa_embedded_move_coordinator": Row(args=GROUP_ARGS, bad={"broker": ["-1", "7"]}),
+    "samsa_embedded_expire_member": Row(optional="member", args=GROUP_ARGS),
     "samsa_embedded_free": PLAIN,
+    "samsa_embedded_zookeeper_start": PLAIN, "samsa_embedded_zookeeper_address": PLAIN,
+    "samsa_embedded_zookeeper_ensure": Row(optional="data", args={"path": '"/abuse"', "data": '"x"'}),
+    "samsa_embedded_zookeeper_sessions": Row(absent="0"),
+    "samsa_embedded_zookeeper_expire_all": Row(absent="0"),
+    "samsa_embedded_zookeeper_silence": Row(args={"silent": "0"}),
+    "samsa_embedded_zookeeper_run": Row(args={"running": "1"}),
+    "samsa_embedded_zookeeper_free": PLAIN,
+    "samsa_embedded_start_legacy": Row(
+        args={"brokers": "1", "partitions": "1",
+              "zookeeper": "samsa_embedded_zookeeper_address(live.embedded_zookeeper)"},
+        bad={"brokers": ["-1", "0", "101", "INT32_MIN"], "partitions": ["-1", "0", "INT32_MAX"]}),
 }
 
 # Errors that say an argument is out of range, each in its function's own words.
@@ -290,8 +311,8 @@ class Writer:
                     lines += self.case("no err", nothing,
                                        self.call(**{p.name: wrong, "err": "NULL"}))
             if p.is_text:
-                lines += self.case(f"{p.name} not UTF-8", ["SAMSA_ERR_INVALID_ARGUMENT"],
-                                   self.call(**{p.name: '"\\xff\\xfe"'}))
+                wanted = ["SAMSA_ERR_INVALID_ARGUMENT"] if self.has_code else self.absent()
+                lines += self.case(f"{p.name} not UTF-8", wanted, self.call(**{p.name: '"\\xff\\xfe"'}))
             if p.name == "timeout_ms":
                 for time in ("-2", "INT32_MIN"):
                     lines += self.case(f"timeout_ms {time}", ["SAMSA_ERR_INVALID_ARGUMENT"],

@@ -57,7 +57,7 @@ static void refused_batch(samsa_cluster *cluster, samsa_topic *topic)
   samsa_producer *producer = open_producer(cluster, "linger.ms", "0");
   samsa_record records[3];
   size_t accepted = 77;
-  uint64_t failed = 77;
+  uint64_t failed = 77, batches = 77, bytes = 0;
 
   memset(records, 0, sizeof records);
   for (int i = 0; i < 3; i++) {
@@ -74,6 +74,8 @@ static void refused_batch(samsa_cluster *cluster, samsa_topic *topic)
   CHECK(accepted == 0);
   OK(samsa_producer_flush(producer, 10000, &failed, &err));
   CHECK(failed == 0);
+  OK(samsa_producer_load(producer, &batches, &bytes, &err));
+  CHECK(batches == 0 && bytes > 0); /* their outcomes are not read yet */
   samsa_producer_free(producer);
 }
 

@@ -51,6 +51,10 @@ static void records(void)
   refused_record(&bad, SAMSA_ERR_INVALID_ARGUMENT);
   bad.partition = INT64_MIN;
   refused_record(&bad, SAMSA_ERR_INVALID_ARGUMENT);
+  /* A partition whose flag was forgotten would silently not count. */
+  bad = good_record();
+  bad.partition = 2;
+  refused_record(&bad, SAMSA_ERR_INVALID_ARGUMENT);
   bad = good_record();
   bad.key_length = 3;
   refused_record(&bad, SAMSA_ERR_INVALID_ARGUMENT);
@@ -163,6 +167,10 @@ static void positions(void)
   bad = good;
   bad.flags = SAMSA_POSITION_OFFSET;
   bad.offset = -3;
+  refused_position(&bad);
+  bad = good; /* its flag was forgotten */
+  bad.flags = 0;
+  bad.offset = 7;
   refused_position(&bad);
   bad = good;
   bad.flags = SAMSA_POSITION_TIME;

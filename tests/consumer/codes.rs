@@ -79,8 +79,8 @@ fn reader(rig: &Rig) -> Arc<Consumer> {
 }
 
 /// What came until both partitions were read to their ends: offsets by partition, and errors.
-fn read_both(consumer: &Consumer) -> (BTreeMap<i32, Vec<i64>>, Vec<samsa::Error>) {
-    let (mut offsets, mut errors) = (BTreeMap::<i32, Vec<i64>>::new(), Vec::new());
+fn read_both(consumer: &Consumer) -> (BTreeMap<i64, Vec<i64>>, Vec<samsa::Error>) {
+    let (mut offsets, mut errors) = (BTreeMap::<i64, Vec<i64>>::new(), Vec::new());
     let limit = deadline();
     while offsets.values().map(Vec::len).sum::<usize>() < 2 * EACH as usize {
         assert!(Instant::now() < limit, "{offsets:?} {errors:?}");
@@ -97,7 +97,7 @@ fn read_both(consumer: &Consumer) -> (BTreeMap<i32, Vec<i64>>, Vec<samsa::Error>
     (offsets, errors)
 }
 
-fn all_of_both() -> BTreeMap<i32, Vec<i64>> {
+fn all_of_both() -> BTreeMap<i64, Vec<i64>> {
     BTreeMap::from([(0, (0..EACH).collect()), (1, (0..EACH).collect())])
 }
 
@@ -158,7 +158,7 @@ fn rule_6_19_out_of_range_from_the_leader_is_decided_by_the_policy_of_that_parti
         rig.kafka.delete_records("t", 0, 2).unwrap();
         let consumer = rig.consumer(&[("auto.offset.reset", policy)]);
         consumer.assign(&[place(0).at(0), place(1).at(0)]).unwrap();
-        let (mut seen, mut told, limit) = (BTreeMap::<i32, Vec<i64>>::new(), 0, deadline());
+        let (mut seen, mut told, limit) = (BTreeMap::<i64, Vec<i64>>::new(), 0, deadline());
         let wanted = if first == 2 { 8 } else { 5 };
         while seen.values().map(Vec::len).sum::<usize>() < wanted || (first < 0 && told == 0) {
             assert!(Instant::now() < limit, "{policy}: {seen:?}");

@@ -384,7 +384,7 @@ fn every_partition_of_every_broker_has_its_turn() {
     ]);
     let places: Vec<_> = (0..6).map(place).collect();
     consumer.assign(&places).unwrap();
-    let mut counts = BTreeMap::<i32, usize>::new();
+    let mut counts = BTreeMap::<i64, usize>::new();
     while counts.len() < 6 || counts.values().min() < Some(&100) {
         for (partition, offsets) in read_some(&consumer) {
             *counts.entry(partition).or_default() += offsets;
@@ -395,7 +395,7 @@ fn every_partition_of_every_broker_has_its_turn() {
 }
 
 /// The messages of one poll by partition.
-fn read_some(consumer: &Consumer) -> BTreeMap<i32, usize> {
+fn read_some(consumer: &Consumer) -> BTreeMap<i64, usize> {
     let mut counts = BTreeMap::new();
     for record in crate::rig::poll(consumer).iter() {
         *counts.entry(record.partition()).or_default() += 1;

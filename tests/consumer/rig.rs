@@ -121,8 +121,8 @@ fn stored<'a>(
 }
 
 /// A partition of "t".
-pub(crate) fn place(partition: i32) -> Position {
-    Position::new(Name::new("t").unwrap(), partition)
+pub(crate) fn place(partition: impl Into<i64>) -> Position {
+    Position::new(Name::new("t").unwrap(), partition.into())
 }
 
 pub(crate) fn deadline() -> Instant {
@@ -147,8 +147,8 @@ pub(crate) fn poll_error(consumer: &Consumer) -> Error {
 }
 
 /// Polls until `count` messages came: their offsets by partition.
-pub(crate) fn read(consumer: &Consumer, count: usize) -> BTreeMap<i32, Vec<i64>> {
-    let mut offsets = BTreeMap::<i32, Vec<i64>>::new();
+pub(crate) fn read(consumer: &Consumer, count: usize) -> BTreeMap<i64, Vec<i64>> {
+    let mut offsets = BTreeMap::<i64, Vec<i64>>::new();
     let mut left = count;
     while left > 0 {
         let batch = poll(consumer);

@@ -95,8 +95,8 @@ const TROUBLES: [FaultKind; 6] = [
 ];
 
 /// Outcomes by partition, as they were told: the marks and offsets.
-fn told(bench: &Bench, count: usize) -> BTreeMap<i32, Vec<(u64, i64)>> {
-    let (mut told, mut seen) = (BTreeMap::<i32, Vec<_>>::new(), 0);
+fn told(bench: &Bench, count: usize) -> BTreeMap<i64, Vec<(u64, i64)>> {
+    let (mut told, mut seen) = (BTreeMap::<i64, Vec<_>>::new(), 0);
     while seen < count {
         let deliveries = match bench.producer.poll(WAIT) {
             Ok(deliveries) => deliveries,
@@ -140,6 +140,7 @@ fn eight_threads_that_write_themselves_keep_each_record_once_and_in_order_throug
     });
     let records = usize::try_from(THREADS).unwrap() * usize::try_from(EACH).unwrap();
     for (partition, outcomes) in told(&bench, records) {
+        let partition = i32::try_from(partition).unwrap();
         let stored = bench.stored_in(partition);
         assert_eq!(stored.len(), outcomes.len(), "nothing was written twice");
         let marks: Vec<_> = outcomes.iter().map(|(mark, _)| mark.to_string()).collect();

@@ -77,9 +77,8 @@ fn what_has_no_effect_is_refused_with_the_reason() {
         ("sasl.mechanism", "PLAIN", "only PLAINTEXT"),
         ("ssl.ca.location", "/x", "only PLAINTEXT"),
         ("transactional.id", "t", "transactions are not there yet"),
-        ("group.id", "g", "consumer groups are not there yet"),
         ("zookeeper.sync.time.ms", "2000", "asked to catch up"),
-        ("enable.auto.commit", "true", "only false is taken"),
+        ("client.dns.lookup", "default", "only use_all_dns_ips is taken"),
         ("sticky.partitioning.linger.ms", "10", "batch.size"),
     ] {
         let error = failure(&mut Config::new(), name, value);
@@ -89,7 +88,6 @@ fn what_has_no_effect_is_refused_with_the_reason() {
     }
     let mut config = Config::new();
     config.set("security.protocol", "plaintext").unwrap();
-    config.set("enable.auto.commit", "false").unwrap();
     assert_eq!(config.get("security.protocol").unwrap(), "PLAINTEXT");
 }
 

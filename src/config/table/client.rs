@@ -94,7 +94,7 @@ pub(super) const ROWS: &[Property] = &[
         kind: millis(1),
         default: "300000",
         doc: "How old the knowledge of topics, leaders and brokers may get before it is asked for again, without any error.",
-        aliases: &[librdkafka("topic.metadata.refresh.interval.ms")],
+        aliases: &[librdkafka_as("topic.metadata.refresh.interval.ms", Unit::NegativeIsUnlimited)],
     },
     Property {
         name: "metadata.recovery.rebootstrap.trigger.ms",
@@ -183,7 +183,7 @@ pub(super) const ROWS: &[Property] = &[
         per_topic: false,
         kind: Kind::Boolean,
         default: "true",
-        doc: "Whether asking for a topic that does not exist may create it, if the brokers allow that. Brokers before 0.11 decide alone.",
+        doc: "Whether looking at a topic that does not exist, as a consumer or a list of its partitions does, may create it, if the brokers allow that. A producer asks for its topics in a way that lets the brokers decide, whatever stands here (Java's rule). Brokers before 0.11 decide alone.",
         aliases: &[],
     },
     Property {
@@ -217,9 +217,17 @@ pub(super) const ROWS: &[Property] = &[
         name: "samsa.events",
         owner: Owner::Common,
         per_topic: false,
-        kind: Kind::List(&["topics", "partition_end", "log_truncated"]),
+        kind: Kind::List(&[
+            "topics",
+            "partition_end",
+            "log_truncated",
+            "assigned",
+            "revoked",
+            "lost",
+            "committed",
+        ]),
         default: "",
-        doc: "Which events are wanted: `topics` (the cluster tells changes of every topic, not only of those in use), `partition_end` (a consumer tells when a partition is read to its end), `log_truncated` (a consumer tells when an unclean leader election lost messages that it has read, and goes on where the log parts).",
+        doc: "Which events are wanted: `topics` (the cluster tells changes of every topic, not only of those in use), `partition_end` (a consumer tells when a partition is read to its end), `log_truncated` (a consumer tells when an unclean leader election lost messages that it has read, and goes on where the log parts), `assigned`, `revoked`, `lost` (a group gave partitions to this consumer, takes them back, or has given them to another), `committed` (a commit ended).",
         aliases: &[librdkafka_as(
             "enable.partition.eof",
             Unit::Map(&[("true", "partition_end"), ("false", "")]),

@@ -2,6 +2,7 @@
 
 mod client;
 mod consumer;
+mod group;
 mod producer;
 mod refused;
 
@@ -74,6 +75,8 @@ pub enum Unit {
     Kibibytes,
     /// 0 is the largest value.
     ZeroIsUnlimited,
+    /// A negative number is the largest value.
+    NegativeIsUnlimited,
     /// By this list: theirs, ours.
     Map(&'static [(&'static str, &'static str)]),
 }
@@ -87,7 +90,10 @@ impl Alias {
             Unit::Same => Some(value.to_owned()),
             Unit::Kibibytes => value.parse::<i64>().ok()?.checked_mul(1024).map(|n| n.to_string()),
             Unit::ZeroIsUnlimited if value.parse() == Ok(0_i64) => Some(UNLIMITED.to_owned()),
-            Unit::ZeroIsUnlimited => Some(value.to_owned()),
+            Unit::NegativeIsUnlimited if value.parse().is_ok_and(|n: i64| n < 0) => {
+                Some(UNLIMITED.to_owned())
+            }
+            Unit::ZeroIsUnlimited | Unit::NegativeIsUnlimited => Some(value.to_owned()),
             Unit::Map(rows) => rows
                 .iter()
                 .find(|(theirs, _)| value.eq_ignore_ascii_case(theirs))
@@ -105,6 +111,7 @@ impl Alias {
                 format!("{} to {} kilobytes", (min + 1023) / 1024, max / 1024)
             }
             (Unit::ZeroIsUnlimited, kind) => format!("0 (no limit) or {kind}"),
+            (Unit::NegativeIsUnlimited, kind) => format!("-1 (no limit) or {kind}"),
             (_, kind) => kind.to_string(),
         }
     }
@@ -115,6 +122,7 @@ impl Alias {
             Unit::Same => String::new(),
             Unit::Kibibytes => " (× 1024)".to_owned(),
             Unit::ZeroIsUnlimited => " (0: no limit)".to_owned(),
+            Unit::NegativeIsUnlimited => " (-1: no limit)".to_owned(),
             Unit::Map(rows) => {
                 let pair = |(theirs, ours): &(&str, &str)| match *ours {
                     "" => format!("{theirs} → nothing"),
@@ -126,9 +134,9 @@ impl Alias {
     }
 }
 
-/// Every row: the cluster's, the producer's, the consumer's, then what is refused.
+/// Every row: the cluster's, the producer's, the consumer's, a member's, then what is refused.
 pub fn properties() -> impl Iterator<Item = &'static Property> {
-    [client::ROWS, producer::ROWS, consumer::ROWS, refused::ROWS].into_iter().flatten()
+    [client::ROWS, producer::ROWS, consumer::ROWS, group::ROWS, refused::ROWS].into_iter().flatten()
 }
 
 /// The row of this canonical name.
@@ -246,16 +254,27 @@ mod tests {
     #[test]
     fn names_that_java_never_had_are_ours_or_refused() {
         // Java 4.3's names among the rows that do something, and those of the old Scala clients.
-        const OTHERS: [&str; 2] = ["compression.level", "partitioner"];
+        const OTHERS: [&str; 9] = [
+            "compression.level",
+            "consumer.id",
+            "dual.commit.enabled",
+            "enable.auto.offset.store",
+            "offsets.storage",
+            "partitioner",
+            "rebalance.backoff.ms",
+            "rebalance.max.retries",
+            "zookeeper.group.layout",
+        ];
         for row in properties().filter(|row| !matches!(row.kind, Kind::Refused { .. })) {
             let java = JAVA.contains(&row.name) || OTHERS.contains(&row.name);
             assert!(java != row.name.starts_with("samsa."), "{}", row.name);
         }
     }
 
-    const JAVA: [&str; 43] = [
+    const JAVA: [&str; 54] = [
         "acks",
         "allow.auto.create.topics",
+        "auto.commit.interval.ms",
         "auto.offset.reset",
         "batch.size",
         "bootstrap.servers",
@@ -269,20 +288,29 @@ mod tests {
         "compression.zstd.level",
         "connections.max.idle.ms",
         "delivery.timeout.ms",
+        "enable.auto.commit",
         "enable.idempotence",
+        "exclude.internal.topics",
         "fetch.max.bytes",
         "fetch.max.wait.ms",
         "fetch.min.bytes",
+        "group.id",
+        "group.instance.id",
+        "group.protocol",
+        "group.remote.assignor",
+        "heartbeat.interval.ms",
         "isolation.level",
         "linger.ms",
         "max.block.ms",
         "max.in.flight.requests.per.connection",
         "max.partition.fetch.bytes",
+        "max.poll.interval.ms",
         "max.poll.records",
         "max.request.size",
         "metadata.max.age.ms",
         "metadata.max.idle.ms",
         "metadata.recovery.rebootstrap.trigger.ms",
+        "partition.assignment.strategy",
         "partitioner.adaptive.partitioning.enable",
         "partitioner.availability.timeout.ms",
         "partitioner.ignore.keys",
@@ -292,6 +320,7 @@ mod tests {
         "retries",
         "retry.backoff.max.ms",
         "retry.backoff.ms",
+        "session.timeout.ms",
         "socket.connection.setup.timeout.max.ms",
         "socket.connection.setup.timeout.ms",
         "zookeeper.connect",

@@ -2,8 +2,6 @@
 
 use super::{Alias, Kind, Owner, Property, Unit, kafka_0_7, librdkafka_as, pykafka};
 
-const GROUPS: &str =
-    "consumer groups are not there yet: assign partitions, or subscribe to a topic without a group";
 const TRANSACTIONS: &str = "transactions are not there yet";
 const SECURITY: &str = "only PLAINTEXT connections are there yet, without TLS and SASL";
 const CLASSES: &str = "Java classes cannot be loaded here";
@@ -59,6 +57,41 @@ pub(super) const ROWS: &[Property] = &[
         &["-1"],
         "the operating system sizes the socket's buffers",
         &[librdkafka_as("socket.receive.buffer.bytes", Unit::Map(&[("0", "-1")]))],
+    ),
+    refused(
+        "socket.keepalive.enable",
+        Owner::Client,
+        &["false"],
+        "dead connections are noticed by request.timeout.ms, idle ones are closed by connections.max.idle.ms",
+        &[],
+    ),
+    refused(
+        "socket.nagle.disable",
+        Owner::Client,
+        &["true"],
+        "requests are written whole, and never wait for the answer to the last packet",
+        &[],
+    ),
+    refused(
+        "broker.address.family",
+        Owner::Client,
+        &["any"],
+        "all addresses of a name are tried in turn; give an address instead of a name to choose one",
+        &[],
+    ),
+    refused(
+        "fetch.error.backoff.ms",
+        Owner::Consumer,
+        &[],
+        "failed fetches wait by retry.backoff.ms and retry.backoff.max.ms",
+        &[],
+    ),
+    refused(
+        "produce.offset.report",
+        Owner::Producer,
+        &["true"],
+        "every delivery has its offset; samsa.delivery.report says which deliveries there are",
+        &[],
     ),
     refused("default.api.timeout.ms", Owner::Client, &[], "each call has its own timeout_ms", &[]),
     refused(
@@ -123,34 +156,6 @@ pub(super) const ROWS: &[Property] = &[
         &[],
         "batches are bounded in bytes: set batch.size",
         &[],
-    ),
-    refused("group.id", Owner::Consumer, &[], GROUPS, &[pykafka("consumer_group")]),
-    refused("group.*", Owner::Consumer, &[], GROUPS, &[]),
-    refused(
-        "enable.auto.commit",
-        Owner::Consumer,
-        &["false"],
-        GROUPS,
-        &[pykafka("auto_commit_enable")],
-    ),
-    refused(
-        "auto.commit.interval.ms",
-        Owner::Consumer,
-        &[],
-        GROUPS,
-        &[pykafka("auto_commit_interval_ms")],
-    ),
-    refused("enable.auto.offset.store", Owner::Consumer, &["false"], GROUPS, &[]),
-    refused("session.timeout.ms", Owner::Consumer, &[], GROUPS, &[]),
-    refused("heartbeat.interval.ms", Owner::Consumer, &[], GROUPS, &[]),
-    refused("max.poll.interval.ms", Owner::Consumer, &[], GROUPS, &[]),
-    refused("partition.assignment.strategy", Owner::Consumer, &[], GROUPS, &[]),
-    refused(
-        "exclude.internal.topics",
-        Owner::Consumer,
-        &[],
-        "subscribing by pattern is not there yet",
-        &[pykafka("exclude_internal_topics")],
     ),
     refused(
         "key.deserializer",

@@ -52,6 +52,7 @@ pub struct ClientConfig {
 }
 
 /// Which events are kept though nobody asked for them by a handle.
+#[allow(clippy::struct_excessive_bools, reason = "one for each kind that can be asked for")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Events {
     /// `topics`: the cluster tells changes of every topic, not only of those with a handle.
@@ -60,6 +61,14 @@ pub struct Events {
     pub partition_end: bool,
     /// `log_truncated`: a consumer tells when a partition lost records that were read already.
     pub log_truncated: bool,
+    /// `assigned`: a consumer tells which partitions its group gave to it.
+    pub assigned: bool,
+    /// `revoked`: a consumer tells which partitions its group takes back.
+    pub revoked: bool,
+    /// `lost`: a consumer tells which partitions are no longer its own.
+    pub lost: bool,
+    /// `committed`: a consumer tells how a commit ended.
+    pub committed: bool,
 }
 
 impl ClientConfig {
@@ -114,6 +123,10 @@ pub(super) fn events(values: Values<'_>) -> Result<Events> {
         topics: has("topics"),
         partition_end: has("partition_end"),
         log_truncated: has("log_truncated"),
+        assigned: has("assigned"),
+        revoked: has("revoked"),
+        lost: has("lost"),
+        committed: has("committed"),
     })
 }
 

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use super::client::{Events, events};
+use super::group::GroupConfig;
 use super::{Owner, Values, check_overrides};
 use crate::config::table::BY_DURATION;
 use crate::config::{Config, iso_duration};
@@ -80,6 +81,8 @@ pub struct ConsumerConfig {
     pub receive_message_max_bytes: usize,
     /// `samsa.events`.
     pub events: Events,
+    /// What it is as a member of a group.
+    pub group: GroupConfig,
     topics: HashMap<String, TopicConsumerConfig>,
 }
 
@@ -120,6 +123,7 @@ impl ConsumerConfig {
             retry_backoff_max: values.millis("retry.backoff.max.ms")?.max(retry_backoff),
             receive_message_max_bytes: values.number("samsa.receive.message.max.bytes")?,
             events: events(values)?,
+            group: GroupConfig::from(values)?,
             topics,
         };
         made.check()?;

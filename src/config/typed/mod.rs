@@ -2,6 +2,7 @@
 
 mod client;
 mod consumer;
+mod group;
 mod partitioning;
 mod producer;
 mod zookeeper;
@@ -11,6 +12,9 @@ use std::time::Duration;
 pub use crate::protocol::record::Compression;
 pub use client::{ClientConfig, Events};
 pub use consumer::{ConsumerConfig, IsolationLevel, Reset, TopicConsumerConfig};
+pub use group::{
+    Assignor, GroupConfig, GroupProtocol, OffsetsStorage, ZooKeeperGroupConfig, ZooKeeperLayout,
+};
 pub use partitioning::{Partitioner, Partitioning};
 pub use producer::{Acks, DeliveryReport, ProducerConfig, TopicProducerConfig};
 pub use zookeeper::{ZooKeeperAuth, ZooKeeperConfig};

@@ -232,3 +232,25 @@ fn bad_credentials_for_zookeeper_are_refused_without_being_shown() {
         assert!(!error.message().contains("secret"), "{error}");
     }
 }
+
+#[test]
+fn a_member_of_a_classic_group_ranks_its_assignors_and_beats_before_its_session_ends() {
+    let config = config(&[
+        ("group.id", "g"),
+        ("partition.assignment.strategy", "org.apache.kafka.clients.consumer.StickyAssignor,range"),
+    ]);
+    let group = ConsumerConfig::from(&config).unwrap().group;
+    assert_eq!(group.id.as_deref(), Some("g"));
+    assert_eq!(group.assignors, [Assignor::Sticky, Assignor::Range]);
+    let late = self::config(&[("heartbeat.interval.ms", "6000"), ("session.timeout.ms", "6000")]);
+    let error = ConsumerConfig::from(&late).unwrap_err();
+    assert_eq!(error.property(), Some("heartbeat.interval.ms"));
+}
+
+#[test]
+fn rule_9_17_what_the_broker_decides_in_kip_848_groups_is_refused() {
+    for name in ["session.timeout.ms", "heartbeat.interval.ms"] {
+        let config = config(&[("group.protocol", "consumer"), (name, "9000")]);
+        assert_eq!(ConsumerConfig::from(&config).unwrap_err().property(), Some(name));
+    }
+}

@@ -14,6 +14,7 @@ use crate::consumer::budget::{Lease, Unread};
 use crate::consumer::decode::{Outline, Reader, Source, outline};
 use crate::consumer::name::Name;
 use crate::consumer::partition::{Item, Marks, Partition, Phase};
+use crate::consumer::share::Share;
 use crate::consumer::state::State;
 use crate::error::{Code, Error};
 use crate::protocol::modern::Uuid;
@@ -237,7 +238,7 @@ fn take_share(
             aftermath.refresh |= verdict == Verdict::Move;
             let LeaderIdAndEpoch { leader_id: leader, leader_epoch } = data.current_leader;
             if leader >= 0 && leader_epoch >= 0 {
-                let (topic, partition) = (Arc::clone(partition.topic.name()), partition.number);
+                let (topic, partition) = (Arc::clone(partition.topic.name()), asked.number);
                 aftermath.hints.push(LeaderHint { topic, partition, leader, leader_epoch });
             }
         }
@@ -292,7 +293,7 @@ fn take_data(state: &mut State, asked: &Asked, data: PartitionData, context: &Co
         let aborted = committed.then(|| Aborted::new(&aborted));
         let (at, how) = ((records, asked.offset), context.config.decoding());
         let reader = Reader::new(source, at, how, aborted, keep);
-        state.push(asked.slot, Item::Data(Box::new(reader)));
+        state.push(asked.slot, Item::Data(Share::Batches(Box::new(reader))));
     }
     announce_end(state, asked, context);
 }
@@ -350,5 +351,5 @@ fn announce_end(state: &mut State, asked: &Asked, context: &Context<'_>) {
 fn of_partition(partition: &Partition, code: Code, offset: i64, why: &str) -> Error {
     let Partition { name, number, .. } = partition;
     let text = format!("fetching topic {name}, partition {number}, at offset {offset}: {why}");
-    Error::new(code, text).with_topic(name.as_str()).with_partition((*number).into())
+    Error::new(code, text).with_topic(name.as_str()).with_partition(*number)
 }

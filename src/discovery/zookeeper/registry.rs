@@ -37,6 +37,9 @@ pub struct Registry {
     pub brokers: BTreeMap<i32, Arc<RegisteredBroker>>,
     /// The followed topics that are there, by name.
     pub topics: BTreeMap<Arc<str>, Arc<RegisteredTopic>>,
+    /// Which topics were looked for when this was read, so that one of them that is not above is not
+    /// there; none if not all that is followed was read yet.
+    pub read: Option<Follow>,
     /// Why it could not be read; what is above is then what was known before.
     pub trouble: Option<Error>,
     /// Whether waiting is not likely to mend the trouble: the path of `zookeeper.connect` does not
@@ -162,7 +165,7 @@ impl Keeper {
             let follow = self.follow.borrow_and_update().clone();
             reading.follow(follow);
             let outcome = reading.read(session, &watcher).await;
-            self.show(&reading, status.borrow_and_update().is_connected());
+            self.show(&reading, status.borrow_and_update().is_connected(), outcome.is_ok());
             outcome.map_err(|stop| stop.map_or_else(Stop::from, Stop::from))?;
             self.failures = 0;
             tokio::select! {
@@ -181,14 +184,14 @@ impl Keeper {
     }
 
     /// Publishes what was read, if it differs.
-    fn show(&self, reading: &Reading, is_live: bool) {
-        for (id, error) in reading.unreadable() {
+    fn show(&self, reading: &Reading, is_live: bool, is_whole: bool) {
+        for (what, error) in reading.left_out() {
             let known = self.registry.borrow().trouble.clone();
             let told = known.is_some_and(|known| known.message() == error.message());
             let level = if told { Level::Debug } else { Level::Warn };
-            self.logger.log(level, "zookeeper", format_args!("broker {id} is left out: {error}"));
+            self.logger.log(level, "zookeeper", format_args!("{what} is left out: {error}"));
         }
-        let first_wrong = reading.unreadable().next().map(|(_, error)| error.clone());
+        let first_wrong = reading.left_out().next().map(|(_, error)| error.clone());
         self.publish(|registry| {
             for (id, broker) in &registry.brokers {
                 if reading.brokers().get(id).is_none_or(|new| !Arc::ptr_eq(new, broker)) {
@@ -197,6 +200,7 @@ impl Keeper {
             }
             registry.brokers.clone_from(reading.brokers());
             registry.topics.clone_from(reading.topics());
+            registry.read = is_whole.then(|| reading.followed().clone());
             registry.is_live = is_live;
             registry.trouble = first_wrong;
             registry.is_refused = false;
@@ -225,6 +229,7 @@ impl Keeper {
                 && new.is_refused == registry.is_refused
                 && new.brokers == registry.brokers
                 && new.topics == registry.topics
+                && new.read == registry.read
                 && told(&new) == told(registry);
             new.number += 1;
             *registry = if same { Arc::clone(registry) } else { Arc::new(new) };

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
-use crate::config::{Ensemble, ZooKeeperAuth};
+use crate::config::{ClientConfig, Ensemble, ZooKeeperAuth, ZooKeeperConfig};
+use crate::error::Result;
 use crate::net::Backoff;
+
+/// `reconnect.backoff.ms` by default.
+const RECONNECT: Duration = Duration::from_millis(50);
 
 /// The settings of a client.
 #[derive(Clone, Debug)]
@@ -21,6 +25,35 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What `zookeeper.connect` and this session time-out give, with everything else as it is by default.
+    ///
+    /// # Errors
+    /// INVALID_PROPERTY says what is wrong with `connect`.
+    pub fn of(connect: &str, session_timeout: Duration) -> Result<Self> {
+        Ok(Self {
+            ensemble: Ensemble::parse(connect)?,
+            session_timeout,
+            connection_timeout: session_timeout,
+            auth: None,
+            reconnect: Backoff { first: RECONNECT, most: 20 * RECONNECT },
+        })
+    }
+
+    /// What a cluster's client is configured with.
+    #[must_use]
+    pub fn new(client: &ClientConfig, config: &ZooKeeperConfig) -> Self {
+        Self {
+            ensemble: config.ensemble.clone(),
+            session_timeout: config.session_timeout,
+            connection_timeout: config.connection_timeout,
+            auth: config.auth.clone(),
+            reconnect: Backoff {
+                first: client.reconnect_backoff,
+                most: client.reconnect_backoff_max,
+            },
+        }
+    }
+
     /// The path at the servers.
     pub(super) fn full(&self, path: &str) -> String {
         let chroot = &self.ensemble.chroot;

@@ -1,11 +1,12 @@
-//! The group coordinator: members, generations and offsets of classic groups, in memory.
+//! The group coordinator: members, generations and offsets of groups, in memory.
 //!
-//! Nothing here knows the wire, waits, or reads a clock: `classic` is the state machine, `member`
-//! what it keeps of each member, `offsets` what groups committed. `serve` turns requests into calls
-//! and waits for what is not decided yet.
+//! Nothing here knows the wire, waits, or reads a clock: `classic` is the state machine of classic
+//! groups, `member` what it keeps of each member, `next` that of groups by KIP-848, `offsets` what groups
+//! committed. `serve` turns requests into calls and waits for what is not decided yet.
 
 mod classic;
 mod member;
+mod next;
 mod offsets;
 
 use std::collections::BTreeMap;
@@ -16,6 +17,9 @@ use tokio::sync::Notify;
 
 pub(super) use classic::{Classic, Join, Joined, Phase, Sync, Synced};
 pub(super) use member::{Identity, Member};
+pub(super) use next::{
+    Assignor, Beat, Catalogue, Member as NextMember, Next, Place, Refused, Told,
+};
 pub(super) use offsets::{Committed, Offsets};
 
 use crate::error::Code;
@@ -24,11 +28,49 @@ use crate::error::Code;
 #[derive(Debug, Default)]
 pub(super) struct Group {
     pub(super) classic: Classic,
+    /// There once a member has joined by KIP-848; gone again when a classic one joins.
+    pub(super) next: Option<Next>,
     pub(super) offsets: Offsets,
     waiters: Vec<Arc<Notify>>,
 }
 
 impl Group {
+    /// The group as a classic one. With members by KIP-848 it is none, and stays it: a live change of
+    /// protocol is not played.
+    pub(super) fn as_classic(&mut self) -> Result<&mut Classic, Code> {
+        if self.next.as_ref().is_some_and(|next| !next.is_empty()) {
+            return Err(Code::INCONSISTENT_GROUP_PROTOCOL);
+        }
+        self.next = None;
+        Ok(&mut self.classic)
+    }
+
+    /// The group as one by KIP-848, which a member may make of an empty one.
+    pub(super) fn as_next(&mut self, joins: bool) -> Result<&mut Next, Code> {
+        if joins && self.classic.is_empty() {
+            return Ok(self.next.get_or_insert_default());
+        }
+        self.next.as_mut().ok_or(Code::GROUP_ID_NOT_FOUND)
+    }
+
+    /// Whether it has no members.
+    pub(super) fn is_empty(&self) -> bool {
+        self.classic.is_empty() && self.next.as_ref().is_none_or(Next::is_empty)
+    }
+
+    /// The state's name, as Kafka's tools know it.
+    pub(super) fn state(&self) -> &'static str {
+        self.next.as_ref().map_or_else(|| self.classic.phase().name(), Next::state)
+    }
+
+    /// Does what is due by time.
+    fn tick(&mut self, now: Instant) {
+        let next = self.next.as_mut().is_some_and(|next| next.tick(now));
+        if self.classic.tick(now) || next {
+            self.wake();
+        }
+    }
+
     /// Wakes every request that waits for this group: something was decided.
     pub(super) fn wake(&mut self) {
         self.waiters.drain(..).for_each(|waiter| waiter.notify_one());
@@ -56,9 +98,7 @@ impl Groups {
     /// A group, with what time has decided meanwhile.
     pub(super) fn group(&mut self, id: &str, now: Instant) -> Option<&mut Group> {
         let group = self.groups.get_mut(id)?;
-        if group.classic.tick(now) {
-            group.wake();
-        }
+        group.tick(now);
         Some(group)
     }
 
@@ -68,9 +108,7 @@ impl Groups {
             self.groups.insert(id.to_owned(), Group::default());
         }
         let group = self.groups.entry(id.to_owned()).or_default();
-        if group.classic.tick(now) {
-            group.wake();
-        }
+        group.tick(now);
         group
     }
 
@@ -88,7 +126,7 @@ impl Groups {
     /// Forgets a group without members.
     pub(super) fn delete(&mut self, id: &str, now: Instant) -> Result<(), Code> {
         let group = self.group(id, now).ok_or(Code::GROUP_ID_NOT_FOUND)?;
-        if !group.classic.is_empty() {
+        if !group.is_empty() {
             return Err(Code::NON_EMPTY_GROUP);
         }
         self.groups.remove(id);

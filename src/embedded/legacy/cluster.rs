@@ -9,7 +9,9 @@ use tokio::net::TcpStream;
 use super::connection;
 use super::fault::Fault;
 use super::options::Options;
+use super::registration::Registration;
 use super::state::State;
+use crate::embedded::FaultId;
 use crate::embedded::server::{self, Ended, Host, Server, Which};
 use crate::error::{Code, Error, Result};
 use crate::os::fork::Era;
@@ -29,8 +31,8 @@ const PARTITIONS_MAX: i32 = 100_000;
 pub struct Cluster {
     state: Arc<State>,
     server: Arc<Server>,
-    /// Held while brokers start or stop.
-    turn: Mutex<()>,
+    /// Held while brokers start or stop: what each has registered.
+    turn: Mutex<Vec<Option<Registration>>>,
     era: Era,
 }
 
@@ -40,8 +42,7 @@ impl Host for State {
     }
 
     fn fail(&self, error: Error) {
-        let _first = self.failure.set(error);
-        self.progress.notify_all();
+        self.fail_with(error);
     }
 
     async fn serve(self: Arc<Self>, broker: i32, _number: u64, stream: Ended<TcpStream>) {
@@ -54,7 +55,8 @@ impl Cluster {
     ///
     /// # Errors
     /// INVALID_ARGUMENT for a number of brokers that is not 1 … 100 or of partitions that is not
-    /// 1 … 100,000; IO when no port can be had; RUNTIME when the I/O threads cannot be started.
+    /// 1 … 100,000; IO when no port can be had; RUNTIME when the I/O threads cannot be started; with a
+    /// ZooKeeper those of [`start_broker`](Self::start_broker).
     pub fn start(options: Options) -> Result<Self> {
         let brokers = options.brokers;
         if !(1..=BROKERS_MAX).contains(&brokers) {
@@ -71,17 +73,28 @@ impl Cluster {
         let cluster = Self {
             state: Arc::new(State::new(options, addresses)),
             server: Arc::default(),
-            turn: Mutex::default(),
+            turn: Mutex::new((0..brokers).map(|_| None).collect()),
             era: Era::current(),
         };
         for (broker, listener) in (0_i32..).zip(listeners) {
             cluster.server.listen(&cluster.state, broker, listener)?;
+            cluster.register(&mut cluster.turn(), broker)?;
         }
         Ok(cluster)
     }
 
-    fn turn(&self) -> MutexGuard<'_, ()> {
+    fn turn(&self) -> MutexGuard<'_, Vec<Option<Registration>>> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Registers a broker that listens, if there is a ZooKeeper.
+    fn register(&self, turn: &mut [Option<Registration>], broker: i32) -> Result<()> {
+        let Some(connect) = &self.state.options.zookeeper else { return Ok(()) };
+        let registration = Registration::begin(&self.state, broker, connect)?;
+        if let Some(place) = usize::try_from(broker).ok().and_then(|at| turn.get_mut(at)) {
+            *place = Some(registration);
+        }
+        Ok(())
     }
 
     /// How many brokers there are, running or not. Their ids count from 0.
@@ -101,35 +114,41 @@ impl Cluster {
         if !self.era.is_current() {
             return;
         }
-        let _turn = self.turn();
+        let mut turn = self.turn();
+        Registration::end(turn.iter_mut().filter_map(Option::take));
         self.state.brokers.iter().for_each(|broker| broker.set_alive(false));
         // The wait is bounded; tasks that do not end in time end later, nothing depends on them.
         let _bounded = self.server.end(Which::All);
     }
 
     /// Stops a broker: its port refuses, its connections are closed wherever they are. Its logs
-    /// stay, flushed or not, as after a SIGKILL.
+    /// stay, flushed or not, as after a SIGKILL. What it registered goes at once, as far as ZooKeeper
+    /// hears of it.
     pub fn stop_broker(&self, broker: i32) -> Result<()> {
         self.era.check()?;
-        let _turn = self.turn();
+        let mut turn = self.turn();
         self.state.broker(broker)?.set_alive(false);
+        let place = usize::try_from(broker).ok().and_then(|at| turn.get_mut(at));
+        Registration::end(place.and_then(Option::take));
         self.server.end(Which::Broker(broker))
     }
 
     /// Starts a stopped broker again on its old port, with its logs; does nothing if it runs.
     ///
     /// # Errors
-    /// IO if something else took the port meanwhile.
+    /// IO if something else took the port meanwhile; TIMED_OUT, ZOOKEEPER or INVALID_PROPERTY when the
+    /// broker cannot be registered.
     pub fn start_broker(&self, broker: i32) -> Result<()> {
         self.era.check()?;
-        let _turn = self.turn();
+        let mut turn = self.turn();
         let seat = self.state.broker(broker)?;
         if seat.is_alive() {
             return Ok(());
         }
         let (listener, _) = server::bind(seat.address.port())?;
         seat.set_alive(true);
-        self.server.listen(&self.state, broker, listener)
+        self.server.listen(&self.state, broker, listener)?;
+        self.register(&mut turn, broker)
     }
 
     /// Closes every open connection of a broker (None: of all); the brokers go on.
@@ -166,13 +185,48 @@ impl Cluster {
     }
 
     /// Adds a fault behind those injected before.
-    pub fn inject(&self, fault: Fault) {
-        self.state.inject(fault);
+    pub fn inject(&self, fault: Fault) -> FaultId {
+        self.state.faults().inject(fault)
+    }
+
+    /// Takes a fault back: it meets nothing more.
+    pub fn withdraw(&self, id: FaultId) {
+        self.state.faults().withdraw(id);
     }
 
     /// Takes every fault back.
     pub fn withdraw_all(&self) {
-        self.state.withdraw_faults();
+        self.state.faults().withdraw_all();
+    }
+
+    /// How many requests a fault has met.
+    #[must_use]
+    pub fn injected(&self, id: FaultId) -> u64 {
+        self.state.faults().met(id)
+    }
+
+    /// Waits until a fault has met `n` requests.
+    ///
+    /// # Errors
+    /// TIMED_OUT at the deadline; PANIC if the embedded brokers failed.
+    pub fn wait_injected(
+        &self,
+        id: FaultId,
+        n: u64,
+        deadline: impl Into<Option<Instant>>,
+    ) -> Result<()> {
+        let met = || self.injected(id);
+        self.wait(deadline.into(), &|| met() >= n, &|| {
+            format!("the fault has met {} requests, not {n}", met())
+        })
+    }
+
+    /// The offset that the next message of a partition gets, flushed or not; 0 without a log.
+    pub fn log_end(&self, broker: i32, topic: &str, partition: i32) -> Result<i64> {
+        let now = super::log::Now { instant: Instant::now(), ms: 0 };
+        let mut topics = self.state.broker(broker)?.topics();
+        let log = topics.log(topic, partition, &self.state.options, now);
+        Ok(log.map_or(0, super::log::Log::end))
     }
 
     /// How many requests of a kind a broker has done since the start.
@@ -192,20 +246,46 @@ impl Cluster {
         deadline: Instant,
     ) -> Result<()> {
         let broker = self.state.broker(broker)?;
+        let done = || broker.requests(request);
+        self.wait(Some(deadline), &|| done() >= n, &|| {
+            format!("{} requests {request:?} were done, not {n}", done())
+        })
+    }
+
+    /// Waits until all brokers together have done `n` requests of a kind since the start.
+    ///
+    /// # Errors
+    /// As [`wait_requests`](Self::wait_requests).
+    pub fn wait_all_requests(
+        &self,
+        request: RequestId,
+        n: u64,
+        deadline: impl Into<Option<Instant>>,
+    ) -> Result<()> {
+        let done = || self.state.brokers.iter().map(|broker| broker.requests(request)).sum::<u64>();
+        self.wait(deadline.into(), &|| done() >= n, &|| {
+            format!("{} requests {request:?} were done, not {n}", done())
+        })
+    }
+
+    fn wait(
+        &self,
+        deadline: Option<Instant>,
+        so: &dyn Fn() -> bool,
+        why: &dyn Fn() -> String,
+    ) -> Result<()> {
         loop {
             let ticket = self.state.progress.prepare();
             if let Some(error) = self.state.failure.get() {
                 return Err(error.clone());
             }
-            let done = broker.requests(request);
-            if done >= n {
+            if so() {
                 return Ok(());
             }
-            if Instant::now() >= deadline {
-                let why = format!("{done} requests {request:?} were done, not {n}");
-                return Err(Error::new(Code::TIMED_OUT, why));
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Err(Error::new(Code::TIMED_OUT, why()));
             }
-            self.state.progress.wait(ticket, Some(deadline));
+            self.state.progress.wait(ticket, deadline);
         }
     }
 }

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
-use super::fault::{Fault, FaultKind};
+use tokio::sync::Notify;
+
+use super::fault::{FaultKind, Faults};
 use super::options::Options;
 use super::topics::Topics;
 use crate::error::{Code, Error, Result};
@@ -18,6 +20,8 @@ pub(super) struct Broker {
     alive: AtomicBool,
     topics: Mutex<Topics>,
     requests: [AtomicU64; RequestId::ALL.len()],
+    /// The broker got a topic that it did not have.
+    pub(super) new_topic: Notify,
 }
 
 impl Broker {
@@ -42,7 +46,7 @@ impl Broker {
 pub(super) struct State {
     pub(super) options: Options,
     pub(super) brokers: Vec<Broker>,
-    faults: Mutex<Vec<Fault>>,
+    faults: Mutex<Faults>,
     /// The first panic of a task: a bug of this room, told to whoever waits.
     pub(super) failure: OnceLock<Error>,
     /// Moves whenever a request was done.
@@ -56,6 +60,7 @@ impl State {
             alive: AtomicBool::new(true),
             topics: Mutex::default(),
             requests: Default::default(),
+            new_topic: Notify::new(),
         };
         Self {
             options,
@@ -75,26 +80,20 @@ impl State {
         })
     }
 
-    fn faults(&self) -> MutexGuard<'_, Vec<Fault>> {
+    /// A task ended by a panic.
+    pub(super) fn fail_with(&self, error: Error) {
+        let _first = self.failure.set(error);
+        self.progress.notify_all();
+    }
+
+    pub(super) fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn inject(&self, fault: Fault) {
-        self.faults().push(fault);
-    }
-
-    pub(super) fn withdraw_faults(&self) {
-        self.faults().clear();
     }
 
     /// What happens to a request, if a fault meets it: the first that does.
     pub(super) fn fault(&self, broker: i32, request: RequestId) -> Option<FaultKind> {
-        let mut faults = self.faults();
-        let met = faults.iter_mut().find_map(|fault| {
-            let kind = fault.kind;
-            fault.meets(broker, request).then_some(kind)
-        });
-        faults.retain(|fault| fault.times > 0);
+        let met = self.faults().meet(broker, request);
+        self.progress.notify_all();
         met
     }
 

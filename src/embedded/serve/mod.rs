@@ -22,7 +22,8 @@ use super::state::Shared;
 use super::topics::Topic;
 use crate::error::Code;
 use crate::protocol::modern::messages::{
-    api_versions::ApiVersionsRequest, create_topics::CreateTopicsRequest,
+    api_versions::ApiVersionsRequest, consumer_group_describe::ConsumerGroupDescribeRequest,
+    consumer_group_heartbeat::ConsumerGroupHeartbeatRequest, create_topics::CreateTopicsRequest,
     delete_groups::DeleteGroupsRequest, delete_topics::DeleteTopicsRequest,
     describe_groups::DescribeGroupsRequest, fetch::FetchRequest,
     find_coordinator::FindCoordinatorRequest, heartbeat::HeartbeatRequest,
@@ -205,12 +206,16 @@ fn of_groups(key: ApiKey, shared: &Arc<Shared>, caller: Caller, head: &Head, fra
         ApiKey::DescribeGroups => at_once::<DescribeGroupsRequest>(shared, caller, head, frame),
         ApiKey::ListGroups => at_once::<ListGroupsRequest>(shared, caller, head, frame),
         ApiKey::DeleteGroups => at_once::<DeleteGroupsRequest>(shared, caller, head, frame),
+        ApiKey::ConsumerGroupHeartbeat => groups::heartbeat(shared, caller, head, frame),
+        ApiKey::ConsumerGroupDescribe => {
+            at_once::<ConsumerGroupDescribeRequest>(shared, caller, head, frame)
+        }
         _ => Step::close(),
     }
 }
 
 /// The APIs that [`dispatch`] serves, with the versions that are defined.
-fn served_apis() -> [(i16, Range); 20] {
+fn served_apis() -> [(i16, Range); 22] {
     fn of<R: Request>() -> (i16, Range) {
         (R::KEY as i16, (*R::VERSIONS.start(), *R::VERSIONS.end()))
     }
@@ -235,6 +240,8 @@ fn served_apis() -> [(i16, Range); 20] {
         of::<ListGroupsRequest>(),
         of::<DeleteGroupsRequest>(),
         of::<OffsetDeleteRequest>(),
+        of::<ConsumerGroupHeartbeatRequest>(),
+        of::<ConsumerGroupDescribeRequest>(),
     ]
 }
 

@@ -2,6 +2,7 @@
 
 mod batch;
 mod budget;
+mod builder;
 mod duty;
 mod fill;
 mod ledger;
@@ -9,7 +10,9 @@ mod pending;
 mod queue;
 mod queue_answer;
 mod queue_fate;
+mod queue_move;
 mod queue_order;
+mod queue_ready;
 mod queue_room;
 mod queue_send;
 mod seal;
@@ -32,6 +35,7 @@ pub(crate) use batch::Body;
 #[cfg(test)]
 pub(crate) use budget::Budget;
 pub(crate) use budget::Reserved;
+pub(crate) use builder::{Builder, Sealed};
 pub(crate) use duty::Duty;
 pub(crate) use ledger::Ledger;
 pub(crate) use pending::Stretch;

@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::super::accumulator::{Answer, Flight};
 use super::super::core::Core;
+use super::super::legacy;
 use super::super::mail::{InFlight, Mail};
 use super::answer::{answers, hints, refused};
 use super::office::Live;
@@ -39,6 +40,10 @@ pub(crate) struct Call {
 /// sender's box, so that no task need be started, and no thread woken, before there is something to do.
 pub(super) fn launch(core: &Arc<Core>, mail: &Arc<Mail>, live: &Live, cargo: Cargo) {
     let config = &core.config;
+    if live.connection.is_legacy() {
+        let (flights, in_flight) = (cargo.into_flights(), mail.take_off());
+        return legacy::launch(core, &live.connection, flights, in_flight);
+    }
     let mut ids = cargo.topic_ids();
     let versions = live.connection.versions();
     let version = match &ids {
@@ -154,7 +159,7 @@ impl Call {
 }
 
 /// Brings an answer to its queue, and does what follows from it.
-pub(super) fn land(core: &Core, flight: &Flight, broker: &str, answer: Answer) {
+pub(crate) fn land(core: &Core, flight: &Flight, broker: &str, answer: Answer) {
     let landed = flight.queue.settle(flight, broker, answer, Instant::now());
     if landed.refresh {
         core.cluster.refresh("a partition's leader refused a batch");

@@ -46,7 +46,8 @@ fn try_to_send(core: &Arc<Core>, duty: Duty) {
     let most = core.config.max_in_flight;
     let Some(seat) = mail.office.enter(&mail) else { return };
     let Some(live) = seat.live() else { return };
-    if mail.in_flight() >= most || mail.has_letters() {
+    // Kafka 0.7 acknowledges nothing: its requests need a task that asks afterwards.
+    if live.connection.is_legacy() || mail.in_flight() >= most || mail.has_letters() {
         return;
     }
     let window = live.profile.window.min(most);
@@ -58,7 +59,7 @@ fn try_to_send(core: &Arc<Core>, duty: Duty) {
             Take::Flight(flight) => {
                 // Otherwise it is still listed: the sender has its next batch to send.
                 let more = flight.more;
-                match live.profile.check(flight.body.sealed.compression) {
+                match live.profile.check(flight.body.sealed.compression()) {
                     Ok(()) => launch(core, &mail, &live, Cargo::of(flight)),
                     Err(error) => land(core, &flight, &live.profile.address, refused(&error)),
                 }

@@ -9,6 +9,8 @@ mod office;
 mod request;
 mod task;
 
+pub(crate) use answer::refused;
+pub(crate) use call::land;
 pub(crate) use classify::Action;
 #[cfg(test)]
 pub(crate) use classify::classify;

@@ -133,7 +133,11 @@ impl Sender {
     /// for good would else be called for ever, and metadata asked for each time.
     fn let_go(&mut self) {
         let mail = &self.mail;
-        self.rotation.retain(|queue| queue.needs(mail));
+        let core = &self.core;
+        self.rotation.retain(|queue| {
+            core.rescue(queue);
+            queue.needs(mail)
+        });
     }
 
     /// The connection, opened if need be. None while the broker cannot be reached.
@@ -193,7 +197,7 @@ impl Sender {
                 Take::Flight(flight) => {
                     // A request carries one batch of a partition; the next one goes with the next.
                     again.extend(flight.more.then(|| Arc::clone(&queue)));
-                    match profile.check(flight.body.sealed.compression) {
+                    match profile.check(flight.body.sealed.compression()) {
                         Ok(()) => cargo.add(flight),
                         Err(error) => self.land(&flight, &profile.address, refused(&error)),
                     }

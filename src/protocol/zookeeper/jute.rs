@@ -112,6 +112,11 @@ impl Writer {
         Ok(())
     }
 
+    /// Writes bytes as they are, without a length.
+    pub fn raw(&mut self, bytes: &[u8]) {
+        self.0.put_slice(bytes);
+    }
+
     /// Writes text.
     pub fn string(&mut self, text: &str) -> Result<()> {
         self.buffer(text.as_bytes())

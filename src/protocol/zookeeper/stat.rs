@@ -46,6 +46,21 @@ impl Stat {
             children_modified: r.long()?,
         })
     }
+
+    /// Appends it as a server answers it.
+    pub fn write(&self, w: &mut Writer) {
+        w.long(self.created);
+        w.long(self.modified);
+        w.long(self.created_at);
+        w.long(self.modified_at);
+        w.int(self.version);
+        w.int(self.children_version);
+        w.int(self.acl_version);
+        w.long(self.ephemeral_owner);
+        w.int(self.data_length);
+        w.int(self.children);
+        w.long(self.children_modified);
+    }
 }
 
 /// One entry of an access list.

@@ -174,9 +174,15 @@ pub fn legacy(place: &Place) {
     witness.create("/brokers/topics/t/3", b"4");
 
     let cluster = Cluster::open(&config(&place.connect(), &[])).expect("open does not wait");
-    let error = cluster.wait_ready(Some(soon())).expect_err("0.7 is not there yet");
-    assert_eq!(error.code(), Code::UNSUPPORTED_FEATURE);
-    assert!(error.message().contains("Kafka 0.7"), "{error}");
+    cluster.wait_ready(Some(soon())).expect("the registry is all there is to know");
+    assert_eq!(cluster.generation(), Some(Generation::Legacy));
+    let numbers = |name: &str| -> Vec<(i64, bool)> {
+        let topic = cluster.topic(name).expect("a name");
+        let known = cluster.wait_topic(&topic, Some(soon())).expect("every topic exists");
+        (0..known.partitions.len()).map(|at| (known.number(at), known.is_virtual(at))).collect()
+    };
+    assert_eq!(numbers("t"), [0, 1, 2, 3].map(|number| (3 << 32 | number, false)));
+    assert_eq!(numbers("u"), [(3 << 32, true)], "until somebody writes to it");
     close(&cluster);
 
     let client = ClientConfig::from(&config(&place.connect(), &[])).expect("a configuration");

@@ -42,13 +42,15 @@ fn described(call: &Call<'_>, group_id: String) -> DescribedGroup {
     let mut described = DescribedGroup { group_id, ..DescribedGroup::default() };
     match (may, group) {
         (Err(code), _) => described.error_code = outcome(call.verdict, Err(code)),
-        (Ok(()), None) => {
+        // A group by KIP-848 is none that could be described here.
+        (Ok(()), group) if group.as_ref().is_none_or(|group| group.next.is_some()) => {
             "Dead".clone_into(&mut described.group_state);
             if call.version >= FIRST_NOT_FOUND {
                 described.error_code = wire(Code::GROUP_ID_NOT_FOUND);
             }
         }
         (Ok(()), Some(group)) => describe(&group.classic, &mut described),
+        (Ok(()), None) => {}
     }
     described
 }
@@ -85,16 +87,20 @@ impl Serve for ListGroupsRequest {
         for group_id in names.into_iter().filter(ours) {
             let mut groups = call.shared.groups();
             let Some(group) = groups.group(&group_id, now) else { continue };
-            let state = group.classic.phase().name();
+            let state = group.state();
+            let (kind, protocol) = match group.next {
+                Some(_) => ("consumer", "consumer"),
+                None => ("classic", group.classic.protocol_type()),
+            };
             let among = |filter: &[String], value: &str| {
                 filter.is_empty() || filter.iter().any(|wanted| wanted.eq_ignore_ascii_case(value))
             };
-            if among(&self.states_filter, state) && among(&self.types_filter, "classic") {
+            if among(&self.states_filter, state) && among(&self.types_filter, kind) {
                 response.groups.push(ListedGroup {
                     group_id,
-                    protocol_type: group.classic.protocol_type().to_owned(),
+                    protocol_type: protocol.to_owned(),
                     group_state: state.to_owned(),
-                    group_type: "classic".to_owned(),
+                    group_type: kind.to_owned(),
                 });
             }
         }

@@ -1,7 +1,8 @@
-//! The APIs of classic groups and of committed offsets.
+//! The APIs of groups and of committed offsets.
 
 mod admin;
 mod members;
+mod next;
 mod offsets;
 mod wait;
 
@@ -17,6 +18,7 @@ use crate::error::Code;
 use crate::protocol::modern::messages::join_group::JoinGroupRequest;
 use crate::protocol::modern::messages::sync_group::SyncGroupRequest;
 
+pub(super) use next::heartbeat;
 pub(in crate::embedded) use wait::Wait;
 use wait::What;
 
@@ -89,8 +91,9 @@ pub(super) fn join(
         let mut groups = shared.groups();
         let fresh = groups.fresh_member_id(&client);
         let group = groups.group_or_new(&request.group_id, now);
-        let joined =
-            group.classic.join(joining(shared, &request, head.version, fresh, client), now);
+        let joining = joining(shared, &request, head.version, fresh, client);
+        let classic = group.as_classic().map_err(|code| (code, request.member_id.clone()));
+        let joined = classic.and_then(|classic| classic.join(joining, now));
         group.wake();
         joined
     });

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{Call, check, injected, outcome, wire};
-use crate::embedded::groups::{Committed, Group, Identity};
+use crate::embedded::groups::{Committed, Group, Identity, Next};
 use crate::embedded::serve::{Serve, Served, is_topic};
 use crate::embedded::state::Shared;
 use crate::error::Code;
@@ -22,6 +22,8 @@ use crate::protocol::modern::messages::offset_fetch::{
     OffsetFetchResponseTopics,
 };
 
+/// The first version of both that can name a member's epoch (KIP-848).
+const FIRST_EPOCH: i16 = 9;
 /// The first version of both that names topics by id.
 const FIRST_TOPIC_ID: i16 = 10;
 /// The first version of OffsetFetch that asks for several groups.
@@ -63,8 +65,13 @@ impl Serve for OffsetCommitRequest {
             let group = groups.group_or_new(&self.group_id, now);
             let who =
                 Identity { member: &self.member_id, instance: self.group_instance_id.as_deref() };
-            group.classic.may_commit(who, self.generation_id_or_member_epoch, now)
+            let epoch = self.generation_id_or_member_epoch;
+            match &group.next {
+                Some(next) if !next.is_empty() => knows_epochs(next, who.member, call.version),
+                _ => group.classic.may_commit(who, epoch, now),
+            }
         });
+        let who = (self.member_id.as_str(), self.generation_id_or_member_epoch);
         let topics = self.topics.into_iter().map(|topic| {
             let name = name_of(call.shared, by_id, &topic.name, topic.topic_id);
             let one = |partition: OffsetCommitRequestPartition| {
@@ -73,7 +80,7 @@ impl Serve for OffsetCommitRequest {
                     (Err(code), _) | (_, Err(code)) => wire(*code),
                     (Ok(()), Ok(name)) => {
                         let group = groups.group_or_new(&self.group_id, now);
-                        commit(call, group, name, partition)
+                        commit(call, group, who, name, partition)
                     }
                 };
                 OffsetCommitResponsePartition { partition_index: index, error_code: code }
@@ -93,10 +100,32 @@ impl Serve for OffsetCommitRequest {
     }
 }
 
+/// Whether a KIP-848 group can judge a commit: a member must say its epoch (9 and later).
+fn knows_epochs(next: &Next, member: &str, version: i16) -> Result<(), Code> {
+    if !next.members().iter().any(|known| known.id == member) {
+        return Err(Code::UNKNOWN_MEMBER_ID);
+    }
+    if version < FIRST_EPOCH { Err(Code::UNSUPPORTED_VERSION) } else { Ok(()) }
+}
+
+/// Whether the member may commit for the partition, in groups whose members have epochs.
+fn in_epoch(
+    call: &Call<'_>,
+    group: &Group,
+    (member, epoch): (&str, i32),
+    topic: &str,
+    index: i32,
+) -> Result<(), Code> {
+    let Some(next) = group.next.as_ref().filter(|next| !next.is_empty()) else { return Ok(()) };
+    let topic = call.shared.topic(topic).ok().map(|topic| (topic.id, index));
+    next.may_commit(member, epoch, topic.as_ref())
+}
+
 /// Keeps one offset; gives the code for it.
 fn commit(
     call: &Call<'_>,
     group: &mut Group,
+    who: (&str, i32),
     topic: &str,
     partition: OffsetCommitRequestPartition,
 ) -> i16 {
@@ -104,6 +133,9 @@ fn commit(
     let fault = call.verdict.code(topic, index);
     if let Some((code, false)) = fault {
         return code;
+    }
+    if let Err(code) = in_epoch(call, group, who, topic, index) {
+        return wire(code);
     }
     let metadata = partition.committed_metadata.unwrap_or_default();
     if metadata.len() > METADATA_MAX {
@@ -132,7 +164,10 @@ impl Serve for OffsetFetchRequest {
     fn serve(self, call: &Call<'_>) -> Served<OffsetFetchResponse> {
         if call.version >= FIRST_GROUPS {
             let groups = self.groups.into_iter();
-            let groups = groups.map(|group| one_group(call, &group.group_id, group.topics));
+            let groups = groups.map(|group| {
+                let member = group.member_id.as_deref().map(|id| (id, group.member_epoch));
+                one_group(call, &group.group_id, member, group.topics)
+            });
             let groups = groups.collect();
             return Served::Answer(OffsetFetchResponse {
                 groups,
@@ -150,7 +185,7 @@ impl Serve for OffsetFetchRequest {
                 };
             topics.into_iter().map(new).collect()
         });
-        let group = one_group(call, &self.group_id, topics);
+        let group = one_group(call, &self.group_id, None, topics);
         let whole = group.error_code;
         let old = |t: OffsetFetchResponseTopics| OffsetFetchResponseTopic {
             name: t.name,
@@ -182,15 +217,22 @@ fn old_partition(p: OffsetFetchResponsePartitions, whole: i16) -> OffsetFetchRes
 fn one_group(
     call: &Call<'_>,
     id: &str,
+    member: Option<(&str, i32)>,
     topics: Option<Vec<OffsetFetchRequestTopics>>,
 ) -> OffsetFetchResponseGroup {
     let by_id = call.version >= FIRST_TOPIC_ID;
-    let whole = match call.verdict.whole_code() {
-        Some(code) => code,
-        None => check(call.shared, call.broker, id).map_or_else(wire, |()| 0),
+    let checked = match call.verdict.whole_code() {
+        Some(code) => Err(Code::from(code)),
+        None => check(call.shared, call.broker, id),
     };
     let mut groups = call.shared.groups();
     let group = groups.group(id, Instant::now());
+    let next = group.as_ref().and_then(|group| group.next.as_ref());
+    let whole = checked.and_then(|()| match (member, next) {
+        (Some((member, epoch)), Some(next)) => next.may_fetch(member, epoch),
+        _ => Ok(()),
+    });
+    let whole = whole.map_or_else(wire, |()| 0);
     let offsets = group.map(|group| group.offsets.clone()).unwrap_or_default();
     // Null asks for everything.
     let topics = topics.unwrap_or_else(|| {
@@ -249,7 +291,7 @@ impl Serve for OffsetDeleteRequest {
         match found {
             Err(code) => response.error_code = outcome(call.verdict, Err(code)),
             Ok(group) => {
-                let subscribed = !group.classic.is_empty();
+                let subscribed = !group.is_empty();
                 for topic in self.topics {
                     let one = |index| {
                         let code = match subscribed {

@@ -1,0 +1,247 @@
+//! Who a member is at this moment, what it holds, and whether it may commit.
+//!
+//! A membership and its offset store share one. The membership shuts it while the member's identity
+//! changes; commits wait at it, and it waits for commits that are out (rule 8.9).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::watch;
+use tokio::time::timeout_at;
+
+use super::TopicPartition;
+use crate::error::Code;
+
+/// What a commit is stamped with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stamp {
+    /// The member's id.
+    pub member: Arc<str>,
+    /// `group.instance.id` of a static member.
+    pub instance: Option<Arc<str>>,
+    /// Generation or member epoch.
+    pub generation: i32,
+    /// Whether it is an epoch (KIP-848).
+    pub by_epochs: bool,
+}
+
+/// Hears what commits were answered: codes that say something of the member, and whose they were.
+pub type Ear = Box<dyn Fn(Code, &Stamp) + Send + Sync>;
+
+/// See the module.
+pub struct Standing {
+    state: watch::Sender<State>,
+    ear: Option<Ear>,
+}
+
+impl std::fmt::Debug for Standing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Standing").field("state", &*self.state.borrow()).finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// None while the member is none: then it commits as nobody.
+    stamp: Option<Stamp>,
+    shut: bool,
+    /// The partitions that the member holds, each with the number of the assignment that brought it: a
+    /// partition that went and came back is another claim (rule 11.3).
+    claims: HashMap<TopicPartition, u64>,
+    assignments: u64,
+    /// Commits under way.
+    out: usize,
+}
+
+impl Standing {
+    /// That of somebody who is in no group: always open, stamps nothing.
+    pub fn alone() -> Arc<Self> {
+        Arc::new(Self { state: watch::Sender::default(), ear: None })
+    }
+
+    /// That of a member to be. `ear` must neither wait nor call back.
+    pub fn new(ear: Ear) -> Arc<Self> {
+        Arc::new(Self { state: watch::Sender::default(), ear: Some(ear) })
+    }
+
+    /// Who the member is; none while it is no member.
+    pub fn stamp(&self) -> Option<Stamp> {
+        self.state.borrow().stamp.clone()
+    }
+
+    /// No commit begins until it is opened again.
+    pub fn shut(&self) {
+        self.state.send_modify(|state| state.shut = true);
+    }
+
+    /// Waits until no commit is under way. Each is bounded by its request's time.
+    pub async fn settled(&self) {
+        let mut seen = self.state.subscribe();
+        // The sender lives as long as this.
+        let _ = seen.wait_for(|state| state.out == 0).await;
+    }
+
+    /// The member is this one now, and commits go on as it.
+    pub fn open(&self, stamp: Stamp) {
+        self.state.send_modify(|state| {
+            state.stamp = Some(stamp);
+            state.shut = false;
+        });
+    }
+
+    /// The member is this one now; commits wait on.
+    pub fn introduce(&self, stamp: Stamp) {
+        self.state.send_modify(|state| state.stamp = Some(stamp));
+    }
+
+    /// It is no member and holds nothing. `shut`: commits wait until it is one again; else they go as
+    /// nobody's.
+    pub fn dismiss(&self, shut: bool) {
+        self.state.send_modify(|state| {
+            state.stamp = None;
+            state.shut = shut;
+            state.claims.clear();
+        });
+    }
+
+    /// The member holds these too. Told together with the stamp that goes with them if there is one, so
+    /// that nobody sees one without the other (rule 9.11).
+    pub fn claim(&self, partitions: &[TopicPartition], stamp: Option<Stamp>) {
+        self.state.send_modify(|state| {
+            state.assignments += 1;
+            for partition in partitions {
+                state.claims.insert(partition.clone(), state.assignments);
+            }
+            if let Some(stamp) = stamp {
+                state.stamp = Some(stamp);
+                state.shut = false;
+            }
+        });
+    }
+
+    /// The member does not hold these any more.
+    pub fn give_up(&self, partitions: &[TopicPartition]) {
+        self.state.send_modify(|state| {
+            for partition in partitions {
+                state.claims.remove(partition);
+            }
+        });
+    }
+
+    /// By which assignment the member holds a partition now, if it does.
+    pub fn claim_of(&self, partition: &TopicPartition) -> Option<u64> {
+        self.state.borrow().claims.get(partition).copied()
+    }
+
+    /// Waits until a commit may go, as somebody else than `after` if that is given.
+    pub async fn enter(self: &Arc<Self>, after: Option<&Stamp>, deadline: Instant) -> Option<Pass> {
+        let mut seen = self.state.subscribe();
+        loop {
+            seen.borrow_and_update();
+            let mut pass = None;
+            self.state.send_if_modified(|state| {
+                let news = after.is_none() || state.stamp.as_ref() != after;
+                if !state.shut && news {
+                    state.out += 1;
+                    pass = Some(state.stamp.clone());
+                }
+                false
+            });
+            if let Some(stamp) = pass {
+                return Some(Pass { standing: Arc::clone(self), stamp });
+            }
+            match timeout_at(deadline.into(), seen.changed()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return None,
+            }
+        }
+    }
+
+    /// Tells the membership what a commit that went as `stamp` was answered.
+    pub fn tell(&self, code: Code, stamp: &Stamp) {
+        if let Some(ear) = &self.ear {
+            ear(code, stamp);
+        }
+    }
+}
+
+/// Leave to commit; while it lives, the member's identity does not change.
+#[derive(Debug)]
+pub struct Pass {
+    standing: Arc<Standing>,
+    /// As whom; none: as nobody.
+    pub stamp: Option<Stamp>,
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.standing.state.send_modify(|state| state.out = state.out.saturating_sub(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn stamp(generation: i32) -> Stamp {
+        Stamp { member: Arc::from("m"), instance: None, generation, by_epochs: false }
+    }
+
+    fn soon() -> Instant {
+        Instant::now() + Duration::from_secs(20)
+    }
+
+    fn place(partition: i64) -> TopicPartition {
+        TopicPartition { topic: Arc::from("t"), partition }
+    }
+
+    #[tokio::test]
+    async fn rule_8_9_no_commit_begins_while_shut_and_shutting_waits_for_those_that_are_out() {
+        let standing = Standing::new(Box::new(|_, _| ()));
+        standing.open(stamp(1));
+        let pass = standing.enter(None, soon()).await.expect("open");
+        standing.shut();
+        assert!(standing.enter(None, Instant::now()).await.is_none(), "shut");
+        let waiting = Arc::clone(&standing);
+        let settled = tokio::spawn(async move { waiting.settled().await });
+        tokio::task::yield_now().await;
+        assert!(!settled.is_finished(), "a commit is out");
+        drop(pass);
+        settled.await.expect("settled");
+        let waiting = Arc::clone(&standing);
+        let entered = tokio::spawn(async move { waiting.enter(None, soon()).await });
+        tokio::task::yield_now().await;
+        standing.open(stamp(2));
+        let pass = entered.await.expect("no panic").expect("open again");
+        assert_eq!(pass.stamp, Some(stamp(2)));
+    }
+
+    #[tokio::test]
+    async fn rule_9_11_a_stale_commit_waits_for_the_next_epoch() {
+        let standing = Standing::new(Box::new(|_, _| ()));
+        standing.open(stamp(1));
+        assert!(standing.enter(Some(&stamp(1)), Instant::now()).await.is_none());
+        standing.open(stamp(2));
+        assert!(standing.enter(Some(&stamp(1)), soon()).await.is_some());
+    }
+
+    #[test]
+    fn rule_11_3_a_partition_that_came_back_is_another_claim() {
+        let standing = Standing::new(Box::new(|_, _| ()));
+        standing.claim(&[place(0), place(1)], None);
+        let before = standing.claim_of(&place(0));
+        standing.give_up(&[place(0)]);
+        assert_eq!((before, standing.claim_of(&place(0))), (Some(1), None));
+        standing.claim(&[place(0)], Some(stamp(3)));
+        assert_eq!(
+            (standing.claim_of(&place(0)), standing.claim_of(&place(1))),
+            (Some(2), Some(1))
+        );
+        standing.dismiss(true);
+        assert_eq!(standing.claim_of(&place(1)), None);
+        assert_eq!(standing.stamp(), None);
+    }
+}

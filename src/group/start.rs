@@ -1,0 +1,56 @@
+//! Which membership a consumer gets.
+
+use std::sync::Arc;
+
+use super::{Listener, Membership, OffsetStore, group_id, undecided, zookeeper};
+use crate::cluster::Cluster;
+use crate::config::{GroupConfig, GroupProtocol};
+use crate::discovery::zookeeper::Generation;
+use crate::error::{Code, Error, Result};
+
+/// A membership that has not joined yet, and where its group's offsets are.
+#[derive(Debug)]
+pub struct Member {
+    /// What decides which partitions are read.
+    pub membership: Arc<dyn Membership>,
+    /// What keeps their offsets.
+    pub offsets: Arc<dyn OffsetStore>,
+}
+
+/// A member of the group that `config` names, by its `group.protocol`; on Kafka 0.7 always in ZooKeeper,
+/// which may show later. It joins with its first subscription. Does not wait.
+///
+/// `INVALID_GROUP_ID` when no `group.id` is set; `UNSUPPORTED_FEATURE` for a protocol that this cluster
+/// or library does not have.
+pub fn start(
+    cluster: &Arc<Cluster>,
+    config: &GroupConfig,
+    listener: Arc<dyn Listener>,
+) -> Result<Member> {
+    let generation = cluster.metadata().generation;
+    let by_zookeeper = cluster.client_config().zookeeper.is_some();
+    if generation.is_none() && by_zookeeper && config.protocol != GroupProtocol::ZooKeeper {
+        group_id(config)?;
+        return Ok(undecided::start(cluster, config, listener));
+    }
+    known(cluster, config, listener)
+}
+
+/// The same, of a cluster that is known, or need not be.
+pub(super) fn known(
+    cluster: &Arc<Cluster>,
+    config: &GroupConfig,
+    listener: Arc<dyn Listener>,
+) -> Result<Member> {
+    // Kafka 0.7 has no other groups.
+    if cluster.metadata().generation == Some(Generation::Legacy) {
+        return zookeeper::start(cluster, config, listener);
+    }
+    let name = match config.protocol {
+        GroupProtocol::Classic => "classic",
+        GroupProtocol::Consumer => "consumer",
+        GroupProtocol::ZooKeeper => return zookeeper::start(cluster, config, listener),
+    };
+    let text = format!("group.protocol={name} is not there yet");
+    Err(Error::new(Code::UNSUPPORTED_FEATURE, text).with_property("group.protocol"))
+}

@@ -1,0 +1,5 @@
+//! Groups against the embedded broker, over TCP: coordinators, offsets, memberships. Tests named
+//! `rule_x_y` keep the invariant of that number.
+
+mod offsets;
+mod rig;
