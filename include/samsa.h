@@ -462,6 +462,8 @@ enum {
   SAMSA_ERR_ZOOKEEPER = -141,
   /* The ZooKeeper session expired */
   SAMSA_ERR_SESSION_EXPIRED = -142,
+  /* The application did not poll for max.poll.interval.ms */
+  SAMSA_ERR_MAX_POLL_EXCEEDED = -143,
 };
 
 enum {
@@ -516,6 +518,25 @@ enum {
    * on at samsa_event_offset, where the log parts from what was read.
    */
   SAMSA_EVENT_LOG_TRUNCATED = 4,
+  /**
+   * `samsa_event_kind`: the group gave partitions to this consumer, besides those that it has. They are
+   * read when the event is freed, from where samsa_consumer_seek put them meanwhile, or else from what
+   * the group committed.
+   */
+  SAMSA_EVENT_ASSIGNED = 5,
+  /**
+   * `samsa_event_kind`: partitions will be another member's when the event is freed, at the latest after
+   * max.poll.interval.ms; until then positions of them can be committed. Their messages are handed out no
+   * more. The positions say where reading stopped.
+   */
+  SAMSA_EVENT_REVOKED = 6,
+  /**
+   * `samsa_event_kind`: partitions are another member's already, or may be: nothing of them can be
+   * committed. The positions say where reading stopped.
+   */
+  SAMSA_EVENT_LOST = 7,
+  /** `samsa_event_kind`: a commit ended; each position has its own code. */
+  SAMSA_EVENT_COMMITTED = 8,
 };
 
 enum {
@@ -757,6 +778,37 @@ typedef struct samsa_partition_view {
 } samsa_partition_view;
 
 /**
+ * A partition and a place in it, 64 bytes; one struct for what goes in and what comes out.
+ *
+ * Flags say what is given: SAMSA_POSITION_OFFSET (0 or more, SAMSA_EARLIEST or SAMSA_LATEST),
+ * SAMSA_POSITION_TIME, SAMSA_POSITION_EPOCH. An offset wins over a time. With neither, the committed
+ * offset counts, or else auto.offset.reset. What one call returns, another takes as it is.
+ * Passed in as an array with its stride (sizeof the struct).
+ */
+typedef struct samsa_position {
+  /** Name of the topic, NUL-terminated. In: read during the call. Out: lives as long as the list. */
+  const char *topic;
+  /** Number of the partition, 0 or more. */
+  int64_t partition;
+  /** An offset, SAMSA_EARLIEST or SAMSA_LATEST; out: -1 without SAMSA_POSITION_OFFSET. */
+  int64_t offset;
+  /** Milliseconds since 1970; out: -1 without SAMSA_POSITION_TIME. */
+  int64_t timestamp;
+  /** UTF-8 text kept with a committed offset, or NULL; may hold zero bytes. */
+  const void *metadata;
+  /** How many bytes. */
+  uint32_t metadata_length;
+  /** Leader epoch of the message before the offset; out: -1 without SAMSA_POSITION_EPOCH. */
+  int32_t leader_epoch;
+  /** Out: 0, or the error of this partition alone. In: not read. */
+  samsa_code code;
+  /** SAMSA_POSITION_... bits. */
+  uint32_t flags;
+  /** Zero. */
+  uint64_t reserved;
+} samsa_position;
+
+/**
  * A name and a value, 16 bytes.
  */
 typedef struct samsa_property {
@@ -984,37 +1036,6 @@ typedef struct samsa_message_view {
   /** Zero. */
   uint32_t reserved[2];
 } samsa_message_view;
-
-/**
- * A partition and a place in it, 64 bytes; one struct for what goes in and what comes out.
- *
- * Flags say what is given: SAMSA_POSITION_OFFSET (0 or more, SAMSA_EARLIEST or SAMSA_LATEST),
- * SAMSA_POSITION_TIME, SAMSA_POSITION_EPOCH. An offset wins over a time. With neither, the committed
- * offset counts, or else auto.offset.reset. What one call returns, another takes as it is.
- * Passed in as an array with its stride (sizeof the struct).
- */
-typedef struct samsa_position {
-  /** Name of the topic, NUL-terminated. In: read during the call. Out: lives as long as the list. */
-  const char *topic;
-  /** Number of the partition, 0 or more. */
-  int64_t partition;
-  /** An offset, SAMSA_EARLIEST or SAMSA_LATEST; out: -1 without SAMSA_POSITION_OFFSET. */
-  int64_t offset;
-  /** Milliseconds since 1970; out: -1 without SAMSA_POSITION_TIME. */
-  int64_t timestamp;
-  /** Bytes kept with a committed offset, or NULL. */
-  const void *metadata;
-  /** How many bytes. */
-  uint32_t metadata_length;
-  /** Leader epoch of the message before the offset; out: -1 without SAMSA_POSITION_EPOCH. */
-  int32_t leader_epoch;
-  /** Out: 0, or the error of this partition alone. In: not read. */
-  samsa_code code;
-  /** SAMSA_POSITION_... bits. */
-  uint32_t flags;
-  /** Zero. */
-  uint64_t reserved;
-} samsa_position;
 
 /**
  * A batch as columns over one buffer: element i is message i. Set struct_size before the call.
@@ -1460,7 +1481,17 @@ int64_t samsa_event_offset(const samsa_event *event);
 int32_t samsa_event_broker(const samsa_event *event);
 
 /**
- * Frees the event. NULL is fine.
+ * The partitions concerned, of SAMSA_EVENT_ASSIGNED, _REVOKED, _LOST and _COMMITTED, as an array:
+ * writes its address to `*list` and returns how many there are; 0 for other events.
+ *
+ * Who frees: nobody; borrowed until the event is freed. NULL: `event` NULL gives 0 and a NULL list;
+ * `list` may be NULL. Thread: any. On error: 0.
+ */
+size_t samsa_event_positions(const samsa_event *event, const samsa_position **list);
+
+/**
+ * Frees the event, and lets go on what it held back (SAMSA_EVENT_ASSIGNED, SAMSA_EVENT_REVOKED). NULL
+ * is fine.
  */
 void samsa_event_free(samsa_event *event);
 

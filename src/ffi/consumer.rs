@@ -7,16 +7,14 @@ use super::args::{Out, null_argument};
 use super::batch::samsa_batch;
 use super::cluster::{ClusterHandle, samsa_cluster};
 use super::config::{optional_config, samsa_config};
-use super::error::{c_string, samsa_error};
-use super::event::{
-    EventHandle, SAMSA_EVENT_LOG_TRUNCATED, SAMSA_EVENT_PARTITION_END, samsa_event,
-};
+use super::error::samsa_error;
+use super::event::samsa_event;
 use super::guard::{free, guard, poll_like, signal};
 use super::handle::{self, Opaque};
 use super::message::{give_message, samsa_message};
 use super::position::{give_list, read_list, read_list_or_all, samsa_position, samsa_positions};
 use super::samsa_code;
-use crate::consumer::{Consumer, Event, Position};
+use crate::consumer::{Consumer, Position};
 use crate::error::{Code, Error, Result};
 
 /// A consumer: it reads partitions of one cluster.
@@ -191,7 +189,7 @@ pub unsafe extern "C" fn samsa_consumer_next_event(
         guard(err, consumer, |held| {
             let event = event.required("event")?;
             let next = held.consumer.next_event()?.ok_or(Error::bare(Code::NOTHING))?;
-            event.set(handle::give::<samsa_event>(to_c(&next)));
+            event.set(handle::give::<samsa_event>(next.into()));
             Ok(())
         })
     }
@@ -414,23 +412,6 @@ pub unsafe extern "C" fn samsa_consumer_close(
 pub unsafe extern "C" fn samsa_consumer_free(consumer: *mut samsa_consumer) {
     // SAFETY: the caller keeps the header's rules.
     unsafe { free(consumer) }
-}
-
-fn to_c(event: &Event) -> EventHandle {
-    let (kind, topic, partition, offset) = match event {
-        Event::PartitionEnd { topic, partition, offset } => {
-            (SAMSA_EVENT_PARTITION_END, topic, partition, offset)
-        }
-        Event::LogTruncated { topic, partition, offset } => {
-            (SAMSA_EVENT_LOG_TRUNCATED, topic, partition, offset)
-        }
-    };
-    EventHandle {
-        topic: Some(c_string(topic.as_str())),
-        partition: *partition,
-        offset: *offset,
-        ..EventHandle::new(kind)
-    }
 }
 
 /// Reads one required position.

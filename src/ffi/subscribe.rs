@@ -48,13 +48,8 @@ pub unsafe extern "C" fn samsa_topic_subscribe(
                 return Err(Error::new(Code::UNSUPPORTED_FEATURE, text));
             }
             let cluster = &topic.cluster;
-            let made = Consumer::subscribe(
-                cluster.open()?,
-                &topic.topic,
-                None,
-                timeout_ms != 0,
-                deadline,
-            )?;
+            let made =
+                Consumer::of_topic(cluster.open()?, &topic.topic, None, timeout_ms != 0, deadline)?;
             let held = ConsumerHandle::new(made, Arc::clone(cluster));
             consumer.set(handle::give::<samsa_consumer>(held));
             Ok(())

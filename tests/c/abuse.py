@@ -83,7 +83,7 @@ ROWS = {
     "samsa_topics_list": LIST, "samsa_topics_free": PLAIN,
     "samsa_partitions_list": LIST, "samsa_partitions_free": PLAIN,
     "samsa_event_kind": Row(absent="0"), "samsa_event_topic": PLAIN,
-    "samsa_event_partition": PLAIN, "samsa_event_offset": PLAIN, "samsa_event_broker": Row(absent="-1"),
+    "samsa_event_partition": PLAIN, "samsa_event_offset": PLAIN, "samsa_event_positions": LIST, "samsa_event_broker": Row(absent="-1"),
     "samsa_event_free": PLAIN,
     # topic
     "samsa_topic_name": PLAIN, "samsa_topic_free": PLAIN,
