@@ -165,6 +165,7 @@ impl Consumer {
     /// [`Code::INVALID_STATE`] with `enable.auto.offset.store=true`; [`Code::NOT_ASSIGNED`];
     /// [`Code::INVALID_ARGUMENT`] without an offset. Then nothing is stored.
     pub fn store(&self, positions: &[Position]) -> Result<()> {
+        drop(self.open()?);
         self.core().member()?;
         let items = self.given(positions)?;
         let mut state = self.open()?;
