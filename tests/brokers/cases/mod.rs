@@ -1,6 +1,7 @@
 //! The cases: what must hold on real brokers.
 
 pub mod embedded;
+mod group_next;
 mod group_zookeeper;
 mod group_zookeeper_peers;
 mod groups;
@@ -104,6 +105,26 @@ pub const ALL: &[Case] = &[
         "a_group_is_assigned_by_its_coordinator",
         &[Need::Since(4, 0)],
         groups::assigned_by_the_coordinator,
+    ),
+    shared(
+        "members_by_epochs_share_and_take_over",
+        &[Need::Since(4, 0)],
+        group_next::members_share_and_take_over,
+    ),
+    shared(
+        "members_by_epochs_commit_through_rebalances",
+        &[Need::Since(4, 0)],
+        group_next::commits_go_through_a_rebalance,
+    ),
+    shared(
+        "members_by_epochs_follow_patterns",
+        &[Need::Since(4, 0)],
+        group_next::patterns_find_new_topics,
+    ),
+    shared(
+        "static_members_by_epochs_come_back",
+        &[Need::Since(4, 0)],
+        group_next::a_static_member_comes_back,
     ),
     shared(
         "a_group_with_managed_pykafka",
