@@ -26,9 +26,8 @@ pub fn start(
     config: &GroupConfig,
     listener: Arc<dyn Listener>,
 ) -> Result<Member> {
-    let _ = (cluster, listener);
     let name = match config.protocol {
-        GroupProtocol::Classic => "classic",
+        GroupProtocol::Classic => return super::classic::start(cluster, config, listener),
         GroupProtocol::Consumer => "consumer",
         GroupProtocol::ZooKeeper => "zookeeper",
     };
