@@ -38,7 +38,8 @@ const SAMSA: &[(&str, &str)] = &[
     ("header.rs", "Headers of a message"),
     ("batch.rs", "Batches of messages"),
 ];
-const TESTING: &[(&str, &str)] = &[("embedded.rs", "Embedded broker"), ("fault.rs", "Faults")];
+const TESTING: &[(&str, &str)] =
+    &[("embedded.rs", "Embedded broker"), ("embedded_group.rs", "Groups"), ("fault.rs", "Faults")];
 #[cfg(feature = "panic-injection")]
 compile_error!("headers are generated without the test features");
 

@@ -822,7 +822,8 @@ typedef struct samsa_record {
   void *opaque;
   /**
    * The partition, if flags has SAMSA_RECORD_PARTITION; -1 lets the partitioner choose. Without the
-   * flag it must be 0 or -1: a partition that would not count is refused.
+   * flag it must be 0 or -1: a partition that would not count is refused. On Kafka 0.7
+   * `broker << 32 | number`; number 0xffffffff leaves the choice to that broker.
    */
   int64_t partition;
   /** Milliseconds since 1970, if flags has SAMSA_RECORD_TIMESTAMP. */
@@ -839,7 +840,8 @@ typedef struct samsa_record {
 
 /**
  * Chooses the partition of a record that names none: a number below `partitions`, or -1 to leave the
- * choice to the property partitioner. Another number refuses the record.
+ * choice to the property partitioner. Another number refuses the record. On Kafka 0.7 it is a place in the
+ * list that samsa_topic_partitions gives, in order of broker and number.
  *
  * Runs on the sending thread, on several at once if several send; it must return and may call
  * nothing of the library. The name is pointer and length, not NUL-terminated; key and value are NULL
@@ -1174,7 +1176,7 @@ int32_t samsa_partition_broker(int64_t partition);
 
 /**
  * The number of a partition within its broker on Kafka 0.7; the partition itself on later versions;
- * -1 for -1.
+ * -1 for -1, and where the choice is left to the broker.
  *
  * Thread: any.
  */
@@ -1523,7 +1525,7 @@ void samsa_topic_free(samsa_topic *topic);
  * where their key belongs, others to a partition that the library chooses. `timeout_ms`: -1 = no limit
  * (delivery.timeout.ms bounds it then); 0 is an error: use samsa_producer_send.
  *
- * Writes where it went to `*partition` and `*offset`; offset -1: not known (acks=0).
+ * Writes where it went to `*partition` and `*offset`; offset -1: not known (acks=0, Kafka 0.7).
  *
  * Who frees: nobody. NULL: `topic` is required; key or value NULL with length 0 means none; `partition`
  * and `offset` may be NULL. Thread: any, several at once. Borrowed: nothing is kept. On error: both are
@@ -1546,7 +1548,7 @@ samsa_code samsa_topic_publish(samsa_topic *topic,
  * none. Their topic is NULL or this one; n = 1 is a publish with partition, headers, timestamp. `stride`
  * is sizeof(samsa_record).
  *
- * Writes the partition, and the first record's offset: the others follow it.
+ * Writes the partition, and the first record's offset: the others follow it; -1: not known.
  *
  * Who frees: nobody. NULL: `topic` and `records` are required; `partition` and `first_offset` may be
  * NULL. Thread: any, several at once. Borrowed: nothing is kept. On error: as samsa_topic_publish, for

@@ -70,6 +70,23 @@ enum {
 typedef struct samsa_embedded samsa_embedded;
 
 /**
+ * The members of a group at one moment; never changes. Any thread may read it.
+ */
+typedef struct samsa_embedded_members samsa_embedded_members;
+
+/**
+ * A member of a group. Its strings live as long as the samsa_embedded_members.
+ */
+typedef struct samsa_embedded_member {
+  /** The id that the coordinator knows it by. */
+  const char *id;
+  /** Its group.instance.id; NULL without one. */
+  const char *instance_id;
+  /** Its client.id. */
+  const char *client_id;
+} samsa_embedded_member;
+
+/**
  * Which requests meet a fault, and what then happens to them. All zero but struct_size and kind
  * meets the next request of any kind, once.
  */
@@ -271,6 +288,104 @@ samsa_code samsa_embedded_truncate(samsa_embedded *embedded,
  * use the brokers see their connections end.
  */
 void samsa_embedded_free(samsa_embedded *embedded);
+
+/* ---- Groups -------------------------------------------------------------------------------- */
+
+/**
+ * The members of a group, in the order in which they came; none if there is no such group.
+ *
+ * Who frees: the caller, `*members` by samsa_embedded_members_free. NULL: every pointer but `err` is
+ * required. Thread: any. Borrowed: the name is read during the call. On error: `*members` is NULL.
+ */
+samsa_code samsa_embedded_group_members(const samsa_embedded *embedded,
+                                        const char *group,
+                                        samsa_embedded_members **members,
+                                        samsa_error **err);
+
+/**
+ * Gives the array of members and returns how many there are; 0 and NULL for NULL.
+ *
+ * Borrowed: the array is valid until the samsa_embedded_members is freed. Thread: any.
+ */
+size_t samsa_embedded_members_list(const samsa_embedded_members *members,
+                                   const samsa_embedded_member **views);
+
+/**
+ * Frees the snapshot. NULL is fine.
+ */
+void samsa_embedded_members_free(samsa_embedded_members *members);
+
+/**
+ * Where a group stands, in Kafka's words: Empty, PreparingRebalance, CompletingRebalance, Assigning,
+ * Reconciling, Stable; Dead if there is no such group. NULL for NULL or on a pointer that is no live
+ * samsa_embedded.
+ *
+ * Borrowed: a constant. Thread: any.
+ */
+const char *samsa_embedded_group_state(const samsa_embedded *embedded,
+                                       const char *group);
+
+/**
+ * Waits until a group has so many members and is in this state (see samsa_embedded_group_state; NULL:
+ * in any).
+ *
+ * NULL: `embedded` and `group` are required. Thread: any. Borrowed: the strings are read during the
+ * call. On error: SAMSA_ERR_TIMED_OUT, with what the group is instead.
+ */
+samsa_code samsa_embedded_wait_group(samsa_embedded *embedded,
+                                     const char *group,
+                                     const char *state,
+                                     size_t members,
+                                     int32_t timeout_ms,
+                                     samsa_error **err);
+
+/**
+ * The offset that a group committed for a partition, -1 if it committed none.
+ *
+ * NULL: every pointer but `err` is required. Thread: any. Borrowed: the names are read during the
+ * call. On error: `*offset` is -1.
+ */
+samsa_code samsa_embedded_committed(const samsa_embedded *embedded,
+                                    const char *group,
+                                    const char *topic,
+                                    int64_t partition,
+                                    int64_t *offset,
+                                    samsa_error **err);
+
+/**
+ * The broker that coordinates a group, -1 if it does not run.
+ *
+ * NULL: every pointer but `err` is required. Thread: any. Borrowed: the name is read during the
+ * call. On error: `*broker` is -1.
+ */
+samsa_code samsa_embedded_coordinator(const samsa_embedded *embedded,
+                                      const char *group,
+                                      int32_t *broker,
+                                      samsa_error **err);
+
+/**
+ * Makes a broker the coordinator of a group, which keeps its members and offsets; the old one answers
+ * SAMSA_ERR_NOT_COORDINATOR from now on.
+ *
+ * NULL: `embedded` and `group` are required. Thread: any. Borrowed: the name is copied. On error:
+ * SAMSA_ERR_INVALID_ARGUMENT for a broker that there is not.
+ */
+samsa_code samsa_embedded_move_coordinator(samsa_embedded *embedded,
+                                           const char *group,
+                                           int32_t broker,
+                                           samsa_error **err);
+
+/**
+ * Throws a member out of its group, as when its session ends; the others rebalance. NULL for `member`:
+ * all of them.
+ *
+ * NULL: `embedded` and `group` are required. Thread: any. Borrowed: the strings are read during the
+ * call. On error: SAMSA_ERR_UNKNOWN_MEMBER_ID if the group has no such member, or none at all.
+ */
+samsa_code samsa_embedded_expire_member(samsa_embedded *embedded,
+                                        const char *group,
+                                        const char *member,
+                                        samsa_error **err);
 
 /* ---- Faults -------------------------------------------------------------------------------- */
 

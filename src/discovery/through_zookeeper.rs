@@ -10,7 +10,6 @@ use super::zookeeper::{Follow, Generation, Keeper, Listener, Registry, Settings,
 use super::{Discovery, Found};
 use crate::config::{Address, ClientConfig, ZooKeeperConfig};
 use crate::error::{Code, Error};
-use crate::net::Backoff;
 use crate::runtime::{Completion, Runtime};
 
 /// How long a look for seeds waits for ZooKeeper before it says what it knows.
@@ -32,16 +31,7 @@ impl ThroughZooKeeper {
     /// Starts the client and its live maps; does not wait.
     #[must_use]
     pub fn start(client: &ClientConfig, config: &ZooKeeperConfig, runtime: Runtime) -> Self {
-        let settings = Settings {
-            ensemble: config.ensemble.clone(),
-            session_timeout: config.session_timeout,
-            connection_timeout: config.connection_timeout,
-            auth: config.auth.clone(),
-            reconnect: Backoff {
-                first: client.reconnect_backoff,
-                most: client.reconnect_backoff_max,
-            },
-        };
+        let settings = Settings::new(client, config);
         let zookeeper = ZooKeeper::start(settings, runtime, &client.logger);
         let (sender, registry) = watch::channel(Arc::default());
         let sender = Arc::new(sender);

@@ -1,6 +1,6 @@
 //! What programs and tests see of groups, and do to them.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::cluster::Cluster;
 use crate::error::{Code, Error, Result};
@@ -83,6 +83,33 @@ impl Cluster {
         let mut groups = self.shared.groups();
         let group = groups.group(group, Instant::now())?;
         group.offsets.get(topic, partition).map(|committed| committed.offset)
+    }
+
+    /// Waits until a group has so many members and is in this state (see
+    /// [`group_state`](Self::group_state)); none: in any.
+    ///
+    /// # Errors
+    /// `TIMED_OUT`, with what the group is instead.
+    pub fn wait_group(
+        &self,
+        group: &str,
+        state: Option<&str>,
+        members: usize,
+        deadline: impl Into<Option<Instant>>,
+    ) -> Result<()> {
+        let deadline = deadline.into();
+        let now = || (self.group_state(group), self.group_members(group).len());
+        let why = || format!("group {group} is {} with {} members", now().0, now().1);
+        let reached = || Ok(now().1 == members && state.is_none_or(|wanted| wanted == now().0));
+        loop {
+            // In slices: that a session is over is told by the clock alone.
+            let slice = Instant::now() + Duration::from_millis(50);
+            let end = deadline.map_or(slice, |deadline| deadline.min(slice));
+            match self.shared.wait(Some(end), &why, &reached) {
+                Err(error) if error.code() == Code::TIMED_OUT && Some(end) != deadline => {}
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Throws a member out, as when its session ends; the others rebalance.

@@ -100,7 +100,7 @@ pub extern "C" fn samsa_partition_broker(partition: i64) -> i32 {
 }
 
 /// The number of a partition within its broker on Kafka 0.7; the partition itself on later versions;
-/// -1 for -1.
+/// -1 for -1, and where the choice is left to the broker.
 ///
 /// Thread: any.
 #[unsafe(no_mangle)]

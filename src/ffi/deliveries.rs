@@ -98,7 +98,7 @@ impl DeliveriesHandle {
 fn to_c(delivery: &Delivery) -> samsa_delivery {
     samsa_delivery {
         opaque: delivery.opaque as usize as *mut c_void,
-        partition: delivery.partition.into(),
+        partition: delivery.partition,
         offset: delivery.offset,
         timestamp: delivery.timestamp,
         code: delivery.code.0,
@@ -117,7 +117,7 @@ impl Runs {
             runs.push(samsa_run {
                 // The text of a CString does not move when the CString does.
                 topic: name.as_ptr(),
-                partition: run.partition.into(),
+                partition: run.partition,
                 high_watermark: -1,
                 log_start: -1,
                 next_offset: -1,

@@ -82,6 +82,8 @@ pub mod consumer;
 pub mod deliveries;
 #[cfg(feature = "embedded")]
 pub mod embedded;
+#[cfg(feature = "embedded")]
+pub mod embedded_group;
 pub mod error;
 pub mod event;
 #[cfg(feature = "embedded")]

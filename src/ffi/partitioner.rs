@@ -11,7 +11,8 @@ use super::samsa_code;
 use crate::producer::{CustomPartitioner, Record};
 
 /// Chooses the partition of a record that names none: a number below `partitions`, or -1 to leave the
-/// choice to the property partitioner. Another number refuses the record.
+/// choice to the property partitioner. Another number refuses the record. On Kafka 0.7 it is a place in the
+/// list that samsa_topic_partitions gives, in order of broker and number.
 ///
 /// Runs on the sending thread, on several at once if several send; it must return and may call
 /// nothing of the library. The name is pointer and length, not NUL-terminated; key and value are NULL

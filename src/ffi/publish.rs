@@ -16,7 +16,7 @@ use crate::runtime;
 /// where their key belongs, others to a partition that the library chooses. `timeout_ms`: -1 = no limit
 /// (delivery.timeout.ms bounds it then); 0 is an error: use samsa_producer_send.
 ///
-/// Writes where it went to `*partition` and `*offset`; offset -1: not known (acks=0).
+/// Writes where it went to `*partition` and `*offset`; offset -1: not known (acks=0, Kafka 0.7).
 ///
 /// Who frees: nobody. NULL: `topic` is required; key or value NULL with length 0 means none; `partition`
 /// and `offset` may be NULL. Thread: any, several at once. Borrowed: nothing is kept. On error: both are
@@ -57,7 +57,7 @@ pub unsafe extern "C" fn samsa_topic_publish(
 /// none. Their topic is NULL or this one; n = 1 is a publish with partition, headers, timestamp. `stride`
 /// is sizeof(samsa_record).
 ///
-/// Writes the partition, and the first record's offset: the others follow it.
+/// Writes the partition, and the first record's offset: the others follow it; -1: not known.
 ///
 /// Who frees: nobody. NULL: `topic` and `records` are required; `partition` and `first_offset` may be
 /// NULL. Thread: any, several at once. Borrowed: nothing is kept. On error: as samsa_topic_publish, for
@@ -102,7 +102,7 @@ fn publish(
     }
     let deadline = runtime::deadline(timeout_ms)?;
     let (went_to, at) = topic.cluster.publisher()?.publish(records, deadline)?;
-    partition.set(went_to.into());
+    partition.set(went_to);
     offset.set(at);
     Ok(())
 }

@@ -38,7 +38,8 @@ pub struct samsa_record {
     /// The program's own mark, given back with the outcome; never looked at.
     pub opaque: *mut c_void,
     /// The partition, if flags has SAMSA_RECORD_PARTITION; -1 lets the partitioner choose. Without the
-    /// flag it must be 0 or -1: a partition that would not count is refused.
+    /// flag it must be 0 or -1: a partition that would not count is refused. On Kafka 0.7
+    /// `broker << 32 | number`; number 0xffffffff leaves the choice to that broker.
     pub partition: i64,
     /// Milliseconds since 1970, if flags has SAMSA_RECORD_TIMESTAMP.
     pub timestamp: i64,
@@ -158,7 +159,7 @@ unsafe fn check_headers(record: &samsa_record) -> Result<()> {
 }
 
 /// The partition of a record: none if it is not given, or −1.
-pub(super) fn partition_of(flags: u32, partition: i64) -> Result<Option<i32>> {
+pub(super) fn partition_of(flags: u32, partition: i64) -> Result<Option<i64>> {
     if flags & !KNOWN_FLAGS != 0 {
         let text = format!("the flags {flags:#x} of a record are not all known: set others to 0");
         return Err(Error::new(Code::INVALID_ARGUMENT, text));
@@ -174,10 +175,11 @@ pub(super) fn partition_of(flags: u32, partition: i64) -> Result<Option<i32>> {
             );
             Err(Error::new(Code::INVALID_ARGUMENT, text).with_partition(given))
         }
-        given => i32::try_from(given).ok().filter(|given| *given >= 0).map(Some).ok_or_else(|| {
+        given if given >= 0 => Ok(Some(given)),
+        given => {
             let text = format!("{given} is not a partition");
-            Error::new(Code::INVALID_ARGUMENT, text).with_partition(given)
-        }),
+            Err(Error::new(Code::INVALID_ARGUMENT, text).with_partition(given))
+        }
     }
 }
 
@@ -253,7 +255,8 @@ pub(super) unsafe fn read_plain<'a>(
         -1 => None,
         0 if record.flags & SAMSA_RECORD_PARTITION == 0 => None,
         _ if record.flags & SAMSA_RECORD_PARTITION == 0 => return None,
-        given => Some(i32::try_from(given).ok().filter(|given| *given >= 0)?),
+        given if given >= 0 => Some(given),
+        _ => return None,
     };
     let timed = record.flags & SAMSA_RECORD_TIMESTAMP != 0;
     // SAFETY: by the contract of this function.

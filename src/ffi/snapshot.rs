@@ -141,7 +141,12 @@ unsafe impl<V, K: Send> Send for Snapshot<V, K> {}
 unsafe impl<V, K: Sync> Sync for Snapshot<V, K> {}
 
 impl<V, K> Snapshot<V, K> {
-    fn list(&self, out: *mut *const V) -> usize {
+    /// Views, and what they point into.
+    pub(super) fn new(views: Vec<V>, kept: K) -> Self {
+        Self { views, _kept: kept }
+    }
+
+    pub(super) fn list(&self, out: *mut *const V) -> usize {
         if !out.is_null() {
             // SAFETY: writable by the header's rules. An empty list gives NULL.
             unsafe { *out = if self.views.is_empty() { ptr::null() } else { self.views.as_ptr() } };
@@ -169,7 +174,7 @@ impl Opaque for samsa_partitions {
 }
 
 /// A copy of `text` among the strings that a snapshot keeps, as a pointer that stays.
-fn keep(kept: &mut Vec<CString>, text: &str) -> *const c_char {
+pub(super) fn keep(kept: &mut Vec<CString>, text: &str) -> *const c_char {
     let text = c_string(text);
     // The heap block of a CString does not move when the vector grows.
     let pointer = text.as_ptr();
@@ -189,7 +194,7 @@ pub(super) fn brokers(metadata: &Metadata) -> Snapshot<samsa_broker_view, Vec<CS
         reserved: [0; 3],
     };
     let views = metadata.brokers.values().map(view).collect();
-    Snapshot { views, _kept: kept }
+    Snapshot::new(views, kept)
 }
 
 pub(super) fn topics<'a>(
@@ -207,7 +212,7 @@ pub(super) fn topics<'a>(
         reserved: [0; 2],
     };
     let views = topics.into_iter().map(view).collect();
-    Snapshot { views, _kept: kept }
+    Snapshot::new(views, kept)
 }
 
 pub(super) fn partitions(
@@ -230,7 +235,7 @@ pub(super) fn partitions(
         reserved: [0; 3],
     };
     let views = topic.partitions.iter().enumerate().map(view).collect();
-    Snapshot { views, _kept: topic }
+    Snapshot::new(views, topic)
 }
 
 /// Gives the array of brokers and returns how many there are; 0 and NULL for NULL.

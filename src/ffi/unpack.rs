@@ -11,7 +11,7 @@ use crate::protocol::record::Header;
 /// Takes a packed buffer apart, record by record.
 pub(super) struct Unpacker<'a> {
     topic: &'a TopicHandle,
-    partition: Option<i32>,
+    partition: Option<i64>,
     buffer: &'a [u8],
     keys: Option<&'a [u32]>,
     values: Option<&'a [u32]>,

@@ -16,6 +16,7 @@ mod pattern;
 mod standing;
 mod start;
 mod subscription;
+mod zookeeper;
 
 use std::sync::Arc;
 

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Listener, Membership, OffsetStore};
+use super::{Listener, Membership, OffsetStore, classic, zookeeper};
 use crate::cluster::Cluster;
 use crate::config::{GroupConfig, GroupProtocol};
+use crate::discovery::zookeeper::Generation;
 use crate::error::{Code, Error, Result};
 
 /// A membership that has not joined yet, and where its group's offsets are.
@@ -16,8 +17,8 @@ pub struct Member {
     pub offsets: Arc<dyn OffsetStore>,
 }
 
-/// A member of the group that `config` names, by its `group.protocol`. It joins with its first
-/// subscription. Does not wait.
+/// A member of the group that `config` names, by its `group.protocol`; on Kafka 0.7, once the cluster
+/// is known to be that, always in ZooKeeper. It joins with its first subscription. Does not wait.
 ///
 /// `INVALID_GROUP_ID` when no `group.id` is set; `UNSUPPORTED_FEATURE` for a protocol that this cluster
 /// or library does not have.
@@ -26,10 +27,14 @@ pub fn start(
     config: &GroupConfig,
     listener: Arc<dyn Listener>,
 ) -> Result<Member> {
+    // Kafka 0.7 has no other groups.
+    if cluster.metadata().generation == Some(Generation::Legacy) {
+        return zookeeper::start(cluster, config, listener);
+    }
     let name = match config.protocol {
-        GroupProtocol::Classic => return super::classic::start(cluster, config, listener),
+        GroupProtocol::Classic => return classic::start(cluster, config, listener),
         GroupProtocol::Consumer => "consumer",
-        GroupProtocol::ZooKeeper => "zookeeper",
+        GroupProtocol::ZooKeeper => return zookeeper::start(cluster, config, listener),
     };
     let text = format!("group.protocol={name} is not there yet");
     Err(Error::new(Code::UNSUPPORTED_FEATURE, text).with_property("group.protocol"))

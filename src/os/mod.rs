@@ -1,5 +1,5 @@
-//! What differs between operating systems: fork detection, wait word, wake descriptor, socket write,
-//! thread set-up.
+//! What differs between operating systems: fork detection, host name, wait word, wake descriptor,
+//! socket write, thread set-up.
 //!
 //! Each concept has one file here with its meaning and its rules; the system calls stand in
 //! [`unix`](self) under the same name, so that another system is one more folder beside it. This and
@@ -7,6 +7,7 @@
 
 pub mod clock;
 pub mod fork;
+pub mod host;
 pub mod net;
 pub mod stderr;
 pub mod thread;

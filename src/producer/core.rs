@@ -120,6 +120,9 @@ impl Core {
                 ),
             );
         }
+        if topic.is_legacy() {
+            self.rescue_all(topic);
+        }
         if unknown && topic.partitions() > 0 {
             // Whoever was sent away because the topic was not known may come back.
             self.ledger.budget.grant_wish();
@@ -183,7 +186,12 @@ impl Core {
 
     /// Ends batches with `error`; gives how many records that were.
     pub(crate) fn purge(&self, purge: Purge, error: &Error) -> u64 {
-        self.topics.queues().map(|queue| queue.purge(purge, error)).sum()
+        let of_topic = |topic: &Arc<TopicQueues>| -> u64 {
+            // None slips past by moving to a queue that was seen already (Kafka 0.7).
+            let _still = topic.slots.hold();
+            topic.queues.iter().map(|queue| queue.purge(purge, error)).sum()
+        };
+        self.topics.iter().map(of_topic).sum()
     }
 
     /// Why some broker cannot be reached now, or gives no producer id, if so.

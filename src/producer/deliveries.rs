@@ -23,8 +23,8 @@ pub struct Deliveries {
 pub struct Delivery {
     /// The caller's mark.
     pub opaque: u64,
-    /// The partition.
-    pub partition: i32,
+    /// The partition; on Kafka 0.7 `broker << 32 | number`.
+    pub partition: i64,
     /// The offset; −1 if it is not known (not persisted, acks=0, a duplicate).
     pub offset: i64,
     /// The broker's time for topics with log-append time, else the record's own; −1 for none.
@@ -43,7 +43,7 @@ pub struct Run<'a> {
     /// The topic.
     pub topic: &'a Arc<Topic>,
     /// The partition.
-    pub partition: i32,
+    pub partition: i64,
     /// The index of its first record in [`Deliveries::iter`].
     pub first: usize,
     /// How many records it has.

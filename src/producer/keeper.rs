@@ -25,7 +25,10 @@ pub(crate) async fn run(core: Arc<Core>, mut changes: watch::Receiver<Arc<Metada
             timers.add(at, queue);
         }
         // Queues write here when they lack a leader that nobody looks for.
-        letters.ready.iter().for_each(|queue| core.revive(queue));
+        for queue in &letters.ready {
+            core.revive(queue);
+            core.rescue(queue);
+        }
         let now = Instant::now();
         while let Some((_, queue)) = timers.due(now) {
             if let Some(next) = queue.expire(now) {

@@ -7,9 +7,9 @@
 use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-use super::accumulator::Body;
+use super::accumulator::{Body, Sealed};
 use crate::error::{Code, Error, Result};
-use crate::protocol::record::{BatchIter, DecodedBatch, RecordSpan};
+use crate::protocol::record::{BatchIter, Compression, DecodedBatch, RecordSpan};
 
 /// How long a reader waits for bytes that are being made. They need no broker: only a machine that
 /// stands still takes longer.
@@ -85,10 +85,18 @@ impl KeptBatch {
 fn decode(bodies: &[Arc<Body>]) -> Result<Vec<DecodedBatch>> {
     let mut batches = Vec::new();
     for body in bodies {
+        if let Sealed::Set(set) = &body.sealed {
+            let batch = set.decode()?;
+            body.grow_anyway(
+                batch.buffer.len() + batch.records.capacity() * size_of::<RecordSpan>(),
+            );
+            batches.push(batch);
+            continue;
+        }
         for batch in BatchIter::new(body.bytes().clone()) {
             let batch = batch?.decode(false, usize::MAX)?;
-            let unpacked = match body.sealed.compression {
-                crate::protocol::record::Compression::None => 0,
+            let unpacked = match body.sealed.compression() {
+                Compression::None => 0,
                 _ => batch.buffer.len(),
             };
             body.grow_anyway(unpacked + batch.records.capacity() * size_of::<RecordSpan>());

@@ -75,6 +75,11 @@ pub(crate) struct Profile {
 impl Profile {
     /// What the sender of a connection to `versions`' broker should know.
     pub(crate) fn of(versions: &Versions) -> Result<Self> {
+        if versions.is_legacy() {
+            // Kafka 0.7: no versions. Its queues have a form of their own, and one batch in flight.
+            let (release, address) = (versions.release().to_owned(), versions.broker().to_string());
+            return Ok(Self { version: 0, format: Format::V0, window: 1, release, address });
+        }
         let version = versions.pick::<ProduceRequest>()?;
         let format = match version {
             0 | 1 => Format::V0,

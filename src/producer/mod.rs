@@ -21,6 +21,7 @@ mod identity;
 mod idle;
 mod keeper;
 mod kept;
+mod legacy;
 mod lifecycle;
 mod mail;
 mod outcome;

@@ -70,7 +70,7 @@ impl Outcome {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) topic: Arc<Topic>,
-    pub(crate) partition: i32,
+    pub(crate) partition: i64,
     pub(crate) count: u32,
     pub(crate) tokens: Tokens,
     pub(crate) outcome: Outcome,
@@ -88,7 +88,7 @@ impl Entry {
 
     pub(crate) fn new(
         topic: Arc<Topic>,
-        partition: i32,
+        partition: i64,
         count: u32,
         (tokens, mut room): (Tokens, Reserved),
         kept: Option<Arc<KeptBatch>>,

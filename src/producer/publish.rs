@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Producer;
-use super::accumulator::{LARGEST_OVERHEAD, Queue, Reserved, Withdrawn, largest_record};
+use super::accumulator::{Builder, LARGEST_OVERHEAD, Queue, Reserved, Withdrawn, largest_record};
 use super::core::Core;
 use super::record::Record;
 use super::send::{Now, Patience, Seals, unreachable_partition};
@@ -13,7 +13,6 @@ use super::topics::TopicQueues;
 use crate::cluster::Cluster;
 use crate::config::{DeliveryReport, ProducerConfig};
 use crate::error::{Code, Error, Persistence, Result};
-use crate::protocol::record::BatchBuilder;
 use crate::runtime::Completion;
 
 impl Producer {
@@ -39,7 +38,7 @@ impl Producer {
     /// As [`send`](Self::send); besides, the broker's. TIMED_OUT at the deadline, and WOKEN: records
     /// that were not sent yet are withdrawn then, others are "possibly persisted", which
     /// [`Error::persistence`] tells.
-    pub fn publish(&self, records: &[Record<'_>], deadline: Option<Instant>) -> Result<(i32, i64)> {
+    pub fn publish(&self, records: &[Record<'_>], deadline: Option<Instant>) -> Result<(i64, i64)> {
         let core = &self.core;
         core.era.check()?;
         core.ledger.check_open()?;
@@ -49,14 +48,16 @@ impl Producer {
         let size = core.validate_list(first, records)?;
         let mut patience = Patience::until(deadline, core.config.max_block);
         let topic = core.queues_of(first.topic, &mut patience)?;
+        if topic.is_legacy() {
+            records.iter().try_for_each(|record| core.check_legacy(record))?;
+        }
         let queue = choose(topic, records)?;
         let room = match core.ledger.budget.try_reserve(size) {
             Some(room) => room,
             None => core.wait_for_room(size, &mut patience)?,
         };
         let builder = fill(queue, records, size)?;
-        let offset = core.await_batch(queue, builder, room, deadline)?;
-        Ok((queue.partition(), offset))
+        core.await_batch(queue, builder, room, deadline)
     }
 }
 
@@ -69,13 +70,14 @@ fn choose<'a>(topic: &'a TopicQueues, records: &[Record<'_>]) -> Result<&'a Arc<
         topic.move_on(partition);
         (partition, _) = topic.choose(first, topic.partitions())?;
     }
-    if records.iter().any(|record| record.partition.is_some_and(|named| named != partition)) {
+    let queue = topic.queue(partition).ok_or_else(|| unreachable_partition(topic))?;
+    if records.iter().any(|record| record.partition.is_some_and(|named| named != queue.number())) {
         return Err(disagreement(first, "name different partitions"));
     }
-    topic.queue(partition).ok_or_else(|| unreachable_partition(topic))
+    Ok(queue)
 }
 
-fn fill(queue: &Queue, records: &[Record<'_>], size: usize) -> Result<BatchBuilder> {
+fn fill(queue: &Queue, records: &[Record<'_>], size: usize) -> Result<Builder> {
     let mut builder = queue.publish_builder(size)?;
     let mut now = Now::default();
     for record in records {
@@ -113,17 +115,17 @@ impl Core {
     fn await_batch(
         &self,
         queue: &Arc<Queue>,
-        builder: BatchBuilder,
+        builder: Builder,
         room: Reserved,
         deadline: Option<Instant>,
-    ) -> Result<i64> {
+    ) -> Result<(i64, i64)> {
         let (sender, answer) = Completion::new();
         let mut seals = Seals::default();
         let batch = queue.publish(builder, room, sender, seals.list())?;
         seals.run();
         match answer.wait(deadline, Some(&self.signal)) {
-            Ok(offset) => Ok(offset),
-            Err(error) if gave_up(&error) => match queue.withdraw(batch) {
+            Ok(outcome) => Ok(outcome),
+            Err(error) if gave_up(&error) => match self.withdraw(queue, batch) {
                 Withdrawn::TooLate => match answer.try_take() {
                     Some(result) => result,
                     None => Err(queue.name(error)),

@@ -11,8 +11,8 @@ use crate::protocol::record::{Headers, NewRecord};
 pub struct Record<'a> {
     /// Where to; a topic of the producer's own cluster.
     pub topic: &'a Arc<Topic>,
-    /// The partition; none lets the partitioner choose.
-    pub partition: Option<i32>,
+    /// The partition; none lets the partitioner choose. On Kafka 0.7 `broker << 32 | number`.
+    pub partition: Option<i64>,
     /// Milliseconds since the epoch, ≥ 0; none means now, to within a tick of the kernel's clock.
     pub timestamp: Option<i64>,
     /// The key, or null.
@@ -49,8 +49,8 @@ impl<'a> Record<'a> {
 
     /// The same for one partition.
     #[must_use]
-    pub fn to_partition(mut self, partition: i32) -> Self {
-        self.partition = Some(partition);
+    pub fn to_partition(mut self, partition: impl Into<i64>) -> Self {
+        self.partition = Some(partition.into());
         self
     }
 

@@ -332,6 +332,9 @@ impl Core {
         // (invariant 4.13).
         self.validate(record)?;
         let topic = self.queues_of(record.topic, patience)?;
+        if topic.is_legacy() {
+            self.check_legacy(record)?;
+        }
         let timestamp = now.or(record.timestamp);
         let chosen = chosen.unwrap_or_else(|| topic.choose(record, topic.partitions()));
         // A partition that is not known may have been added just now.

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::accumulator::{Leader, Ledger, Queue};
 use super::idle::LOOKS;
+use super::legacy::Slots;
 use super::partitioner::{Chooser, CustomPartitioner};
 use super::record::Record;
 use super::table::Table;
@@ -26,15 +27,18 @@ pub(crate) struct Topics {
 #[derive(Debug)]
 pub(crate) struct TopicQueues {
     pub(crate) topic: Arc<Topic>,
-    config: TopicProducerConfig,
+    pub(super) config: TopicProducerConfig,
     /// The application's partitioner, asked first.
-    custom: Option<Arc<CustomPartitioner>>,
-    queues: Table<Arc<Queue>>,
+    pub(super) custom: Option<Arc<CustomPartitioner>>,
+    pub(super) queues: Table<Arc<Queue>>,
     /// How many partitions the topic has; 0 before its metadata.
-    count: AtomicU32,
+    pub(super) count: AtomicU32,
     /// The same, but as it was last known while the topic is out of use.
-    last_count: AtomicU32,
-    chooser: Chooser,
+    pub(super) last_count: AtomicU32,
+    pub(super) chooser: Chooser,
+    /// Its partitions are those of Kafka 0.7, and `slots` tells where their queues are.
+    is_legacy: AtomicBool,
+    pub(super) slots: Slots,
     /// Something was sent to it since the last look (see [`idle`](super::idle)).
     used: AtomicBool,
     /// How many looks in a row found it unused.
@@ -83,6 +87,8 @@ impl Topics {
                 count: AtomicU32::new(0),
                 last_count: AtomicU32::new(0),
                 chooser: Chooser::new(config.partitioning, seed(topic)),
+                is_legacy: AtomicBool::new(false),
+                slots: Slots::default(),
                 used: AtomicBool::new(true),
                 unused: AtomicU8::new(0),
                 applied: Mutex::default(),
@@ -151,14 +157,19 @@ impl TopicQueues {
         if !self.used.load(Ordering::Relaxed) {
             self.used.store(true, Ordering::Relaxed);
         }
+        if self.is_legacy() {
+            return self.choose_slot(record);
+        }
         // The topic may go out of use between the caller's look and this: its keys stay where they are.
         let partitions = match partitions {
             0 => self.last_count.load(Ordering::Relaxed),
             partitions => partitions,
         };
         if let Some(partition) = record.partition {
-            return match u32::try_from(partition) {
-                Ok(number) if number < partitions => Ok((partition, false)),
+            return match i32::try_from(partition) {
+                Ok(number) if (0..i64::from(partitions)).contains(&partition) => {
+                    Ok((number, false))
+                }
                 _ => Err(self.no_such_partition(partition, partitions)),
             };
         }
@@ -170,21 +181,34 @@ impl TopicQueues {
         self.chooser.choose(record, partitions)
     }
 
+    /// Whether its partitions are those of Kafka 0.7.
+    #[inline]
+    pub(crate) fn is_legacy(&self) -> bool {
+        self.is_legacy.load(Ordering::Relaxed)
+    }
+
     /// Another partition than `from` for records that no key binds.
     pub(crate) fn move_on(&self, from: i32) {
         let patience = self.config.partitioning.availability_timeout;
-        let backlog = |partition| self.queue(partition).and_then(|queue| queue.backlog(patience));
+        let backlog = |partition| {
+            let queue = self.queue(partition)?;
+            // On 0.7 a broker that is registered and cannot be reached is passed over.
+            if queue.is_free() && !queue.is_reachable() {
+                return None;
+            }
+            queue.backlog(patience)
+        };
         self.chooser.move_on(from, self.last_count.load(Ordering::Relaxed), &backlog);
     }
 
     #[cold]
-    fn no_such_partition(&self, partition: i32, partitions: u32) -> Error {
+    fn no_such_partition(&self, partition: i64, partitions: u32) -> Error {
         let name = self.topic.name();
         let text = format!("topic {name} has no partition {partition}: it has {partitions}");
         // Retriable: partitions may be added.
         Error::new(Code::UNKNOWN_TOPIC_OR_PARTITION, text)
             .with_topic(&**name)
-            .with_partition(partition.into())
+            .with_partition(partition)
     }
 
     /// Takes the topic into use; true if it was not.
@@ -236,18 +260,24 @@ impl TopicQueues {
         topics: &Topics,
         ledger: &Arc<Ledger>,
         lead: impl Fn(&PartitionMetadata) -> Option<Leader>,
-    ) -> Vec<i32> {
+    ) -> Vec<i64> {
         let mut applied = self.lock();
         let version = self.topic.version();
         if applied.version == Some(version) || !applied.in_use {
             return Vec::new();
         }
         let Some(metadata) = self.topic.metadata() else { return Vec::new() };
+        if let Some(places) = &metadata.places {
+            let _growth = topics.grow();
+            self.is_legacy.store(true, Ordering::Relaxed);
+            applied.version = Some(version);
+            return self.take_places(ledger, &metadata, places, lead);
+        }
         // A topic that lost partitions was made anew: the queues beyond its end have no leader any
         // more, and what they hold ends with its delivery time.
         let gone = metadata.partitions.len()..self.partitions() as usize;
         let gone = gone.filter_map(|at| self.queues.get(at)).filter(|queue| queue.lead(None));
-        let mut waiting: Vec<i32> = gone.map(|queue| queue.partition()).collect();
+        let mut waiting: Vec<i64> = gone.map(|queue| queue.number()).collect();
         let mut available = Vec::with_capacity(metadata.partitions.len());
         {
             let _growth = topics.grow();
@@ -262,7 +292,7 @@ impl TopicQueues {
                 };
                 if let Some(queue) = self.queues.get_or_init(partition as usize, make) {
                     if queue.lead(leader) {
-                        waiting.push(partition);
+                        waiting.push(partition.into());
                     }
                 }
             }

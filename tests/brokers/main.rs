@@ -7,6 +7,7 @@
 
 mod cases;
 mod ground;
+mod group;
 mod harness;
 mod ours;
 mod peers;

@@ -19,6 +19,7 @@ static struct {
   samsa_positions *positions;
   samsa_event *event;
   samsa_embedded *embedded;
+  samsa_embedded_members *embedded_members;
   samsa_error *error;
   samsa_log *log; /* lives only in a log callback */
 } live, closed;
@@ -101,6 +102,7 @@ static void make_live(void)
 {
   OK(samsa_embedded_start(1, &live.embedded, &err));
   OK(samsa_embedded_create_topic(live.embedded, "abuse", 1, &err));
+  OK(samsa_embedded_group_members(live.embedded, "abuse", &live.embedded_members, &err));
   live.config = samsa_config_new();
   GIVES(SAMSA_ERR_UNKNOWN_PROPERTY, samsa_config_set(live.config, "no.such", "x", &err));
   CHECK(samsa_config_set(live.config, "no.such", "x", &live.error) != 0);
@@ -167,6 +169,7 @@ int main(void)
   samsa_topic_free(closed.topic);
   samsa_config_free(live.config);
   samsa_error_free(live.error);
+  samsa_embedded_members_free(live.embedded_members);
   samsa_embedded_free(live.embedded);
   printf("abuse: %d wrong calls: ok\n", calls);
   return 0;

@@ -39,6 +39,7 @@ LIST = Row(optional="views list messages runs deliveries", closed=None, absent="
 POSITION_ARGS = {"positions": "&position", "partition": "&position", "times": "&time_position",
                  "n": "1", "stride": "sizeof position"}
 NO_ARRAY = {"n": ["SIZE_MAX"], "stride": ["0", "1", "SIZE_MAX"]}
+GROUP_ARGS = {"group": '"abuse"', "topic": '"abuse"', "partition": "0", "broker": "0"}
 BAD_PARTITION = {"partition": ["-5", "INT64_MIN", "INT64_MAX"]}
 
 ROWS = {
@@ -157,6 +158,14 @@ ROWS = {
                                          bad=BAD_PARTITION),
     "samsa_embedded_truncate": Row(args={"topic": '"abuse"', "partition": "0", "offset": "0"},
                                    bad=BAD_PARTITION),
+    "samsa_embedded_group_members": Row(args=GROUP_ARGS),
+    "samsa_embedded_members_list": LIST, "samsa_embedded_members_free": PLAIN,
+    "samsa_embedded_group_state": Row(args=GROUP_ARGS),
+    "samsa_embedded_wait_group": Row(optional="state", args={**GROUP_ARGS, "members": "0"}),
+    "samsa_embedded_committed": Row(args=GROUP_ARGS, bad={"partition": ["INT64_MIN", "INT64_MAX"]}),
+    "samsa_embedded_coordinator": Row(args=GROUP_ARGS),
+    "samsa_embedded_move_coordinator": Row(args=GROUP_ARGS, bad={"broker": ["-1", "7"]}),
+    "samsa_embedded_expire_member": Row(optional="member", args=GROUP_ARGS),
     "samsa_embedded_free": PLAIN,
 }
 
@@ -291,8 +300,8 @@ class Writer:
                     lines += self.case("no err", nothing,
                                        self.call(**{p.name: wrong, "err": "NULL"}))
             if p.is_text:
-                lines += self.case(f"{p.name} not UTF-8", ["SAMSA_ERR_INVALID_ARGUMENT"],
-                                   self.call(**{p.name: '"\\xff\\xfe"'}))
+                wanted = ["SAMSA_ERR_INVALID_ARGUMENT"] if self.has_code else self.absent()
+                lines += self.case(f"{p.name} not UTF-8", wanted, self.call(**{p.name: '"\\xff\\xfe"'}))
             if p.name == "timeout_ms":
                 for time in ("-2", "INT32_MIN"):
                     lines += self.case(f"timeout_ms {time}", ["SAMSA_ERR_INVALID_ARGUMENT"],

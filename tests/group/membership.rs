@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use samsa::embedded::{Options, Release};
-use samsa::group::OffsetStore as _;
 use samsa::group::assign::{Assign, Candidate, Share};
 use samsa::group::assignor::Topics;
 use samsa::protocol::modern::ApiKey;

@@ -38,7 +38,7 @@ fn a_list_goes_to_one_partition_in_order() {
         values.iter().map(|value| Record::new(&bench.topic, value.as_bytes())).collect();
     let (partition, first) = publisher.publish(&records, soon()).unwrap();
     assert_eq!(first, 0);
-    assert_eq!(bench.stored_in(partition), values);
+    assert_eq!(bench.stored_in(i32::try_from(partition).unwrap()), values);
 }
 
 #[test]

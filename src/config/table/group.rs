@@ -130,7 +130,7 @@ pub(super) const ROWS: &[Property] = &[
         "offsets.storage",
         Kind::Choice(&[&["zookeeper"], &["kafka"]]),
         "zookeeper",
-        "With `group.protocol=zookeeper`: where offsets are committed. Kafka 0.7 has ZooKeeper only.",
+        "With `group.protocol=zookeeper`: where offsets are committed. Kafka 0.7 has ZooKeeper only, PyKafka's layout has Kafka only.",
         &[],
     ),
     row(

@@ -35,7 +35,7 @@ pub(super) const ROWS: &[Property] = &[
         per_topic: false,
         kind: Kind::Choice(&[&["all", "-1"], &["1"], &["0"]]),
         default: "all",
-        doc: "Whose acknowledgement makes a record persisted: `all` in-sync replicas, the leader (`1`), or nobody (`0`: written to the socket; the offset is then not known).",
+        doc: "Whose acknowledgement makes a record persisted: `all` in-sync replicas, the leader (`1`), or nobody (`0`: written to the socket; the offset is then not known). Kafka 0.7 acknowledges nothing: there `all` and `1` mean that the broker has processed the record, which a question behind it proves, but neither flushed nor replicated it.",
         aliases: &[librdkafka("request.required.acks"), pykafka("required_acks")],
     },
     Property {
@@ -89,7 +89,7 @@ pub(super) const ROWS: &[Property] = &[
         per_topic: false,
         kind: bytes(1),
         default: "1048576",
-        doc: "The largest record that is accepted, and the size up to which batches are put into one request.",
+        doc: "The largest record that is accepted, and the size up to which batches are put into one request. On Kafka 0.7 the largest message, and 1000000 unless it is set: that is what its brokers take, and they drop larger ones in silence.",
         aliases: &[librdkafka("message.max.bytes"), pykafka("max_request_size")],
     },
     Property {
@@ -125,7 +125,7 @@ pub(super) const ROWS: &[Property] = &[
         per_topic: false,
         kind: Kind::Boolean,
         default: "true",
-        doc: "Repetitions neither duplicate nor reorder records: brokers recognise each batch by producer id, epoch and sequence. Needs brokers 0.11 or later, `acks=all`, `retries` above 0 and at most 5 requests in flight. The default gives way to other settings and to older brokers, with a line in the log; set by name it is an error where it cannot be had: a contradiction among the properties when the producer is made, an old broker when records are sent.",
+        doc: "Repetitions neither duplicate nor reorder records: brokers recognise each batch by producer id, epoch and sequence. Needs brokers 0.11 or later, `acks=all`, `retries` above 0 and at most 5 requests in flight. The default gives way to other settings and to older brokers, with a line in the log; set by name it is an error where it cannot be had: a contradiction among the properties when the producer is made, an old broker when records are sent. Kafka 0.7 has none.",
         aliases: &[],
     },
     Property {
@@ -134,7 +134,7 @@ pub(super) const ROWS: &[Property] = &[
         per_topic: true,
         kind: Kind::Choice(&[&["none"], &["gzip"], &["snappy"], &["lz4"], &["zstd"]]),
         default: "none",
-        doc: "The codec that batches are compressed with. `zstd` needs brokers 2.1 or later.",
+        doc: "The codec that batches are compressed with. `zstd` needs brokers 2.1 or later; Kafka 0.7 has `gzip` and `snappy`.",
         aliases: &[librdkafka("compression.codec")],
     },
     Property {

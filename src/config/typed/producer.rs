@@ -11,6 +11,9 @@ use crate::protocol::record::Compression;
 /// How many batches of a producer a broker remembers in each partition.
 const BATCHES_REMEMBERED: usize = 5;
 
+/// `max.message.size` of a broker of Kafka 0.7, unless it is told otherwise.
+const LEGACY_MAX_MESSAGE_SIZE: usize = 1_000_000;
+
 /// Whose acknowledgement makes a record "persisted".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Acks {
@@ -63,6 +66,9 @@ pub struct ProducerConfig {
     pub metadata_max_idle: Duration,
     /// `max.request.size`, in bytes.
     pub max_request_size: usize,
+    /// The same for the messages of Kafka 0.7, whose brokers drop larger ones in silence: their own limit
+    /// unless the property is set.
+    pub legacy_max_request_size: usize,
     /// `delivery.timeout.ms`; never below `linger` + `request_timeout` (invariant 4.3).
     pub delivery_timeout: Duration,
     /// `request.timeout.ms`.
@@ -132,6 +138,10 @@ impl ProducerConfig {
             max_block: values.millis("max.block.ms")?,
             metadata_max_idle: values.millis("metadata.max.idle.ms")?,
             max_request_size: values.number("max.request.size")?,
+            legacy_max_request_size: match values.is_explicit("max.request.size") {
+                true => values.number("max.request.size")?,
+                false => LEGACY_MAX_MESSAGE_SIZE,
+            },
             delivery_timeout: values.millis("delivery.timeout.ms")?,
             request_timeout: values.millis("request.timeout.ms")?,
             retries: values.number("retries")?,

@@ -35,6 +35,8 @@ type Stopped = std::result::Result<Failure, Trouble>;
 pub(super) struct Reading {
     brokers: BTreeMap<i32, Arc<RegisteredBroker>>,
     unreadable: BTreeMap<i32, Error>,
+    /// Topics whose nodes are closed to us.
+    closed_topics: BTreeMap<Arc<str>, Error>,
     topics: BTreeMap<Arc<str>, Arc<RegisteredTopic>>,
     follow: Follow,
     /// The list of broker ids must be read.
@@ -53,6 +55,7 @@ impl Reading {
         Self {
             brokers: known.brokers.clone(),
             unreadable: BTreeMap::new(),
+            closed_topics: BTreeMap::new(),
             topics: known.topics.clone(),
             follow: Follow::Nothing,
             ids_stale: false,
@@ -75,9 +78,12 @@ impl Reading {
         &self.follow
     }
 
-    /// The brokers whose registration makes no sense.
-    pub(super) fn unreadable(&self) -> impl Iterator<Item = (&i32, &Error)> {
-        self.unreadable.iter()
+    /// What is left out, and why: brokers whose registration makes no sense, topics that are closed to us.
+    pub(super) fn left_out(&self) -> impl Iterator<Item = (String, &Error)> {
+        let brokers = self.unreadable.iter().map(|(id, error)| (format!("broker {id}"), error));
+        let topics =
+            self.closed_topics.iter().map(|(name, error)| (format!("topic {name}"), error));
+        brokers.chain(topics)
     }
 
     /// Nothing is watched yet: all must be read.
@@ -142,7 +148,16 @@ impl Reading {
         // How a topic is registered depends on the brokers: without any it is not known.
         let Some(generation) = self.generation() else { return Ok(()) };
         while let Some(name) = self.stale_topics.first().cloned() {
-            let topic = topic(&name, generation, session, watcher).await.map_err(Ok)?;
+            self.closed_topics.remove(&name);
+            let topic = match topic(&name, generation, session, watcher).await {
+                Ok(topic) => topic,
+                // One topic that is closed to us must not keep the others from being seen.
+                Err(failure @ Failure::Refused { .. }) => {
+                    self.closed_topics.insert(Arc::clone(&name), Error::from(failure));
+                    None
+                }
+                Err(failure) => return Err(Ok(failure)),
+            };
             match topic {
                 Some(topic) if self.is_followed(&name) => {
                     let same = self.topics.get(&name).is_some_and(|known| **known == topic);
@@ -239,6 +254,7 @@ impl Reading {
         let listed: BTreeSet<Arc<str>> =
             names.iter().map(|name| Arc::from(name.as_str())).collect();
         self.topics.retain(|name, _| listed.contains(name));
+        self.closed_topics.retain(|name, _| listed.contains(name));
         let new = listed.into_iter().filter(|name| !self.topics.contains_key(name));
         self.stale_topics.extend(new);
         Ok(())

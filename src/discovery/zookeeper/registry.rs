@@ -185,13 +185,13 @@ impl Keeper {
 
     /// Publishes what was read, if it differs.
     fn show(&self, reading: &Reading, is_live: bool, is_whole: bool) {
-        for (id, error) in reading.unreadable() {
+        for (what, error) in reading.left_out() {
             let known = self.registry.borrow().trouble.clone();
             let told = known.is_some_and(|known| known.message() == error.message());
             let level = if told { Level::Debug } else { Level::Warn };
-            self.logger.log(level, "zookeeper", format_args!("broker {id} is left out: {error}"));
+            self.logger.log(level, "zookeeper", format_args!("{what} is left out: {error}"));
         }
-        let first_wrong = reading.unreadable().next().map(|(_, error)| error.clone());
+        let first_wrong = reading.left_out().next().map(|(_, error)| error.clone());
         self.publish(|registry| {
             for (id, broker) in &registry.brokers {
                 if reading.brokers().get(id).is_none_or(|new| !Arc::ptr_eq(new, broker)) {

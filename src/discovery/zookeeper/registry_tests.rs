@@ -39,8 +39,13 @@ fn serve(asked: &Asked, brokers: &[(&str, &[u8])]) -> Act {
     })
 }
 
-/// The live maps of this server.
+/// The live maps of this server, without topics.
 fn keep(peer: &Peer) -> (ZooKeeper, watch::Receiver<Arc<Registry>>) {
+    keep_following(peer, Follow::Nothing)
+}
+
+/// The live maps of this server.
+fn keep_following(peer: &Peer, which: Follow) -> (ZooKeeper, watch::Receiver<Arc<Registry>>) {
     let short = Duration::from_millis(1);
     let settings = Settings {
         ensemble: Ensemble::parse(&peer.address.to_string()).unwrap(),
@@ -52,7 +57,7 @@ fn keep(peer: &Peer) -> (ZooKeeper, watch::Receiver<Arc<Registry>>) {
     let runtime = Runtime::get(None).unwrap();
     let zookeeper = ZooKeeper::start(settings, runtime, &Logger::none());
     let (sender, registry) = watch::channel(Arc::default());
-    let (follow, followed) = watch::channel(Follow::Nothing);
+    let (follow, followed) = watch::channel(which);
     let keeper = Keeper::new(zookeeper.clone(), Logger::none(), Arc::new(sender), followed);
     runtime.spawn("registry", drop, async move {
         let _follow = follow;
@@ -136,6 +141,32 @@ async fn a_registry_that_is_closed_to_us_says_so_and_is_read_again() {
     open.store(true, Ordering::SeqCst);
     let known = wait(&mut registry, |known| known.is_live).await;
     assert!(known.trouble.is_none() && known.brokers.contains_key(&1));
+}
+
+#[tokio::test]
+async fn a_topic_that_is_closed_to_us_is_left_out_and_named_and_the_others_are_seen() {
+    let peer = Peer::start(|asked| {
+        let Asked::Request { xid, op, body, .. } = asked else { return serve(asked, &[]) };
+        let path = if matches!(op, 3 | 4 | 12) { path_of(body) } else { String::new() };
+        Act::Answer(match (*op, path.as_str()) {
+            (12, "/brokers/topics") => reply(*xid, 1, ErrorCode::OK, |w| {
+                w.strings(&["closed".to_owned(), "open".to_owned()]).expect("short names");
+                stat(w, 0);
+            }),
+            (4, "/brokers/topics/closed") => reply(*xid, 1, ErrorCode::NO_AUTH, |_| ()),
+            (4, "/brokers/topics/open") => {
+                let data = br#"{"version":1,"partitions":{"0":[1]}}"#;
+                reply(*xid, 1, ErrorCode::OK, node(data, 7))
+            }
+            _ => return serve(asked, &[("1", MODERN)]),
+        })
+    })
+    .await;
+    let (_zookeeper, mut registry) = keep_following(&peer, Follow::All);
+    let known = wait(&mut registry, |known| known.is_live && known.read.is_some()).await;
+    assert_eq!(known.topics.keys().map(|name| &**name).collect::<Vec<_>>(), ["open"]);
+    let trouble = known.trouble.clone().expect("what is wrong");
+    assert!(trouble.message().contains("/brokers/topics/closed: not authorized"), "{trouble}");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::{Ensemble, ZooKeeperAuth};
+use crate::config::{ClientConfig, Ensemble, ZooKeeperAuth, ZooKeeperConfig};
 use crate::net::Backoff;
 
 /// The settings of a client.
@@ -21,6 +21,21 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What a cluster's client is configured with.
+    #[must_use]
+    pub fn new(client: &ClientConfig, config: &ZooKeeperConfig) -> Self {
+        Self {
+            ensemble: config.ensemble.clone(),
+            session_timeout: config.session_timeout,
+            connection_timeout: config.connection_timeout,
+            auth: config.auth.clone(),
+            reconnect: Backoff {
+                first: client.reconnect_backoff,
+                most: client.reconnect_backoff_max,
+            },
+        }
+    }
+
     /// The path at the servers.
     pub(super) fn full(&self, path: &str) -> String {
         let chroot = &self.ensemble.chroot;

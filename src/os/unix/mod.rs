@@ -2,6 +2,7 @@
 
 pub(super) mod clock;
 pub(super) mod fork;
+pub(super) mod host;
 pub(super) mod net;
 pub(super) mod stderr;
 pub(super) mod thread;

@@ -6,20 +6,20 @@ use std::time::Instant;
 use bytes::Bytes;
 
 use super::budget::{Budget, Reserved};
+use super::builder::{Builder, Sealed};
 use super::pending::Stretch;
 use super::tokens::Tokens;
 use crate::error::Error;
 use crate::producer::identity::Stamp;
-use crate::protocol::record::{BatchBuilder, SealedBatch};
 use crate::runtime::Sender;
 
-/// Answers a waiting publish: the offset of its first record, −1 if it is not known.
-pub(crate) type PublishSender = Sender<i64>;
+/// Answers a waiting publish: the partition, and the offset of its first record, −1 if it is not known.
+pub(crate) type PublishSender = Sender<(i64, i64)>;
 
 /// The batch that takes records now.
 #[derive(Debug)]
 pub(crate) struct OpenBatch {
-    pub(crate) builder: BatchBuilder,
+    pub(crate) builder: Builder,
     pub(crate) tokens: Tokens,
     pub(crate) reserved: Reserved,
     pub(crate) opened: Instant,
@@ -61,14 +61,14 @@ pub(crate) struct Batch {
 /// being written, and a delivery that keeps its records; the last one frees it (invariant 4.1).
 #[derive(Debug)]
 pub(crate) struct Body {
-    pub(crate) sealed: SealedBatch,
+    pub(crate) sealed: Sealed,
     /// What is written in the bytes.
     stamp: Stamp,
     reserved: Mutex<Reserved>,
 }
 
 impl Body {
-    pub(crate) fn new(sealed: SealedBatch, reserved: Reserved) -> Arc<Self> {
+    pub(crate) fn new(sealed: Sealed, reserved: Reserved) -> Arc<Self> {
         Arc::new(Self { sealed, stamp: Stamp::NONE, reserved: Mutex::new(reserved) })
     }
 
@@ -79,18 +79,18 @@ impl Body {
             return;
         }
         if Arc::get_mut(self).is_none() {
-            let room = budget.reserve_anyway(self.sealed.bytes.len());
+            let room = budget.reserve_anyway(self.sealed.bytes().len());
             *self = Self::new(self.sealed.clone(), room);
         }
         if let Some(body) = Arc::get_mut(self) {
             let Stamp { era, base_sequence } = stamp;
-            body.sealed.stamp(era.producer_id, era.epoch, base_sequence, false);
+            body.sealed.stamp(era.producer_id, era.epoch, base_sequence);
             body.stamp = stamp;
         }
     }
 
     pub(crate) fn bytes(&self) -> &Bytes {
-        &self.sealed.bytes
+        self.sealed.bytes()
     }
 
     /// Counts `bytes` more for it, whatever the bound says: they were made out of it.
@@ -108,7 +108,7 @@ impl Body {
 /// again.
 impl Drop for Body {
     fn drop(&mut self) {
-        let bytes = std::mem::take(&mut self.sealed.bytes);
+        let bytes = self.sealed.take_bytes();
         self.reserved.get_mut().unwrap_or_else(PoisonError::into_inner).recycle(bytes);
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Ledger {
     /// How large a batch may become that is compressed afterwards: whatever the codec makes of it, it
     /// fits into a request, and several fit into memory.
     pub(super) largest_batch: usize,
+    /// The largest payload that a broker of Kafka 0.7 is sent.
+    pub(crate) largest_legacy: usize,
     /// Whether any outcome will be told per record.
     pub(crate) keeps_tokens: bool,
     report: DeliveryReport,
@@ -58,6 +60,7 @@ impl Ledger {
             keeper: Mail::new(-1),
             delivery_timeout: config.delivery_timeout,
             largest_batch: config.max_request_size.min(config.buffer_memory / 8),
+            largest_legacy: config.legacy_max_request_size,
             keeps_tokens: config.delivery_report != DeliveryReport::None,
             report: config.delivery_report,
             keep: config.delivery_keep,
@@ -122,7 +125,9 @@ impl Ledger {
     pub(super) fn settle(&self, queue: &Queue, batch: Batch, outcome: Outcome) {
         let stretch = batch.stretch;
         match batch.publish {
-            Some(sender) => sender.send(outcome.into_publish()),
+            Some(sender) => {
+                sender.send(outcome.into_publish().map(|offset| (queue.number(), offset)));
+            }
             None => {
                 let failed = outcome.error.is_some();
                 if failed {
@@ -137,7 +142,7 @@ impl Ledger {
                     let kept = self.keep.then(|| self.kept(batch.id, batch.body));
                     let room = self.budget.reserve_anyway(Entry::cost(&batch.tokens));
                     let tokens = (batch.tokens, room);
-                    let (topic, partition) = (queue.topic.clone(), queue.partition);
+                    let (topic, partition) = (queue.topic.clone(), queue.number());
                     let entry = Entry::new(topic, partition, batch.count, tokens, kept, outcome);
                     self.outbox.push(entry);
                 }

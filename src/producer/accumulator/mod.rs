@@ -2,12 +2,14 @@
 
 mod batch;
 mod budget;
+mod builder;
 mod fill;
 mod ledger;
 mod pending;
 mod queue;
 mod queue_answer;
 mod queue_fate;
+mod queue_move;
 mod queue_room;
 mod queue_send;
 mod seal;
@@ -30,6 +32,7 @@ pub(crate) use batch::Body;
 #[cfg(test)]
 pub(crate) use budget::Budget;
 pub(crate) use budget::Reserved;
+pub(crate) use builder::{Builder, Sealed};
 pub(crate) use ledger::Ledger;
 pub(crate) use queue::{
     Appended, Arrival, Entrance, LARGEST_OVERHEAD, Leader, Queue, largest_encoding, largest_plain,

@@ -14,6 +14,7 @@ use bytes::BytesMut;
 
 use super::batch::{Batch, OpenBatch, PublishSender};
 use super::budget::Reserved;
+use super::builder::Builder;
 use super::fill::Fill;
 use super::ledger::Ledger;
 use super::queue_answer::Answer;
@@ -23,6 +24,7 @@ use crate::cluster::{Topic, TopicId};
 use crate::config::TopicProducerConfig;
 use crate::error::{Code, Error, Result};
 use crate::producer::identity::{Books, Stamp};
+use crate::producer::legacy::{Seat, SetBuilder};
 use crate::producer::mail::Mail;
 use crate::producer::partitioner::moves_on;
 use crate::producer::record::Record;
@@ -35,7 +37,10 @@ const SMALLEST: usize = 512;
 
 pub(crate) struct Queue {
     pub(super) topic: Arc<Topic>,
+    /// The place in the topic's table; but for Kafka 0.7 the partition's number as well.
     pub(super) partition: i32,
+    /// On Kafka 0.7 the partition.
+    pub(super) seat: Option<Seat>,
     pub(super) config: TopicProducerConfig,
     pub(super) ledger: Arc<Ledger>,
     state: Mutex<State>,
@@ -156,7 +161,31 @@ impl Queue {
         config: TopicProducerConfig,
         ledger: Arc<Ledger>,
     ) -> Arc<Self> {
-        Arc::new(Self { topic, partition, config, ledger, state: Mutex::default() })
+        let state = Mutex::default();
+        Arc::new(Self { topic, partition, seat: None, config, ledger, state })
+    }
+
+    /// A queue for a partition of Kafka 0.7, in this place of the topic's table.
+    pub(crate) fn seated(
+        topic: Arc<Topic>,
+        place: i32,
+        seat: Seat,
+        config: TopicProducerConfig,
+        ledger: Arc<Ledger>,
+    ) -> Arc<Self> {
+        let (seat, state) = (Some(seat), Mutex::default());
+        Arc::new(Self { topic, partition: place, seat, config, ledger, state })
+    }
+
+    /// The partition as the application knows it.
+    #[inline]
+    pub(crate) fn number(&self) -> i64 {
+        self.seat.map_or(i64::from(self.partition), |seat| seat.number)
+    }
+
+    /// Whether its records may be written to another partition as well (Kafka 0.7 alone).
+    pub(crate) fn is_free(&self) -> bool {
+        self.seat.is_some_and(|seat| seat.is_free)
     }
 
     #[inline]
@@ -215,17 +244,20 @@ impl Queue {
     fn encode(self: &Arc<Self>, state: &mut State, arrival: &Arrival<'_>) -> Result<()> {
         let Some(open) = &mut state.open else { return Ok(()) };
         let (before, index) = (open.builder.size(), open.builder.count());
-        if let Err(error) = open.builder.append(&arrival.record.to_new(arrival.timestamp)) {
-            if index == 0 {
-                // An empty batch is no batch.
-                if let Some(open) = state.open.take() {
-                    self.ledger.pending.done(open.stretch);
+        let timestamp = match open.builder.append(&arrival.record.to_new(arrival.timestamp)) {
+            Ok(timestamp) => timestamp,
+            Err(error) => {
+                if index == 0 {
+                    // An empty batch is no batch.
+                    if let Some(open) = state.open.take() {
+                        self.ledger.pending.done(open.stretch);
+                    }
                 }
+                return Err(self.name_leader(state, error));
             }
-            return Err(self.name_leader(state, error));
-        }
+        };
         if self.ledger.keeps_tokens {
-            open.tokens.push(index, arrival.record.opaque, arrival.timestamp);
+            open.tokens.push(index, arrival.record.opaque, timestamp);
         }
         let grown = open.builder.size() - before;
         if arrival.sticky {
@@ -265,8 +297,12 @@ impl Queue {
     }
 
     /// A builder for the format that the leader takes.
-    fn builder(&self, state: &State, buffer: BytesMut) -> Result<BatchBuilder> {
+    fn builder(&self, state: &State, buffer: BytesMut) -> Result<Builder> {
         let (codec, level) = (self.config.compression, self.config.compression_level);
+        if let Some(seat) = &self.seat {
+            let set = SetBuilder::in_buffer(codec, level, seat.largest, buffer);
+            return set.map(Builder::Set).map_err(|error| self.name(error));
+        }
         // While the leader is not known it is the newest format; the batch is encoded anew when it is
         // sent to an older one (invariant 3.16).
         let profile = state.leader.as_ref().and_then(|leader| leader.mail.profile());
@@ -274,6 +310,7 @@ impl Queue {
         profile
             .map_or(Ok(()), |profile| profile.check(codec))
             .and_then(|()| BatchBuilder::in_buffer(format, codec, level, buffer))
+            .map(Builder::Batch)
             .map_err(|error| self.name_leader(state, error))
     }
 
@@ -290,7 +327,7 @@ impl Queue {
     fn enqueue(
         &self,
         state: &mut State,
-        builder: &BatchBuilder,
+        builder: &Builder,
         opened: Instant,
         stretch: u64,
         tokens: Tokens,
@@ -318,7 +355,7 @@ impl Queue {
     /// closed from the start, so that it can be withdrawn. Gives its number.
     pub(crate) fn publish(
         self: &Arc<Self>,
-        builder: BatchBuilder,
+        builder: Builder,
         reserved: Reserved,
         sender: PublishSender,
         seals: &mut Vec<Seal>,
@@ -337,7 +374,7 @@ impl Queue {
     }
 
     /// A builder for [`publish`](Self::publish): made and filled without the queue's lock.
-    pub(crate) fn publish_builder(&self, capacity: usize) -> Result<BatchBuilder> {
+    pub(crate) fn publish_builder(&self, capacity: usize) -> Result<Builder> {
         let state = self.lock();
         self.builder(&state, BytesMut::with_capacity(capacity))
     }
@@ -425,7 +462,8 @@ impl Queue {
         let readiness = self.readiness(state);
         let Some(leader) = &state.leader else {
             let waits = state.open.is_some() || !state.sealed.is_empty();
-            if state.parked && waits {
+            // On 0.7 what is bound to no partition has others to go to.
+            if waits && (state.parked || self.is_free()) {
                 state.parked = false;
                 self.ledger.keeper.post(Arc::clone(self));
             }
@@ -469,7 +507,7 @@ impl Queue {
         open.due || (!lingers && worth_it()) || self.ledger.budget.is_exhausted()
     }
 
-    fn time_expiry(self: &Arc<Self>, state: &mut State) {
+    pub(super) fn time_expiry(self: &Arc<Self>, state: &mut State) {
         if std::mem::replace(&mut state.expiry_timed, true) {
             return;
         }
@@ -491,7 +529,7 @@ impl Queue {
 /// Short: mail, ledger and queues hold each other.
 impl fmt::Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Queue({}-{})", self.topic.name(), self.partition)
+        write!(f, "Queue({}-{})", self.topic.name(), self.number())
     }
 }
 
@@ -519,8 +557,8 @@ impl Entrance<'_> {
             return false;
         }
         let index = open.builder.count();
-        let appended = open.builder.append_plain(timestamp, record.key, record.value, self.limit);
-        let Some(grown) = appended else { return false };
+        let appended = open.builder.append_plain(record, timestamp, self.limit);
+        let Some((grown, timestamp)) = appended else { return false };
         if self.ledger.keeps_tokens {
             open.tokens.push(index, record.opaque, timestamp);
         }

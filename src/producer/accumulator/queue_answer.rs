@@ -11,6 +11,7 @@ use crate::error::{Code, Error, Persistence};
 use crate::producer::identity::{Case, Stamp, Verdict, judge};
 use crate::producer::outcome::{Outcome, RecordError};
 use crate::producer::sender::Action;
+use crate::protocol::record::Format;
 
 /// What became of a flight.
 #[derive(Debug)]
@@ -220,7 +221,8 @@ impl Queue {
         batch.raw_size = (batch.raw_size / 2).max(1);
         let (id, max_size) = (batch.id, batch.raw_size);
         state.put_back(batch);
-        Some(self.reencoding(id, &body, body.sealed.format, max_size))
+        let format = body.sealed.format().unwrap_or(Format::V2);
+        Some(self.reencoding(id, &body, format, max_size))
     }
 
     /// Ends a batch with an error; what earlier attempts may have done stays true.
@@ -239,13 +241,15 @@ impl Queue {
 
     /// Says which partition an error is about.
     pub(crate) fn name(&self, error: Error) -> Error {
-        error.with_topic(&**self.topic.name()).with_partition(self.partition.into())
+        error.with_topic(&**self.topic.name()).with_partition(self.number())
     }
 
     /// The error of a batch whose delivery time is over: why it had to wait is in its causes.
     pub(super) fn expired(&self, state: &State, batch: &Batch) -> Error {
         let millis = self.ledger.delivery_timeout.as_millis();
         let why = match (&state.leader, state.awaits_id) {
+            (None, _) if self.is_free() => ": its broker is gone, and no other partition is left",
+            (None, _) if self.seat.is_some() => ": its broker is gone, and it belongs there",
             (None, _) => ": the partition has no leader",
             (Some(_), true) => ": no broker gave the producer its id",
             (Some(_), false) => "",

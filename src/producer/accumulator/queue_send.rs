@@ -178,7 +178,7 @@ impl Queue {
         let Some(body) = state.sealed.front().and_then(|head| head.body.clone()) else {
             return Take::Nothing; // whoever finishes it announces
         };
-        if body.sealed.format != wanted.format {
+        if body.sealed.format().is_some_and(|format| format != wanted.format) {
             return self.reencode_head(&mut state, &body, wanted.format);
         }
         if wanted.room.is_some_and(|room| body.bytes().len() > room) {
@@ -217,7 +217,7 @@ impl Queue {
 
     fn identify(&self, state: &mut State, wanted: &Wanted) -> Identified {
         let identity = &self.ledger.identity;
-        if state.books.is_without() || identity.is_off() {
+        if state.books.is_without() || identity.is_off() || self.seat.is_some() {
             return Identified::Without;
         }
         if wanted.format != Format::V2 {
@@ -340,7 +340,7 @@ impl Queue {
     ) -> Seal {
         let to = Encoding {
             format,
-            compression: body.sealed.compression,
+            compression: body.sealed.compression(),
             level: self.config.compression_level,
             max_size,
         };
@@ -390,7 +390,7 @@ impl Queue {
         }
         for (at, body) in (at..).zip(bodies) {
             let Some(batch) = state.sealed.get_mut(at) else { return };
-            let rest = batch.count.saturating_sub(body.sealed.count);
+            let rest = batch.count.saturating_sub(body.sealed.count());
             let part = (rest > 0).then(|| batch.split_off(self.ledger.next_batch(), &body));
             batch.body = Some(body);
             if let Some(part) = part {
@@ -423,7 +423,7 @@ impl State {
 impl Batch {
     /// Cuts off what `head` does not hold, as a batch of its own, still without bytes.
     fn split_off(&mut self, id: u64, head: &Body) -> Batch {
-        let at = head.sealed.count.min(self.count);
+        let at = head.sealed.count().min(self.count);
         let part = Batch {
             id,
             count: self.count - at,

@@ -480,7 +480,7 @@ fn rule_3_16_a_batch_of_another_format_is_encoded_anew_for_its_broker() {
     assert!(!bench.is_posted() || bench.take().is_none(), "the sender waits at the head");
     seal.run();
     let Take::Flight(flight) = bench.queue.take(&bench.mail, &wanted(Format::V0)) else { panic!() };
-    assert_eq!(flight.body.sealed.format, Format::V0);
+    assert_eq!(flight.body.sealed.format(), Some(Format::V0));
     bench.acknowledge(&flight, 4);
     assert_eq!(bench.outcomes(), [(1, Code::NONE, THERE, 4)]);
 }
@@ -522,7 +522,7 @@ fn a_publish_is_withdrawn_as_long_as_it_was_not_sent() {
     let flight = bench.take().unwrap();
     bench.acknowledge(&flight, 9);
     assert_eq!(bench.queue.withdraw(batch), Withdrawn::TooLate);
-    assert_eq!(answer.try_take().unwrap().unwrap(), 9);
+    assert_eq!(answer.try_take().unwrap().unwrap().1, 9);
     drop(flight);
     assert_eq!((bench.ledger.budget.used(), bench.ledger.pending.batches()), (0, 0));
 }

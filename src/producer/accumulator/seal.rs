@@ -6,9 +6,10 @@ use bytes::BytesMut;
 
 use super::batch::Body;
 use super::budget::{Budget, Reserved};
+use super::builder::{Builder, Sealed};
 use super::queue::Queue;
 use crate::error::{Code, Error, Result};
-use crate::protocol::record::{BatchBuilder, Compression, Format, SealedBatch};
+use crate::protocol::record::{Compression, Format};
 use crate::runtime::codec;
 
 /// Work on a batch that already has its place in the queue. Whoever drops it undone fails the batch:
@@ -22,7 +23,7 @@ pub(crate) struct Seal {
 
 #[derive(Debug)]
 pub(crate) enum Work {
-    Build { builder: BatchBuilder, reserved: Reserved },
+    Build { builder: Builder, reserved: Reserved },
     Reencode { body: Arc<Body>, to: Encoding, budget: Arc<Budget> },
 }
 
@@ -109,8 +110,8 @@ impl Work {
                     body.sealed.reencode(to.format, to.compression, to.level, to.max_size)?;
                 // The room of the old body comes back when its last request is done with it; the
                 // parts are already accepted and cannot be refused.
-                let part = |sealed: SealedBatch| {
-                    let reserved = budget.reserve_anyway(sealed.bytes.len());
+                let part = |sealed: Sealed| {
+                    let reserved = budget.reserve_anyway(sealed.bytes().len());
                     Body::new(sealed, reserved)
                 };
                 Ok(parts.into_iter().map(part).collect())
@@ -121,7 +122,7 @@ impl Work {
 
 /// Finishes a batch. What its bytes need no longer is given back: the buffer of records that were
 /// compressed, or one that a lingering batch did not half fill.
-fn build(builder: BatchBuilder, mut reserved: Reserved) -> Result<Arc<Body>> {
+fn build(builder: Builder, mut reserved: Reserved) -> Result<Arc<Body>> {
     let budget = Arc::clone(reserved.budget());
     let buffer = |least| budget.spare(least).unwrap_or_else(|| BytesMut::with_capacity(least));
     let (sealed, left, takes) = builder.seal_into(buffer)?;

@@ -147,6 +147,24 @@ impl Identity {
         self.say_once(&error);
     }
 
+    /// The cluster is of Kafka 0.7, which never had identities: the default is off there.
+    pub(crate) fn give_way_to_legacy(&self) {
+        let mut state = self.lock();
+        if !matches!(*state, State::Unknown { .. }) {
+            return;
+        }
+        if self.required {
+            let cause = Error::new(Code::UNSUPPORTED_FEATURE, "the cluster is of Kafka 0.7");
+            *state = State::Refused(self.refusal(cause));
+            return;
+        }
+        *state = State::Off;
+        drop(state);
+        if let Some(logger) = self.logger.get().filter(|_| self.said.set(()).is_ok()) {
+            logger.info("producer", format_args!("{GIVES_WAY}: the cluster is of Kafka 0.7"));
+        }
+    }
+
     /// The error of records that need an identity where there can be none.
     pub(crate) fn refusal(&self, cause: Error) -> Error {
         let text = "enable.idempotence=true needs brokers 0.11 or later and record format v2";

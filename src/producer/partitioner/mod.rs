@@ -34,6 +34,18 @@ fn modulo(hash: u32, partitions: u32) -> i32 {
     (hash % partitions.max(1)) as i32
 }
 
+/// What a partitioner says of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Pick {
+    /// One of the partitions that were noted as available: the record sticks to it for a batch's worth,
+    /// and may go elsewhere.
+    Sticky(i32),
+    /// One of them as well, for this record.
+    Any(i32),
+    /// The one at this place among all.
+    Place(i32),
+}
+
 /// The partitioner of one topic, with what it remembers.
 #[derive(Debug)]
 pub(crate) struct Chooser {
@@ -76,16 +88,33 @@ impl Chooser {
 
     #[inline(never)]
     fn choose_otherwise(&self, record: &Record<'_>, partitions: u32) -> Result<(i32, bool)> {
+        Ok(match self.pick_otherwise(record, partitions)? {
+            Pick::Sticky(partition) => (partition, true),
+            Pick::Any(partition) | Pick::Place(partition) => (partition, false),
+        })
+    }
+
+    /// As [`choose`](Self::choose), for a topic whose available partitions were noted by other numbers
+    /// than their places (Kafka 0.7).
+    pub(crate) fn pick(&self, record: &Record<'_>, partitions: u32) -> Result<Pick> {
+        match record.key {
+            Some(key) if self.is_default => Ok(Pick::Place(keyed(key, partitions))),
+            None if self.is_default => Ok(Pick::Sticky(self.sticky.current(partitions))),
+            _ => self.pick_otherwise(record, partitions),
+        }
+    }
+
+    fn pick_otherwise(&self, record: &Record<'_>, partitions: u32) -> Result<Pick> {
         let key = record.key.unwrap_or_default();
         let hash = match (self.partitioning.partitioner, record.key) {
             (Partitioner::Default, _) | (Partitioner::Fnv1aRandom, None) => {
-                return Ok(self.free(partitions));
+                return Ok(Pick::Sticky(self.sticky.current(partitions)));
             }
             (Partitioner::ConsistentRandom, _) if key.is_empty() => {
-                return Ok(self.free(partitions));
+                return Ok(Pick::Sticky(self.sticky.current(partitions)));
             }
-            (Partitioner::RoundRobin, _) => return Ok((self.sticky.turn(partitions), false)),
-            (Partitioner::Random, _) => return Ok((self.sticky.any(partitions), false)),
+            (Partitioner::RoundRobin, _) => return Ok(Pick::Any(self.sticky.turn(partitions))),
+            (Partitioner::Random, _) => return Ok(Pick::Any(self.sticky.any(partitions))),
             (Partitioner::Hashing | Partitioner::GroupHashing, None) => {
                 return Err(lacks_key(record));
             }
@@ -95,7 +124,7 @@ impl Chooser {
             (Partitioner::Hashing, Some(_)) => hash::sha1_modulo(key, partitions),
             (Partitioner::GroupHashing, Some(_)) => self.group(record, key, partitions)?,
         };
-        Ok((modulo(hash, partitions), false))
+        Ok(Pick::Place(modulo(hash, partitions)))
     }
 
     /// Any of the partitions of a key's group; may be up to twice `partitions`, and wraps there.

@@ -52,7 +52,7 @@ pub(super) fn answers(
 }
 
 /// The answer of a flight whose request failed as a whole.
-pub(super) fn refused(error: &Error) -> Answer {
+pub(crate) fn refused(error: &Error) -> Answer {
     let action = classify_failure(error);
     Answer::Refused { action, error: error.clone(), records: Vec::new(), log_start: -1 }
 }

@@ -6,7 +6,8 @@ mod classify;
 mod request;
 mod task;
 
+pub(crate) use answer::refused;
 pub(crate) use classify::Action;
 #[cfg(test)]
 pub(crate) use classify::classify;
-pub(crate) use task::run;
+pub(crate) use task::{land, run};

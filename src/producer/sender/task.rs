@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use super::super::accumulator::{Answer, Flight, Queue, Take, Wanted};
 use super::super::core::Core;
+use super::super::legacy;
 use super::super::mail::{InFlight, Mail, Profile};
 use super::super::timers::Timers;
 use super::answer::{answers, hints, refused};
@@ -104,7 +105,11 @@ impl Sender {
     /// for good would else be called for ever, and metadata asked for each time.
     fn let_go(&mut self) {
         let mail = &self.mail;
-        self.rotation.retain(|queue| queue.needs(mail));
+        let core = &self.core;
+        self.rotation.retain(|queue| {
+            core.rescue(queue);
+            queue.needs(mail)
+        });
     }
 
     /// The connection, opened if need be. None while the broker cannot be reached.
@@ -164,7 +169,7 @@ impl Sender {
                 Take::Flight(flight) => {
                     // A request carries one batch of a partition; the next one goes with the next.
                     again.extend(flight.more.then(|| Arc::clone(&queue)));
-                    match profile.check(flight.body.sealed.compression) {
+                    match profile.check(flight.body.sealed.compression()) {
                         Ok(()) => cargo.add(flight),
                         Err(error) => self.land(&flight, &profile.address, refused(&error)),
                     }
@@ -192,6 +197,10 @@ impl Sender {
     /// Writes the request; a task of its own awaits the answer.
     fn launch(&self, live: &Live, cargo: Cargo) {
         let config = &self.core.config;
+        if live.connection.is_legacy() {
+            let (flights, in_flight) = (cargo.into_flights(), self.mail.take_off());
+            return legacy::launch(&self.core, &live.connection, flights, in_flight);
+        }
         let mut ids = cargo.topic_ids();
         let version = match &ids {
             Some(_) => live.connection.versions().pick_with_topic_ids::<ProduceRequest>(),
@@ -303,7 +312,7 @@ impl Call {
 }
 
 /// Brings an answer to its queue, and does what follows from it.
-fn land(core: &Core, flight: &Flight, broker: &str, answer: Answer) {
+pub(crate) fn land(core: &Core, flight: &Flight, broker: &str, answer: Answer) {
     let landed = flight.queue.settle(flight, broker, answer, Instant::now());
     if landed.refresh {
         core.cluster.refresh("a partition's leader refused a batch");

@@ -23,11 +23,23 @@ const CODEC_MASK: u8 = 0x03;
 /// Appends a plain message, or a wrapper's frame, to a set. Payloads reach 2 GiB at most.
 pub(super) fn append(set: &mut Vec<u8>, attributes: u8, payload: &[u8]) {
     set.reserve(MESSAGE_OVERHEAD + payload.len());
-    let size = (LEAST_SIZE_1 + payload.len()) as u32;
-    set.extend_from_slice(&size.to_be_bytes());
-    set.extend_from_slice(&[1, attributes]);
-    set.extend_from_slice(&crc32fast::hash(payload).to_be_bytes());
+    set.extend_from_slice(&head(attributes, payload));
     set.extend_from_slice(payload);
+}
+
+/// What stands before the payload.
+#[inline(always)]
+fn head(attributes: u8, payload: &[u8]) -> [u8; MESSAGE_OVERHEAD] {
+    let [a, b, c, d] = ((LEAST_SIZE_1 + payload.len()) as u32).to_be_bytes();
+    let [e, f, g, h] = crc32fast::hash(payload).to_be_bytes();
+    [a, b, c, d, 1, attributes, e, f, g, h]
+}
+
+/// What stands before the payload of a plain message, for writers that have a buffer of their own.
+#[inline(always)]
+#[must_use]
+pub fn message_head(payload: &[u8]) -> [u8; MESSAGE_OVERHEAD] {
+    head(0, payload)
 }
 
 /// Appends one message to a set, as all clients of 0.7 write it (magic 1, not compressed). The

@@ -17,10 +17,10 @@ mod wrapper;
 
 pub use answer::{Answer, read_answer, read_multi_fetch, read_offsets};
 pub use answer::{answer_fetch, answer_multi_fetch, answer_offsets};
-pub use message::{MESSAGE_OVERHEAD, Message, append_message};
+pub use message::{MESSAGE_OVERHEAD, Message, append_message, message_head};
 pub use message_set::{MessageSet, Tail};
 pub use request::{
-    EARLIEST, Fetch, LATEST, Offsets, Produce, RANDOM_PARTITION, Request, RequestId,
+    EARLIEST, Fetch, LATEST, Offsets, Produce, RANDOM_PARTITION, Request, RequestId, produce_head,
 };
 pub use resync::resynchronise;
 pub use wrapper::{Inner, Opened, wrap};

@@ -2,6 +2,7 @@
 
 use samsa::embedded::Cluster;
 
+use crate::group::journal;
 use crate::harness::{Release, java};
 use crate::peers::{Message, message, python::Client};
 use crate::programs::{run, text};
@@ -10,6 +11,7 @@ use crate::programs::{run, text};
 pub const ALL: &[(&str, fn())] = &[
     ("librdkafka_produces_to_it_and_consumes_from_it", librdkafka),
     ("javas_console_consumer_reads_a_partition", console_consumer),
+    ("the_judge_of_groups_finds_every_kind_of_fault", journal::the_judge_finds_every_kind_of_fault),
 ];
 
 fn librdkafka() {

@@ -1,6 +1,7 @@
 //! The cases: what must hold on real brokers.
 
 pub mod embedded;
+mod groups;
 mod harness;
 mod idempotence;
 mod leader;
@@ -81,6 +82,41 @@ pub const ALL: &[Case] = &[
         "transactions_of_librdkafka_are_read_as_committed",
         &[Need::Since(0, 11)],
         transactions::confluent,
+    ),
+    shared(
+        "a_group_agrees_on_ranges",
+        &[Need::Since(0, 9), Need::Often(&["0.9.0.1", "1.1.1"])],
+        groups::range,
+    ),
+    shared(
+        "a_group_agrees_on_round_robin",
+        &[Need::Since(0, 10), Need::Often(&["4.3.1"])],
+        groups::round_robin,
+    ),
+    shared(
+        "a_group_agrees_in_two_steps",
+        &[Need::Since(2, 8), Need::Often(&["3.9.2"])],
+        groups::cooperative,
+    ),
+    shared(
+        "a_group_is_assigned_by_its_coordinator",
+        &[Need::Since(4, 0)],
+        groups::assigned_by_the_coordinator,
+    ),
+    shared(
+        "a_group_with_managed_pykafka",
+        &[Need::Since(0, 9), Need::Before(4, 0), Need::Often(&["0.9.0.1"])],
+        groups::pykafka,
+    ),
+    shared(
+        "a_group_with_scala_agrees_in_zookeeper",
+        &[Need::Before(2, 0), Need::Often(&["0.8.2.2", "1.1.1"])],
+        groups::scala_in_zookeeper,
+    ),
+    shared(
+        "a_group_with_pykafka_agrees_in_zookeeper",
+        &[Need::Before(4, 0), Need::Often(&["0.8.2.2"])],
+        groups::pykafka_in_zookeeper,
     ),
     Case {
         name: "a_killed_broker_serves_again_on_the_same_port",

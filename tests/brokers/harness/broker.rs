@@ -155,6 +155,13 @@ impl Broker {
                 self.node.id
             );
         }
+        if self.release.since(4, 0) {
+            // Members of the new group protocol have the broker's time-outs; these are the tests'.
+            text += "group.consumer.min.session.timeout.ms=6000\n\
+                     group.consumer.session.timeout.ms=6000\n\
+                     group.consumer.min.heartbeat.interval.ms=500\n\
+                     group.consumer.heartbeat.interval.ms=500\n";
+        }
         if self.release.since(4, 1) {
             let _ = write!(
                 text,

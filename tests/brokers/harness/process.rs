@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,12 +15,23 @@ pub struct Process {
 impl Process {
     /// Starts a command with its output in `log`, and nothing to read.
     pub fn start(command: &mut Command, log: &Path) -> Process {
-        let out = File::options().create(true).append(true).open(log).expect("a log file");
+        let out = open_log(log);
         let err = out.try_clone().expect("a second handle of the log file");
-        let child =
-            command.stdin(Stdio::null()).stdout(out).stderr(err).spawn().unwrap_or_else(|e| {
-                panic!("{:?} could not be started: {e}", command.get_program())
-            });
+        Process::spawn(command.stdout(out).stderr(err))
+    }
+
+    /// The same, but for its standard output, which is given to be read.
+    pub fn start_talking(command: &mut Command, log: &Path) -> (Process, ChildStdout) {
+        let mut process = Process::spawn(command.stdout(Stdio::piped()).stderr(open_log(log)));
+        let output = process.child.stdout.take().expect("a pipe");
+        (process, output)
+    }
+
+    fn spawn(command: &mut Command) -> Process {
+        let child = command
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap_or_else(|e| panic!("{:?} could not be started: {e}", command.get_program()));
         keep(&format!("process {} {}", child.id(), start_time(child.id())));
         Process { child }
     }
@@ -28,6 +39,18 @@ impl Process {
     /// Whether the process has ended by itself.
     pub fn has_ended(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(Some(_)))
+    }
+
+    /// Asks the process to end (SIGTERM) and waits until it has; none if it does not.
+    pub fn end(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let asked = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        assert!(asked.is_ok_and(|status| status.success()), "it has ended by itself");
+        let mut status = None;
+        wait_until(patience, || {
+            status = self.child.try_wait().ok().flatten();
+            status.is_some()
+        });
+        status
     }
 
     /// Ends the process as a crash would.
@@ -112,6 +135,10 @@ fn keep(line: &str) {
     });
     let mut pipe = keeper.lock().unwrap_or_else(PoisonError::into_inner);
     writeln!(pipe, "{line}").expect("the keeper lives");
+}
+
+fn open_log(log: &Path) -> File {
+    File::options().create(true).append(true).open(log).expect("a log file")
 }
 
 fn start_time(pid: u32) -> String {

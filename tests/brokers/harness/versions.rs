@@ -24,6 +24,8 @@ pub enum Need {
     Since(u32, u32),
     /// Only releases before this one.
     Before(u32, u32),
+    /// One of these versions; in a long run (`SAMSA_LONG`) any other will do.
+    Often(&'static [&'static str]),
 }
 
 impl Need {
@@ -32,6 +34,9 @@ impl Need {
         match self {
             Self::Since(major, minor) => release.number >= (major, minor),
             Self::Before(major, minor) => release.number < (major, minor),
+            Self::Often(versions) => {
+                versions.contains(&release.version) || std::env::var_os("SAMSA_LONG").is_some()
+            }
         }
     }
 }

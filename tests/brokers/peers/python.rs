@@ -60,14 +60,28 @@ impl Client {
         command
     }
 
+    /// A member of a group that runs until SIGTERM; further arguments are its options.
+    pub fn member(self, release: &Release, address: &str, topic: &str, group: &str) -> Command {
+        let mut command = self.script("member");
+        command.args([release.version, address, topic, group]);
+        command
+    }
+
     fn command(self, what: &str, release: &Release, address: &str, topic: &str) -> Command {
-        let (script, packages): (&str, &[&str]) = match self {
-            Client::Confluent => ("confluent_peer.py", &["confluent-kafka"]),
-            Client::PyKafka => ("pykafka_peer.py", &["pykafka==2.8.0", "python-snappy"]),
+        let mut command = self.script("peer");
+        command.args([what, release.version, address, topic]);
+        command
+    }
+
+    /// The interpreter with one of the client's two scripts.
+    fn script(self, role: &str) -> Command {
+        let (name, packages): (&str, &[&str]) = match self {
+            Client::Confluent => ("confluent", &["confluent-kafka"]),
+            Client::PyKafka => ("pykafka", &["pykafka==2.8.0", "python-snappy"]),
         };
         let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/brokers/peers");
-        let mut command = Command::new(interpreter(script, packages));
-        command.arg(here.join(script)).args([what, release.version, address, topic]);
+        let mut command = Command::new(interpreter(name, packages));
+        command.arg(here.join(format!("{name}_{role}.py")));
         command
     }
 }
@@ -76,7 +90,7 @@ impl Client {
 fn interpreter(name: &str, packages: &[&str]) -> PathBuf {
     static MAKING: Mutex<()> = Mutex::new(());
     let _one = MAKING.lock().unwrap_or_else(PoisonError::into_inner);
-    let folder = jars::root().join(format!("python-{}", name.trim_end_matches(".py")));
+    let folder = jars::root().join(format!("python-{name}_peer"));
     let (python, done) = (folder.join("bin/python"), folder.join("done"));
     let wanted = packages.join("\n");
     if std::fs::read_to_string(&done).is_ok_and(|had| had == wanted) {

@@ -1,0 +1,26 @@
+//! What the consumer asks of its membership.
+
+use crate::group::Subscription;
+
+/// How things are to be; the newest word counts.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Orders {
+    /// What is to be read.
+    pub(super) wish: Subscription,
+    /// Grows with each wish.
+    pub(super) number: u64,
+    /// The application does not poll.
+    pub(super) is_out: bool,
+    /// For good.
+    pub(super) has_left: bool,
+    /// Grows with each wish for a rebalance.
+    pub(super) rejoins: u64,
+}
+
+impl Orders {
+    /// Whether the member belongs into the group; not if what it wishes for, or an older wish, has
+    /// failed for good.
+    pub(super) fn joins(&self, failed: u64) -> bool {
+        !self.has_left && !self.is_out && !self.wish.is_empty() && self.number > failed
+    }
+}
