@@ -301,7 +301,7 @@ fn rule_8_20_an_assignor_of_the_application_runs_on_its_thread_and_may_fail() {
     };
     let mut a = join(&own);
     a.until("assigned", |app| app.reads.len() == 4);
-    assert_eq!(a.heard[..2], [Heard::Failed(Code::INVALID_STATE), Heard::Ran]);
+    assert_eq!(a.heard[..2], [Heard::Ran, Heard::Failed(Code::INVALID_STATE)]);
     let mut b = join(&own);
     until("the last", &mut [&mut a, &mut b], |apps| {
         share(apps, 4) && apps[1].reads.len() == 4 && apps[0].reads.is_empty()

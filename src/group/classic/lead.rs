@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::Shared;
 use super::acts::{Leading, Led};
 use super::share;
-use crate::cluster::{Cluster, Topic, TopicMetadata};
+use crate::cluster::{Cluster, Topic};
 use crate::error::{Code, Error, Result};
 use crate::group::assign::{Assign, Candidate, Share};
 use crate::group::assignor::{Partition, Topics};
@@ -109,60 +109,74 @@ fn hold_back_claimed(shares: &mut BTreeMap<String, Share>, candidates: &[Candida
     }
 }
 
-/// The leader's watch over the topics of all members (rule 8.19): holds them, so that they are kept
-/// fresh, until it ends.
+/// Topics that are kept fresh while this lives.
 #[derive(Debug)]
-pub(super) struct Watch {
+pub(super) struct Held {
     cluster: Arc<Cluster>,
-    topics: Vec<Watched>,
+    topics: Vec<Arc<Topic>>,
 }
 
+impl Held {
+    /// `creating`: brokers may make them for being asked, if they are allowed to.
+    pub(super) fn new<'a>(
+        cluster: &Arc<Cluster>,
+        names: impl Iterator<Item = &'a str>,
+        creating: bool,
+    ) -> Self {
+        // A name that Kafka does not allow has no partitions, now or later.
+        let topics: Vec<_> = names.filter_map(|name| cluster.topic(name).ok()).collect();
+        for topic in &topics {
+            cluster.hold_topic(topic);
+            match creating {
+                true => cluster.want_held_topic(topic),
+                false => cluster.look_at_held_topic(topic),
+            }
+        }
+        Self { cluster: Arc::clone(cluster), topics }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        for topic in &self.topics {
+            self.cluster.release_topic(topic);
+        }
+    }
+}
+
+/// The leader's watch over the topics of all members (rule 8.19).
 #[derive(Debug)]
-struct Watched {
-    topic: Arc<Topic>,
-    /// How many partitions were shared out.
-    shared: usize,
+pub(super) struct Watch {
+    held: Held,
+    /// For each topic how many partitions were shared out.
+    shared: Vec<usize>,
     /// How many were known when the watch began: a broker that was behind then does not start another
     /// round by itself.
-    known: Option<usize>,
+    known: Vec<Option<usize>>,
 }
 
 impl Watch {
     pub(super) fn new(cluster: &Arc<Cluster>, plan: &Plan) -> Self {
-        let topics = plan.union.iter().filter_map(|name| {
-            // A name that Kafka does not allow has no partitions, now or later.
-            let topic = cluster.topic(name).ok()?;
-            let shared = plan.topics.0.get(name).map_or(0, Vec::len);
-            let known = topic.metadata().and_then(|metadata| count(&metadata));
-            Some(Watched { topic, shared, known })
-        });
-        let topics: Vec<Watched> = topics.collect();
-        for watched in &topics {
-            cluster.hold_topic(&watched.topic);
-            cluster.want_held_topic(&watched.topic);
-        }
-        Self { cluster: Arc::clone(cluster), topics }
+        let held = Held::new(cluster, plan.union.iter().map(String::as_str), false);
+        let shared = |topic: &Arc<Topic>| plan.topics.0.get(&**topic.name()).map_or(0, Vec::len);
+        let shared = held.topics.iter().map(shared).collect();
+        let known = held.topics.iter().map(|topic| count(topic)).collect();
+        Self { held, shared, known }
     }
 
     /// Whether a topic has other partitions than were shared out.
     pub(super) fn sees_change(&self) -> bool {
-        self.topics.iter().any(|watched| {
-            let now = watched.topic.metadata().and_then(|metadata| count(&metadata));
-            now.is_some_and(|now| now != watched.shared && Some(now) != watched.known)
+        let before = self.shared.iter().zip(&self.known);
+        self.held.topics.iter().zip(before).any(|(topic, (shared, known))| {
+            let now = count(topic);
+            now.is_some_and(|now| now != *shared && Some(now) != *known)
         })
     }
 }
 
-impl Drop for Watch {
-    fn drop(&mut self) {
-        for watched in &self.topics {
-            self.cluster.release_topic(&watched.topic);
-        }
-    }
-}
-
 /// How many partitions a topic has; none while that is not known.
-fn count(metadata: &TopicMetadata) -> Option<usize> {
+fn count(topic: &Topic) -> Option<usize> {
+    let metadata = topic.metadata()?;
     match &metadata.error {
         None => Some(metadata.partitions.len()),
         Some(error) if error.code() == Code::UNKNOWN_TOPIC_OR_PARTITION => Some(0),

@@ -9,7 +9,7 @@ use tokio::time::sleep_until;
 
 use super::Shared;
 use super::acts::{Act, Joined, Rules, Trouble, Who, Wish};
-use super::lead::{Plan, Watch};
+use super::lead::{Held, Plan, Watch};
 use super::machine::Machine;
 use crate::cluster::Metadata;
 use crate::config::Assignor;
@@ -68,6 +68,8 @@ struct Driver {
     main: Option<AbortHandle>,
     changes: watch::Receiver<Arc<Metadata>>,
     watch: Option<Watch>,
+    /// The topics that were subscribed by name: asking for them may create them.
+    named: Option<Held>,
     /// What the assignment under way was made for.
     plan: Option<Plan>,
     /// Counts subscriptions: a look-up for an older one is not wanted.
@@ -132,6 +134,7 @@ impl Driver {
             main: None,
             changes,
             watch: None,
+            named: None,
             plan: None,
             wishes: 0,
             fresh: false,
@@ -181,6 +184,8 @@ impl Driver {
         self.wishes += 1;
         (self.look_up_at, self.look_ups_failed, self.fresh) = (None, 0, false);
         self.set_pattern(None);
+        let names = subscription.topics.iter().map(|name| &**name);
+        self.named = Some(Held::new(&self.shared.cluster, names, true));
         if subscription.is_empty() {
             return self.machine.subscribe(None, now);
         }
