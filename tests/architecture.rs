@@ -19,7 +19,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("producer", &["cluster", "net", "protocol", "runtime", "os", "config", "log"]),
     ("consumer", &["group", "cluster", "net", "protocol", "runtime", "os", "config", "log"]),
     ("group", &["cluster", "discovery", "net", "protocol", "runtime", "os", "config", "log"]),
-    ("embedded", &["protocol", "runtime", "os"]),
+    ("embedded", &["discovery", "protocol", "runtime", "os", "log"]),
     (
         "ffi",
         &[

@@ -11,7 +11,7 @@ use super::metadata_loop::learned;
 use super::schedule::Urgency;
 use super::topic::check_name;
 use crate::error::{Code, Error, Persistence, Result};
-use crate::net::{Backoff, Broker, Connection, Purpose, Versions, jitter};
+use crate::net::{Backoff, Broker, Connection, Dialect, Purpose, Versions, jitter};
 use crate::protocol::modern::ApiKey;
 use crate::protocol::modern::messages::create_topics::{
     CreatableTopic, CreatableTopicConfig, CreateTopicsRequest,
@@ -164,6 +164,9 @@ impl Core {
             Ok(broker) => broker,
             Err(error) => return Attempt::Again(error),
         };
+        if broker.dialect() == Dialect::Legacy {
+            return Attempt::Failed(refused_by_legacy(change));
+        }
         let connection = match broker.connection(Purpose::Control, deadline).await {
             Ok(connection) => connection,
             Err(error) => return Attempt::Again(error),
@@ -338,6 +341,16 @@ impl std::fmt::Display for Change {
             Self::Delete(name) => write!(f, "deleting topic {name}"),
         }
     }
+}
+
+/// Kafka 0.7 has no administration: a topic is there when somebody writes to it, and stays.
+fn refused_by_legacy(change: &Change) -> Error {
+    let how = match change {
+        Change::Create(_) => "a topic is made by writing to it",
+        Change::Delete(_) => "a topic cannot be deleted",
+    };
+    let text = format!("{change}: on Kafka 0.7 {how}");
+    Error::new(Code::UNSUPPORTED_FEATURE, text).with_topic(change.topic())
 }
 
 #[cfg(test)]

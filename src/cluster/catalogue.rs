@@ -8,9 +8,11 @@ use tokio::time::{sleep_until, timeout_at};
 use super::TopicMetadata;
 use super::ask::Ask;
 use super::core::Core;
+use super::legacy;
 use super::merge::{self, Known};
 use super::metadata_loop::round;
 use super::wishes::Question;
+use crate::discovery::zookeeper::Generation;
 use crate::error::{Code, Error, Result};
 use crate::net::{Backoff, jitter};
 
@@ -41,6 +43,9 @@ impl Core {
     ) -> Result<Vec<Arc<TopicMetadata>>> {
         let backoff =
             Backoff { first: self.client.retry_backoff, most: self.client.retry_backoff_max };
+        if self.metadata().generation == Some(Generation::Legacy) {
+            return self.registered_topics(deadline).await;
+        }
         let begun = Instant::now();
         let mut trouble = None;
         for attempt in 1.. {
@@ -70,5 +75,13 @@ impl Core {
         let error = Error::new(Code::TIMED_OUT, format!("no answer about topics within {ms} ms"));
         let trouble = trouble.or_else(|| self.trouble());
         Err(trouble.map_or(error.clone(), |cause| error.caused_by(cause)))
+    }
+
+    /// Brokers of Kafka 0.7 tell of no topics: those that were ever written to are registered.
+    async fn registered_topics(&self, deadline: Instant) -> Result<Vec<Arc<TopicMetadata>>> {
+        let registry = self.discovery.snapshot(deadline).await?.unwrap_or_default();
+        // In order: the map is sorted by name.
+        let topics = registry.topics.keys().map(|name| legacy::topic(name, &registry));
+        Ok(topics.map(Arc::new).collect())
     }
 }

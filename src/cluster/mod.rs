@@ -16,6 +16,7 @@ mod events;
 mod hint;
 mod legacy;
 mod legacy_loop;
+mod legacy_offsets;
 mod merge;
 mod merge_topic;
 mod metadata;

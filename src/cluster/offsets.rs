@@ -10,7 +10,7 @@ use tokio::time::{sleep_until, timeout_at};
 use super::core::Core;
 use super::schedule::Urgency;
 use super::waiting::UNKNOWN_AFTER;
-use super::{Topic, TopicMetadata};
+use super::{Topic, TopicMetadata, legacy_offsets, partition_within};
 use crate::config::IsolationLevel;
 use crate::error::{Code, Error, Result};
 use crate::net::{Backoff, Broker, Connection, Purpose, Versions, jitter};
@@ -35,29 +35,29 @@ pub struct OffsetAt {
 }
 
 /// "Nothing is that late", and the answer of topics in a format without timestamps (invariant 7.6).
-const NOTHING: OffsetAt = OffsetAt { offset: -1, timestamp: -1, leader_epoch: -1 };
+pub(super) const NOTHING: OffsetAt = OffsetAt { offset: -1, timestamp: -1, leader_epoch: -1 };
 
 #[derive(Clone, Debug)]
-struct Question {
-    topic: Arc<Topic>,
+pub(super) struct Question {
+    pub(super) topic: Arc<Topic>,
     partition: i64,
-    when: i64,
+    pub(super) when: i64,
     leader_epoch: i32,
 }
 
 impl Question {
-    /// The partition's number as brokers know it, which lead no others.
-    fn wire_number(&self) -> i32 {
-        i32::try_from(self.partition).unwrap_or(-1)
+    /// The partition's number as brokers know it.
+    pub(super) fn wire_number(&self) -> i32 {
+        partition_within(self.partition)
     }
 }
 
 /// A question and its place in the caller's list.
-type Numbered = (usize, Question);
+pub(super) type Numbered = (usize, Question);
 
 /// What one attempt gave for one question.
 #[derive(Debug)]
-enum Outcome {
+pub(super) enum Outcome {
     Found(OffsetAt),
     /// The leader has to be found again (invariant 7.9), or did not answer.
     Again(Error),
@@ -245,8 +245,7 @@ fn find_leader(
     waited: Duration,
 ) -> Result<(i32, i32), Outcome> {
     let name = &metadata.name;
-    let known = usize::try_from(partition).ok().and_then(|index| metadata.partitions.get(index));
-    match known {
+    match metadata.partition(partition) {
         None => {
             let count = metadata.partitions.len();
             let text = format!("topic {name} has no partition {partition}, it has {count}");
@@ -308,7 +307,10 @@ async fn ask_leader(
             Err(error) => outcomes.push((index, Outcome::Failed(error))),
         }
     }
-    outcomes.extend(exchange(&connection, version, asked, isolation, request_timeout).await);
+    outcomes.extend(match connection.is_legacy() {
+        true => legacy_offsets::ask(&connection, asked, request_timeout).await,
+        false => exchange(&connection, version, asked, isolation, request_timeout).await,
+    });
     outcomes
 }
 
@@ -319,7 +321,7 @@ fn for_all(questions: &[Numbered], outcome: &dyn Fn() -> Outcome) -> Vec<(usize,
 /// `read_committed` needs version 2: asked in an older one it would silently mean something else
 /// (invariant 2.8).
 fn pick(versions: &Versions, isolation: IsolationLevel) -> Result<i16> {
-    let version = versions.pick::<ListOffsetsRequest>()?;
+    let version = if versions.is_legacy() { 0 } else { versions.pick::<ListOffsetsRequest>()? };
     if isolation == IsolationLevel::ReadCommitted && version < 2 {
         return Err(versions.unsupported("isolation.level=read_committed"));
     }

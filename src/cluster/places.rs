@@ -3,7 +3,8 @@
 //! There a partition is a broker and a number within it. In one number that is `broker << 32 | number`;
 //! numbers of later releases, which fit the lower half, stay as they are.
 
-use super::{PartitionMetadata, TopicMetadata};
+use super::{Metadata, PartitionMetadata, TopicMetadata};
+use crate::discovery::zookeeper::Generation;
 
 /// The number within a broker that leaves the choice to the broker: −1 on the wire.
 pub const ANY_OF_BROKER: i32 = -1;
@@ -36,6 +37,14 @@ pub fn partition_within(partition: i64) -> i32 {
     i32::from_be_bytes(low)
 }
 
+impl Metadata {
+    /// Whether the cluster is of Kafka 0.7.
+    #[must_use]
+    pub fn is_legacy(&self) -> bool {
+        self.generation == Some(Generation::Legacy)
+    }
+}
+
 impl TopicMetadata {
     /// The number of the partition at `index` of the list, as the API shows it.
     #[must_use]
@@ -46,6 +55,11 @@ impl TopicMetadata {
         }
     }
 
+    /// The numbers of all partitions, ascending.
+    pub fn numbers(&self) -> impl Iterator<Item = i64> {
+        (0..self.partitions.len()).map(|index| self.number(index))
+    }
+
     /// Where in the list the partition of this number is, if the topic has it.
     #[must_use]
     pub fn index(&self, number: i64) -> Option<usize> {
@@ -53,6 +67,16 @@ impl TopicMetadata {
             Some(places) => places.binary_search_by_key(&number, |place| place.number).ok(),
             None => usize::try_from(number).ok().filter(|index| *index < self.partitions.len()),
         }
+    }
+
+    /// Whether a partition of Kafka 0.7 that is not there may come: its broker is away, or does not have
+    /// the topic yet.
+    #[must_use]
+    pub fn may_come(&self, metadata: &Metadata, number: i64) -> bool {
+        let broker = partition_broker(number);
+        let virtually =
+            || self.index(partition_number(broker, 0)).is_some_and(|at| self.is_virtual(at));
+        self.places.is_some() && (!metadata.brokers.contains_key(&broker) || virtually())
     }
 
     /// What is known of the partition of this number.

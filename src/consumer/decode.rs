@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::aborted::Aborted;
 use super::batch::{Batch, Held, Run};
-use super::budget::{Budget, Lease, Seat, Unread};
+use super::budget::{Budget, Lease, Unread};
 use super::buffers::Borrowing;
 use super::name::Name;
 use super::partition::Marks;
@@ -38,6 +38,13 @@ pub(super) struct Mark {
     held: usize,
 }
 
+impl Mark {
+    /// The number of the run that is begun here.
+    pub(super) fn run(self) -> u32 {
+        self.runs as u32
+    }
+}
+
 impl Filling {
     /// Room for `most` messages.
     pub(super) fn new(most: usize) -> Self {
@@ -47,6 +54,21 @@ impl Filling {
     /// Whether no further message fits.
     pub(super) fn is_full(&self) -> bool {
         self.batch.views.len() >= self.most
+    }
+
+    /// How many messages there are.
+    pub(super) fn len(&self) -> usize {
+        self.batch.views.len()
+    }
+
+    /// The messages, for more to be added, and how many there may be in all.
+    pub(super) fn views(&mut self) -> (&mut Vec<MessageView>, usize) {
+        (&mut self.batch.views, self.most)
+    }
+
+    /// Keeps the bytes alive that views were added of.
+    pub(super) fn hold(&mut self, bytes: Bytes, lease: &Arc<Lease>) {
+        self.batch.held.push(Held::Buffer { _bytes: bytes, _lease: Arc::clone(lease) });
     }
 
     /// Whether there is no message.
@@ -178,9 +200,8 @@ impl Reader {
         self.position = self.position.max(position);
     }
 
-    /// The identity of the answer that this is a part of, if it came to this seat.
-    pub(super) fn answer(&self, seat: &Seat) -> Option<usize> {
-        self.unread.is_of(seat).then(|| Arc::as_ptr(&self.unread).addr())
+    pub(super) fn unread(&self) -> &Arc<Unread> {
+        &self.unread
     }
 
     /// Leader epoch of the last batch read; −1 where the format has none.
@@ -193,10 +214,10 @@ impl Reader {
     /// batch.
     pub(super) fn read(&mut self, into: &mut Filling) -> Result<Read> {
         let mark = into.mark();
-        let run = mark.runs as u32;
+        let run = mark.run();
         let outcome = self.read_batches(into, mark.views, run);
         into.close_run(mark, &self.source, self.epoch, self.position);
-        outcome.map_err(|error| self.name(error))
+        outcome.map_err(|error| undecodable(&self.source, self.position, error))
     }
 
     fn read_batches(&mut self, into: &mut Filling, begin: usize, run: u32) -> Result<Read> {
@@ -278,23 +299,20 @@ impl Reader {
         self.open = Some(Open { records, least, next_offset, lease });
         Ok(())
     }
+}
 
-    fn name(&self, error: Error) -> Error {
-        let Source { topic, partition, .. } = &self.source;
-        let at = self.position;
-        let text = format!(
-            "the batch at offset {at} of topic {topic}, partition {partition}, cannot be decoded \
-             (seek past it to go on)"
-        );
-        let code = match error.code() {
-            Code::CORRUPT_MESSAGE | Code::UNSUPPORTED_COMPRESSION_TYPE => error.code(),
-            _ => Code::UNDECODABLE,
-        };
-        Error::new(code, text)
-            .with_topic(topic.as_str())
-            .with_partition(*partition)
-            .caused_by(error)
-    }
+/// Says of a partition's bytes at an offset that they cannot be decoded.
+pub(super) fn undecodable(source: &Source, at: i64, error: Error) -> Error {
+    let Source { topic, partition, .. } = source;
+    let text = format!(
+        "the batch at offset {at} of topic {topic}, partition {partition}, cannot be decoded \
+         (seek past it to go on)"
+    );
+    let code = match error.code() {
+        Code::CORRUPT_MESSAGE | Code::UNSUPPORTED_COMPRESSION_TYPE => error.code(),
+        _ => Code::UNDECODABLE,
+    };
+    Error::new(code, text).with_topic(topic.as_str()).with_partition(*partition).caused_by(error)
 }
 
 impl Open {

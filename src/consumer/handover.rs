@@ -8,17 +8,18 @@ use std::time::Instant;
 
 use super::batch::Batch;
 use super::core::Core;
-use super::decode::{Filling, Read, Reader};
+use super::decode::{Filling, Read};
 use super::event::Event;
 use super::message::Message;
 use super::partition::{Item, Phase};
+use super::share::Share;
 use super::state::{Slot, State};
 use crate::error::{Code, Error, Result};
 
 /// What the first readable partition has.
 enum Head {
     /// To be decoded; the partition is taken until it is checked in.
-    Data(Slot, Box<Reader>),
+    Data(Slot, Share),
     /// Decoded by `next` before; still in the queue.
     Decoded(Slot),
     /// The end of a partition became an event.
@@ -215,7 +216,7 @@ impl State {
     fn check_in(
         &mut self,
         slot: Slot,
-        reader: Box<Reader>,
+        reader: Share,
         outcome: Result<Read>,
         decoded: Option<Arc<Batch>>,
     ) -> bool {
@@ -306,14 +307,14 @@ mod tests {
     use super::*;
 
     /// A partition whose queue did not say where it ends, with that being read.
-    fn reading(state: &mut State) -> (Slot, Box<Reader>) {
+    fn reading(state: &mut State) -> (Slot, Share) {
         let slot = state.slot(0);
         let partition = &mut state.partitions[0];
         (partition.taken, partition.awaits_reader) = (true, true);
-        (slot, Box::new(reader(batch(0, 4), 0, true)))
+        (slot, Share::Batches(Box::new(reader(batch(0, 4), 0, true))))
     }
 
-    fn read(state: &mut State, (slot, mut reader): (Slot, Box<Reader>)) {
+    fn read(state: &mut State, (slot, mut reader): (Slot, Share)) {
         let outcome = reader.read(&mut Filling::new(10));
         assert!(matches!(outcome, Ok(Read::End)));
         assert!(state.check_in(slot, reader, outcome, None));

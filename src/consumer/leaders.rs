@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::budget::Seat;
 use super::core::Core;
 use super::fetcher;
+use super::legacy;
 use super::lookup;
 use super::partition::Marks;
 use super::position::Start;
@@ -60,8 +61,9 @@ fn round(core: &Arc<Core>, metadata: &Metadata) -> Option<Instant> {
     let news = state.has_news();
     state.wake_fetchers();
     drop(state);
+    let start = if metadata.is_legacy() { legacy::start } else { fetcher::start };
     for (broker, seat) in fresh {
-        core.keep(fetcher::start(core, broker, seat));
+        core.keep(start(core, broker, seat));
     }
     for slots in due.lookups.into_values() {
         core.keep(lookup::start(core, slots));
@@ -98,8 +100,11 @@ impl State {
             }
             return;
         }
-        let number = usize::try_from(partition.number).ok();
-        let Some(known) = number.and_then(|number| topic.partitions.get(number)) else {
+        let Some(known) = topic.partition(partition.number) else {
+            if topic.may_come(metadata, partition.number) {
+                partition.follow(-1, -1);
+                return;
+            }
             // Before the first answer, and when partitions are being added, the list is short.
             if !topic.partitions.is_empty()
                 && partition.tell_once(Code::UNKNOWN_TOPIC_OR_PARTITION, -1)

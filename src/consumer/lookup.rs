@@ -211,8 +211,8 @@ pub fn topic_offsets(
         return Err(Error::new(Code::INVALID_ARGUMENT, text).with_topic(name.as_str()));
     }
     let metadata = cluster.wait_topic(topic, deadline)?;
-    let count = i64::try_from(metadata.partitions.len()).unwrap_or(i64::MAX);
-    let questions = (0..count).map(|number| (Arc::clone(topic), number, when)).collect();
+    let numbers: Vec<i64> = metadata.numbers().collect();
+    let questions = numbers.iter().map(|number| (Arc::clone(topic), *number, when)).collect();
     let config = ConsumerConfig::from(cluster.config())?;
     let limit = deadline.unwrap_or_else(|| Instant::now() + config.request_timeout);
     let (answer, _task) = list_offsets(cluster, config.isolation_level, questions, limit, |_| {});
@@ -226,7 +226,7 @@ pub fn topic_offsets(
         }
         position
     };
-    Ok((0..count).zip(found).map(place).collect())
+    Ok(numbers.into_iter().zip(found).map(place).collect())
 }
 
 /// A look-up ends at its deadline and then says of each partition what held it up: who waits for it

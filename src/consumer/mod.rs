@@ -6,13 +6,15 @@
 //! the other out of the queues, decodes it on the calling thread ([`decode`]) and checks that the
 //! partition did not move meanwhile; the [`Batch`] holds the fetched buffers until it is dropped,
 //! and so do [`Message`]s. Look-ups ([`lookup`]) give partitions without an offset one; the task in
-//! [`leaders`] moves partitions between brokers.
+//! [`leaders`] moves partitions between brokers. Brokers of Kafka 0.7 have fetchers and shares of their
+//! own ([`legacy`]).
 
 mod aborted;
 mod batch;
 mod budget;
 mod buffers;
 mod columns;
+mod contact;
 mod core;
 mod decode;
 #[cfg(test)]
@@ -25,6 +27,7 @@ mod fixture;
 mod front;
 mod handover;
 mod leaders;
+mod legacy;
 mod lookup;
 mod message;
 mod name;
@@ -33,6 +36,7 @@ mod position;
 mod replica;
 mod reset;
 mod settings;
+mod share;
 mod state;
 mod truncation;
 mod validation;

@@ -9,10 +9,10 @@ use std::time::Instant;
 
 use super::batch::Batch;
 use super::budget::Seat;
-use super::decode::Reader;
 use super::name::Name;
 use super::replica::Replica;
 use super::reset::{Lookup, Step};
+use super::share::Share;
 use crate::cluster::Topic;
 use crate::config::{IsolationLevel, TopicConsumerConfig};
 use crate::error::{Code, Error};
@@ -45,7 +45,7 @@ pub(super) enum Phase {
 #[derive(Debug)]
 pub(super) enum Item {
     /// A partition's share of an answer, read up to somewhere.
-    Data(Box<Reader>),
+    Data(Share),
     /// Decoded for `next`: messages from `next` on are still to be handed out one by one.
     Decoded { batch: Arc<Batch>, next: usize },
     /// The end of the partition was reached here.
@@ -61,7 +61,7 @@ impl Item {
     /// seat.
     pub(super) fn answer(&self, seat: &Seat) -> Option<usize> {
         match self {
-            Item::Data(reader) => reader.answer(seat),
+            Item::Data(share) => share.answer(seat),
             _ => None,
         }
     }
@@ -181,6 +181,9 @@ pub(super) struct Partition {
     pub(super) reported: Option<(Code, i64)>,
     /// What is queued does not say where it ends: nothing is fetched until it is read.
     pub(super) awaits_reader: bool,
+    /// The position was given, by a caller who may not know where messages of 0.7 begin, and nothing was
+    /// read from it yet.
+    pub(super) is_guess: bool,
     /// The end that was last announced, so that each end is announced once.
     pub(super) announced_end: i64,
 }
@@ -217,6 +220,7 @@ impl Partition {
             listed: false,
             reported: None,
             awaits_reader: false,
+            is_guess: false,
             announced_end: -1,
         }
     }
@@ -231,6 +235,7 @@ impl Partition {
         self.retry.clear();
         self.reported = None;
         self.announced_end = -1;
+        self.is_guess = false;
         self.position_epoch = -1;
         self.fetch_epoch = -1;
         let (phase, offset) = match step {

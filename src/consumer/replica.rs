@@ -102,8 +102,7 @@ impl State {
 }
 
 fn is_offline(metadata: &Metadata, topic: &str, number: i64, broker: i32) -> bool {
-    let number = usize::try_from(number).unwrap_or(usize::MAX);
-    let partition = metadata.topic(topic).and_then(|t| t.partitions.get(number));
+    let partition = metadata.topic(topic).and_then(|t| t.partition(number));
     partition.is_some_and(|p| p.offline.contains(&broker))
 }
 

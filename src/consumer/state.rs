@@ -126,6 +126,7 @@ impl State {
         self.enter(index, step, |p| no_offset(p, "there is no committed offset"));
         if let (Some(p), Start::Offset(_)) = (self.partitions.get_mut(index), start) {
             p.stand_on(epoch);
+            p.is_guess = true;
             // A place from elsewhere is validated before it is fetched (7.11).
             if epoch >= 0 {
                 p.phase = Phase::Validate { asked: false };

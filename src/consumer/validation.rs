@@ -8,7 +8,7 @@ use super::event::Event;
 use super::partition::{Partition, Phase};
 use super::state::{Slot, State};
 use super::truncation::judge;
-use crate::cluster::{EpochEnd, EpochQuestion};
+use crate::cluster::{EpochEnd, EpochQuestion, partition_within};
 use crate::error::{Code, Error, Result};
 use crate::runtime::Task;
 
@@ -98,7 +98,7 @@ fn prepare(
             tickets.push(ticket);
             questions.push(EpochQuestion {
                 topic: Arc::clone(partition.topic.name()),
-                partition: i32::try_from(partition.number).unwrap_or(-1),
+                partition: partition_within(partition.number),
                 current_leader_epoch: ticket.leader_epoch,
                 epoch: ticket.fetch_epoch,
             });

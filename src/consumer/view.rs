@@ -74,6 +74,31 @@ impl MessageView {
     }
 }
 
+impl MessageView {
+    /// The view of a message of Kafka 0.7, which has nothing but a payload; it stands in a buffer that
+    /// the caller keeps alive.
+    #[inline(always)]
+    pub(super) fn of_legacy(payload: &[u8], (offset, next_offset): (i64, i64), run: u32) -> Self {
+        Self {
+            offset,
+            next_offset,
+            timestamp: -1,
+            key: std::ptr::null(),
+            value: payload.as_ptr(),
+            headers: std::ptr::null(),
+            key_length: 0,
+            // Sets reach 2 GiB.
+            value_length: payload.len() as u32,
+            headers_length: 0,
+            headers_count: 0,
+            run,
+            flags: 0,
+            delivery_count: 0,
+            reserved: [0; 2],
+        }
+    }
+}
+
 /// Pointer and length for C, NULL for null. That the span lies in the buffer was seen when it was read
 /// there: once more for each record would cost a tenth of the whole poll.
 #[inline(always)]

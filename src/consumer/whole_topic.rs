@@ -102,8 +102,7 @@ fn first_offsets(
     deadline: Option<Instant>,
 ) -> Result<Vec<Position>> {
     let known = cluster.wait_topic(topic, deadline)?;
-    let count = i64::try_from(known.partitions.len()).unwrap_or(i64::MAX);
-    Ok((0..count).map(|n| Position::new(name.clone(), n).at(EARLIEST)).collect())
+    Ok(known.numbers().map(|n| Position::new(name.clone(), n).at(EARLIEST)).collect())
 }
 
 impl State {
@@ -117,15 +116,14 @@ impl State {
         let Some(mut whole) = self.whole.take() else { return };
         if let Some(known) = metadata.topic(whole.name.as_str()) {
             let start = if whole.begun { Start::Earliest } else { Start::Default };
-            let count = i64::try_from(known.partitions.len()).unwrap_or(i64::MAX);
-            for number in 0..count {
+            for number in known.numbers() {
                 if self.find(&whole.topic, number).is_none() {
                     let topic = Arc::clone(&whole.topic);
                     let one = Partition::new(topic, whole.name.clone(), number, whole.own);
                     self.add(one, start, -1);
                 }
             }
-            whole.begun |= count > 0;
+            whole.begun |= !known.partitions.is_empty();
         }
         self.whole = Some(whole);
     }

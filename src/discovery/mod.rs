@@ -21,6 +21,9 @@ use crate::runtime::{Completion, Runtime};
 /// The brokers to begin with, when they are known.
 pub type Found<'a> = Pin<Box<dyn Future<Output = Result<Vec<Address>>> + Send + 'a>>;
 
+/// What is registered, when it was read.
+pub type Snapshot<'a> = Pin<Box<dyn Future<Output = Result<Option<Registry>>> + Send + 'a>>;
+
 /// A way to find the first brokers of a cluster. It is asked again whenever no broker that the cluster
 /// itself named can be reached (invariant 1.16), so that its answer may change over time: a registry
 /// in ZooKeeper lists the brokers that live now.
@@ -40,6 +43,12 @@ pub trait Discovery: fmt::Debug + Send + Sync + 'static {
     /// Which of the registered listeners is connected to.
     fn listener(&self) -> Option<&Listener> {
         None
+    }
+
+    /// Everything that is registered at this moment, every topic included, read anew before `deadline`;
+    /// none where there is no registry.
+    fn snapshot(&self, _deadline: Instant) -> Snapshot<'_> {
+        Box::pin(std::future::ready(Ok(None)))
     }
 
     /// Why the registry gives no broker now, if that is known.

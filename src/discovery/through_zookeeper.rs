@@ -6,8 +6,10 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::time::timeout_at;
 
-use super::zookeeper::{Follow, Generation, Keeper, Listener, Registry, Settings, ZooKeeper};
-use super::{Discovery, Found};
+use super::zookeeper::{
+    Follow, Generation, Keeper, Listener, Registry, Settings, ZooKeeper, everything,
+};
+use super::{Discovery, Found, Snapshot};
 use crate::config::{Address, ClientConfig, ZooKeeperConfig};
 use crate::error::{Code, Error};
 use crate::runtime::{Completion, Runtime};
@@ -110,6 +112,14 @@ impl Discovery for ThroughZooKeeper {
 
     fn registry(&self) -> Option<watch::Receiver<Arc<Registry>>> {
         Some(self.registry.clone())
+    }
+
+    fn snapshot(&self, deadline: Instant) -> Snapshot<'_> {
+        Box::pin(async move {
+            let session = self.zookeeper.session(deadline).await.map_err(Error::from)?;
+            let read = timeout_at(deadline.into(), everything(&session)).await;
+            read.unwrap_or_else(|_| Err(self.nobody(&self.registry.borrow()))).map(Some)
+        })
     }
 
     fn trouble(&self) -> Option<Error> {

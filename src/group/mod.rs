@@ -16,6 +16,7 @@ mod pattern;
 mod standing;
 mod start;
 mod subscription;
+mod undecided;
 mod zookeeper;
 
 use std::sync::Arc;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Listener, Membership, OffsetStore, classic, zookeeper};
+use super::{Listener, Membership, OffsetStore, classic, group_id, undecided, zookeeper};
 use crate::cluster::Cluster;
 use crate::config::{GroupConfig, GroupProtocol};
 use crate::discovery::zookeeper::Generation;
@@ -17,12 +17,27 @@ pub struct Member {
     pub offsets: Arc<dyn OffsetStore>,
 }
 
-/// A member of the group that `config` names, by its `group.protocol`; on Kafka 0.7, once the cluster
-/// is known to be that, always in ZooKeeper. It joins with its first subscription. Does not wait.
+/// A member of the group that `config` names, by its `group.protocol`; on Kafka 0.7 always in ZooKeeper,
+/// which may show later. It joins with its first subscription. Does not wait.
 ///
 /// `INVALID_GROUP_ID` when no `group.id` is set; `UNSUPPORTED_FEATURE` for a protocol that this cluster
 /// or library does not have.
 pub fn start(
+    cluster: &Arc<Cluster>,
+    config: &GroupConfig,
+    listener: Arc<dyn Listener>,
+) -> Result<Member> {
+    let generation = cluster.metadata().generation;
+    let by_zookeeper = cluster.client_config().zookeeper.is_some();
+    if generation.is_none() && by_zookeeper && config.protocol != GroupProtocol::ZooKeeper {
+        group_id(config)?;
+        return Ok(undecided::start(cluster, config, listener));
+    }
+    known(cluster, config, listener)
+}
+
+/// The same, of a cluster that is known, or need not be.
+pub(super) fn known(
     cluster: &Arc<Cluster>,
     config: &GroupConfig,
     listener: Arc<dyn Listener>,

@@ -159,6 +159,15 @@ impl Broker {
         self.lock().not_before.filter(|until| *until > now)
     }
 
+    /// Whether there is a better broker to turn to now, if there is a choice: the last attempt to connect
+    /// failed, and the next one is under way or not due yet. Once it is due it is worth a try.
+    #[must_use]
+    pub fn is_doubtful(&self, now: Instant) -> bool {
+        let state = self.lock();
+        let resting = state.stage.is_some() || state.not_before.is_some_and(|until| until > now);
+        resting && state.last_error.is_some() && !state.connections().any(Connection::is_open)
+    }
+
     /// How many requests wait at the broker, for all purposes.
     #[must_use]
     pub fn in_flight(&self) -> usize {

@@ -261,6 +261,12 @@ impl Mail {
         broker.or_else(|| contact.failure.clone())
     }
 
+    /// Whether the broker could not be reached and has not been due for another try since.
+    pub(crate) fn is_doubtful(&self) -> bool {
+        let contact = self.contact.lock().unwrap_or_else(PoisonError::into_inner);
+        contact.broker.as_ref().is_some_and(|broker| broker.is_doubtful(Instant::now()))
+    }
+
     /// Notes the broker that is about to be reached.
     pub(crate) fn set_broker(&self, broker: Arc<Broker>) {
         self.contact.lock().unwrap_or_else(PoisonError::into_inner).broker = Some(broker);

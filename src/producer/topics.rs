@@ -158,7 +158,7 @@ impl TopicQueues {
             self.used.store(true, Ordering::Relaxed);
         }
         if self.is_legacy() {
-            return self.choose_slot(record);
+            return self.choose_slot(record, partitions);
         }
         // The topic may go out of use between the caller's look and this: its keys stay where they are.
         let partitions = match partitions {

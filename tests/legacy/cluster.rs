@@ -1,10 +1,10 @@
 //! A cluster of 0.7 is what ZooKeeper shows of it.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use samsa::Code;
-use samsa::cluster::{Event, Generation};
+use samsa::cluster::{Event, Generation, NewTopic};
 
 use super::rig::{Rig, known, partitions, soon, wait_partitions, wait_until};
 
@@ -129,8 +129,24 @@ fn a_cluster_that_becomes_one_of_another_generation_is_over() {
 #[test]
 fn administration_of_later_releases_is_refused_by_name() {
     let rig = Rig::start(1, 1);
-    let cluster = rig.open(&[("allow.auto.create.topics", "false")]);
-    let error = cluster.delete_topic("t", Some(soon())).unwrap_err();
-    assert_eq!(error.code(), Code::UNSUPPORTED_FEATURE);
-    assert!(error.to_string().contains("Kafka 0.7"), "{error}");
+    let cluster = rig.open(&[]);
+    let create = cluster.create_topic(&NewTopic::new("t"), Some(soon()));
+    for error in [create.unwrap_err(), cluster.delete_topic("t", Some(soon())).unwrap_err()] {
+        assert_eq!(error.code(), Code::UNSUPPORTED_FEATURE);
+        assert!(error.to_string().contains("Kafka 0.7"), "{error}");
+    }
+}
+
+#[test]
+fn all_topics_are_those_that_are_registered_whoever_has_them() {
+    let rig = Rig::start(2, 1);
+    rig.register_topic("b", 0, 3);
+    rig.register_topic("a", 1, 2);
+    let cluster = rig.open(&[]);
+    let topics = cluster.all_topics(Some(soon())).unwrap();
+    let known: Vec<_> = topics.iter().map(|t| (&*t.name, t.partitions.len())).collect();
+    assert_eq!(known, [("a", 3), ("b", 4)], "virtual ones on the broker that lacks it");
+    rig.zookeeper.stop();
+    let within = Instant::now() + Duration::from_millis(200);
+    assert!(cluster.all_topics(Some(within)).is_err());
 }

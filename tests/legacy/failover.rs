@@ -139,6 +139,29 @@ fn a_silent_broker_costs_its_connection_and_what_it_has_goes_elsewhere() {
     assert_eq!(counts(&rig, "t"), BTreeMap::from([("m".to_owned(), 1)]));
 }
 
+#[test]
+fn a_broker_that_can_be_reached_again_is_used_again_though_it_never_registered_anew() {
+    let rig = Rig::start(2, 1);
+    let cluster = rig.open(&[("batch.size", "100")]);
+    let topic = known(&cluster, "t");
+    let producer = producer(&cluster);
+    let round = || {
+        for _ in 0..100 {
+            producer.send(&Record::new(&topic, b"0123456789"), -1).unwrap();
+        }
+        producer.flush(20_000, None).1.unwrap();
+    };
+    rig.brokers.stop_broker(0).unwrap();
+    (0..5).for_each(|_| round());
+    assert_eq!(rig.messages(1, "t", 0).len(), 500);
+    rig.brokers.start_broker(0).unwrap();
+    let deadline = soon();
+    while rig.messages(0, "t", 0).is_empty() {
+        assert!(Instant::now() < deadline, "it is never tried again");
+        round();
+    }
+}
+
 /// Brokers die in the middle of a stream of lists, one after the other, and come back.
 #[test]
 fn samsa_every_publish_is_written_to_at_least_one_node_as_long_as_a_node_is_up() {

@@ -2,6 +2,10 @@
 //! the real wire.
 
 mod cluster;
+mod consume_faults;
+mod consume_offsets;
+mod consume_reading;
+mod consume_rig;
 mod failover;
 mod publish;
 mod refusals;

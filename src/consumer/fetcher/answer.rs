@@ -4,7 +4,7 @@ use crate::error::Code;
 
 /// What becomes of a partition after a fetch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(in crate::consumer) enum Verdict {
     /// Take the data.
     Data,
     /// The offset does not exist on the leader: the policy decides (6.19).
@@ -18,7 +18,7 @@ pub(super) enum Verdict {
 }
 
 /// Rule 6.15.
-pub(super) fn classify(code: Code) -> Verdict {
+pub(in crate::consumer) fn classify(code: Code) -> Verdict {
     match code {
         Code::NONE => Verdict::Data,
         Code::OFFSET_OUT_OF_RANGE => Verdict::Reset,

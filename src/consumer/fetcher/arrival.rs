@@ -14,6 +14,7 @@ use crate::consumer::budget::{Lease, Unread};
 use crate::consumer::decode::{Outline, Reader, Source, outline};
 use crate::consumer::name::Name;
 use crate::consumer::partition::{Item, Marks, Partition, Phase};
+use crate::consumer::share::Share;
 use crate::consumer::state::State;
 use crate::error::{Code, Error};
 use crate::protocol::modern::Uuid;
@@ -292,7 +293,7 @@ fn take_data(state: &mut State, asked: &Asked, data: PartitionData, context: &Co
         let aborted = committed.then(|| Aborted::new(&aborted));
         let (at, how) = ((records, asked.offset), context.config.decoding());
         let reader = Reader::new(source, at, how, aborted, keep);
-        state.push(asked.slot, Item::Data(Box::new(reader)));
+        state.push(asked.slot, Item::Data(Share::Batches(Box::new(reader))));
     }
     announce_end(state, asked, context);
 }

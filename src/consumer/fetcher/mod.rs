@@ -10,4 +10,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 
+pub(super) use answer::{Verdict, classify};
+pub(super) use pace::Pace;
+pub(super) use plan::{Asked, choose};
 pub(super) use task::start;

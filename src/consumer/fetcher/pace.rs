@@ -19,7 +19,7 @@ const FAST: Duration = Duration::from_micros(750);
 
 /// The size of one broker's answers.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
+pub(in crate::consumer) struct Pace {
     size: usize,
     slow: u32,
 }
@@ -32,13 +32,19 @@ impl Default for Pace {
 
 impl Pace {
     /// What to ask for, `most` allowing.
-    pub(super) fn wish(&self, most: usize) -> usize {
+    pub(in crate::consumer) fn wish(&self, most: usize) -> usize {
         self.size.min(most)
     }
 
     /// An answer of `bytes` to a request for `asked` took so long. Only one that is mostly filled says
     /// anything of the network: others waited for data.
-    pub(super) fn answered(&mut self, asked: usize, bytes: usize, took: Duration, most: usize) {
+    pub(in crate::consumer) fn answered(
+        &mut self,
+        asked: usize,
+        bytes: usize,
+        took: Duration,
+        most: usize,
+    ) {
         if bytes < asked / 2 || asked < self.size.min(most) {
             return;
         }

@@ -9,6 +9,7 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use super::session::{ENDS, Forgotten, Words};
+use crate::cluster::partition_within;
 use crate::consumer::budget::Seat;
 use crate::consumer::name::Name;
 use crate::consumer::partition::{Partition, Phase};
@@ -30,27 +31,27 @@ const ANSWERS_AHEAD: usize = 2;
 
 /// One partition of a request.
 #[derive(Clone, Debug)]
-pub(super) struct Asked {
-    pub(super) slot: Slot,
+pub(in crate::consumer) struct Asked {
+    pub(in crate::consumer) slot: Slot,
     /// The cluster's number of the topic.
-    pub(super) topic: usize,
-    pub(super) name: Name,
-    pub(super) id: Uuid,
-    pub(super) number: i32,
-    pub(super) offset: i64,
-    pub(super) leader_epoch: i32,
-    pub(super) size: i32,
+    pub(in crate::consumer) topic: usize,
+    pub(in crate::consumer) name: Name,
+    pub(in crate::consumer) id: Uuid,
+    pub(in crate::consumer) number: i32,
+    pub(in crate::consumer) offset: i64,
+    pub(in crate::consumer) leader_epoch: i32,
+    pub(in crate::consumer) size: i32,
 }
 
 impl Asked {
     /// Topic and partition, whatever the topic's id.
-    pub(super) fn key(&self) -> (usize, i32) {
+    pub(in crate::consumer) fn key(&self) -> (usize, i32) {
         (self.topic, self.number)
     }
 
     /// Whether an answer counts: nothing moved since (6.11), and what was read is not being validated
     /// with a newer leader (6.16).
-    pub(super) fn still_counts(&self, partition: &Partition) -> bool {
+    pub(in crate::consumer) fn still_counts(&self, partition: &Partition) -> bool {
         partition.phase == Phase::Fetch
             && partition.fetch_offset == self.offset
             && partition.leader_epoch == self.leader_epoch
@@ -68,7 +69,7 @@ pub(super) struct Limits {
 
 /// The partitions to ask this broker for, in order of priority; or how long there is nothing to
 /// ask (`None` = until something changes).
-pub(super) fn choose(
+pub(in crate::consumer) fn choose(
     state: &State,
     (broker, led): (i32, &Led),
     now: Instant,
@@ -100,8 +101,7 @@ fn ask(partition: &Partition, index: usize) -> Asked {
         topic: partition.topic.index(),
         name: partition.name.clone(),
         id: partition.topic_id,
-        // Brokers lead no others.
-        number: i32::try_from(partition.number).unwrap_or(-1),
+        number: partition_within(partition.number),
         offset: partition.fetch_offset,
         leader_epoch: partition.leader_epoch,
         size: partition.fetch_size,

@@ -10,11 +10,10 @@ use super::plan::{self, Asked, Limits};
 use super::session::{Refusal, Session, Words};
 use crate::config::IsolationLevel;
 use crate::consumer::budget::{Seat, Unread};
+use crate::consumer::contact::Contact;
 use crate::consumer::core::Core;
-use crate::consumer::partition::Retry;
 use crate::error::{Code, Error, Persistence, Result};
-use crate::log::Level;
-use crate::net::{Broker, Connection, Flush, Purpose};
+use crate::net::{Connection, Flush, Purpose};
 use crate::protocol::modern::messages::fetch::{FetchRequest, FetchResponse};
 use crate::runtime::{Task, inject_panic};
 
@@ -24,12 +23,9 @@ pub(in crate::consumer) fn start(core: &Arc<Core>, broker: i32, seat: Arc<Seat>)
         core: Arc::clone(core),
         broker,
         seat,
-        own: None,
+        contact: Contact::new(core, broker),
         session: Session::default(),
         pace: Pace::default(),
-        retry: Retry::default(),
-        repeated: false,
-        told: None,
     };
     let core = Arc::clone(core);
     core.cluster.runtime().spawn("fetcher", move |error| core.fail(error), fetcher.run())
@@ -39,15 +35,9 @@ struct Fetcher {
     core: Arc<Core>,
     broker: i32,
     seat: Arc<Seat>,
-    /// The broker with connections of this fetcher's own; they close with it.
-    own: Option<Arc<Broker>>,
+    contact: Contact,
     session: Session,
     pace: Pace,
-    retry: Retry,
-    /// The last request met a connection that had ended before.
-    repeated: bool,
-    /// The last failure told to the application: told once until something succeeds (13.7).
-    told: Option<Code>,
 }
 
 /// A request ready to be sent.
@@ -79,7 +69,7 @@ impl Fetcher {
     async fn run(mut self) {
         loop {
             let now = Instant::now();
-            let pause = match self.retry.due(now) {
+            let pause = match self.contact.due(now) {
                 Some(due) => ControlFlow::Break(Some(due)),
                 None => self.choose(now).map_continue(|_| ()),
             };
@@ -90,7 +80,7 @@ impl Fetcher {
                 }
                 ControlFlow::Continue(()) => {
                     if let Err(error) = self.fetch().await {
-                        self.failed(&error);
+                        self.contact.failed(&error);
                     }
                 }
             }
@@ -118,7 +108,7 @@ impl Fetcher {
 
     /// One request and its answer.
     async fn fetch(&mut self) -> Result<()> {
-        let connection = self.connect().await?;
+        let connection = self.contact.connect().await?;
         match self.prepare(&connection)? {
             Prepared::Nothing => Ok(()),
             Prepared::NoRoom => {
@@ -150,18 +140,6 @@ impl Fetcher {
                 }
             }
         }
-    }
-
-    /// The connection, which is this fetcher's alone: behind the long poll of another consumer of the
-    /// same cluster each fetch would wait (1.18).
-    async fn connect(&mut self) -> Result<Connection> {
-        let broker = self.core.cluster.broker(self.broker).ok_or_else(|| {
-            let text = format!("broker {} is not in the cluster's metadata", self.broker);
-            Error::new(Code::LEADER_NOT_AVAILABLE, text)
-        })?;
-        let own = self.own.get_or_insert_with(|| broker.twin());
-        own.set_address(broker.address(), broker.rack());
-        own.connection(Purpose::Fetch, Instant::now() + self.core.config.request_timeout).await
     }
 
     /// Chooses anew, now that there is a connection: connecting took time.
@@ -221,9 +199,7 @@ impl Fetcher {
                 Refusal::Pause => Err(Error::new(code, "the fetch was refused as a whole")),
             };
         }
-        self.retry.clear();
-        self.repeated = false;
-        self.told = None;
+        self.contact.succeeded();
         self.take_in(ask, response);
         Ok(())
     }
@@ -310,7 +286,7 @@ impl Fetcher {
     /// may be closed on any connection.
     fn close_session(&mut self) {
         let Some(id) = self.session.take() else { return };
-        let own = self.own.as_ref().and_then(|own| own.open_connection(Purpose::Fetch));
+        let own = self.contact.own().and_then(|own| own.open_connection(Purpose::Fetch));
         let shared = || self.core.cluster.broker(self.broker)?.open_connection(Purpose::Control);
         let connection = own.filter(|own| own.in_flight() == 0).or_else(shared);
         let Some(connection) = connection else { return };
@@ -319,38 +295,6 @@ impl Fetcher {
         let deadline = Instant::now() + self.core.config.request_timeout;
         // It may fail: the broker then drops the session when it needs the place.
         let _unheard = connection.start(version, &plan::closing(id), deadline, Flush::Now);
-    }
-
-    /// The connection or the whole request failed: keep away for a while, and ask who leads now.
-    fn failed(&mut self, error: &Error) {
-        let core = &self.core;
-        let unsent = error.code() == Code::DISCONNECTED
-            && error.persistence() == Persistence::NotPersisted
-            && !std::mem::replace(&mut self.repeated, true);
-        if unsent {
-            // The peer had closed an idle connection: repeat at once, on a new one (13.11).
-            return;
-        }
-        // The first failure of a row is worth a line, the others are its echo.
-        let level = if self.retry.is_clear() { Level::Warn } else { Level::Debug };
-        let now = Instant::now();
-        core.config.back_off(&mut self.retry, now);
-        if core.lock().shun_replica(self.broker, now + core.config.metadata_max_age) {
-            core.kick.notify_one();
-        }
-        core.cluster.refresh("fetching from a broker failed");
-        // Passing troubles stay inside; others reach the application once.
-        let passing = error.is_retriable() || self.told == Some(error.code());
-        core.cluster.logger().log(
-            level,
-            "fetcher",
-            format_args!("fetching from broker {} failed: {error}", self.broker),
-        );
-        if !passing {
-            self.told = Some(error.code());
-            core.lock().report_general(error.clone());
-            core.signal.notify();
-        }
     }
 }
 

@@ -31,6 +31,7 @@ mod watches;
 
 pub use client::{Claim, Outcome, Session, ZooKeeper};
 pub use failure::Failure;
+pub(in crate::discovery) use reading::everything;
 pub use registration::{
     Endpoint, Form, Generation, Listener, RegisteredBroker, RegisteredTopic, partition_count,
     partitions,

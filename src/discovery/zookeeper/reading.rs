@@ -261,6 +261,22 @@ impl Reading {
     }
 }
 
+/// Everything that is registered at this moment.
+pub(in crate::discovery) async fn everything(session: &Session) -> crate::error::Result<Registry> {
+    // Nobody listens to the watches: each fires once at most, and is gone.
+    let (watcher, _watches) = Watcher::new();
+    let mut reading = Reading::new(&Registry::default());
+    reading.everything();
+    reading.follow(Follow::All);
+    match reading.read(session, &watcher).await {
+        Ok(()) => {}
+        Err(Ok(failure)) => return Err(failure.into()),
+        Err(Err(trouble)) => return Err(trouble.error),
+    }
+    let Reading { brokers, topics, follow, .. } = reading;
+    Ok(Registry { is_live: true, brokers, topics, read: Some(follow), ..Registry::default() })
+}
+
 /// What is registered of a topic; none where there is no such node, whose creation is then watched.
 async fn topic(
     name: &str,

@@ -3,7 +3,11 @@
 use std::time::Duration;
 
 use crate::config::{ClientConfig, Ensemble, ZooKeeperAuth, ZooKeeperConfig};
+use crate::error::Result;
 use crate::net::Backoff;
+
+/// `reconnect.backoff.ms` by default.
+const RECONNECT: Duration = Duration::from_millis(50);
 
 /// The settings of a client.
 #[derive(Clone, Debug)]
@@ -21,6 +25,20 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// What `zookeeper.connect` and this session time-out give, with everything else as it is by default.
+    ///
+    /// # Errors
+    /// INVALID_PROPERTY says what is wrong with `connect`.
+    pub fn of(connect: &str, session_timeout: Duration) -> Result<Self> {
+        Ok(Self {
+            ensemble: Ensemble::parse(connect)?,
+            session_timeout,
+            connection_timeout: session_timeout,
+            auth: None,
+            reconnect: Backoff { first: RECONNECT, most: 20 * RECONNECT },
+        })
+    }
+
     /// What a cluster's client is configured with.
     #[must_use]
     pub fn new(client: &ClientConfig, config: &ZooKeeperConfig) -> Self {

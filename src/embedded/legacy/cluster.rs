@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use super::connection;
 use super::fault::Fault;
 use super::options::Options;
+use super::registration::Registration;
 use super::state::State;
 use crate::embedded::server::{self, Ended, Host, Server, Which};
 use crate::error::{Code, Error, Result};
@@ -29,8 +30,8 @@ const PARTITIONS_MAX: i32 = 100_000;
 pub struct Cluster {
     state: Arc<State>,
     server: Arc<Server>,
-    /// Held while brokers start or stop.
-    turn: Mutex<()>,
+    /// Held while brokers start or stop: what each has registered.
+    turn: Mutex<Vec<Option<Registration>>>,
     era: Era,
 }
 
@@ -40,8 +41,7 @@ impl Host for State {
     }
 
     fn fail(&self, error: Error) {
-        let _first = self.failure.set(error);
-        self.progress.notify_all();
+        self.fail_with(error);
     }
 
     async fn serve(self: Arc<Self>, broker: i32, _number: u64, stream: Ended<TcpStream>) {
@@ -54,7 +54,8 @@ impl Cluster {
     ///
     /// # Errors
     /// INVALID_ARGUMENT for a number of brokers that is not 1 … 100 or of partitions that is not
-    /// 1 … 100,000; IO when no port can be had; RUNTIME when the I/O threads cannot be started.
+    /// 1 … 100,000; IO when no port can be had; RUNTIME when the I/O threads cannot be started; with a
+    /// ZooKeeper those of [`start_broker`](Self::start_broker).
     pub fn start(options: Options) -> Result<Self> {
         let brokers = options.brokers;
         if !(1..=BROKERS_MAX).contains(&brokers) {
@@ -71,17 +72,28 @@ impl Cluster {
         let cluster = Self {
             state: Arc::new(State::new(options, addresses)),
             server: Arc::default(),
-            turn: Mutex::default(),
+            turn: Mutex::new((0..brokers).map(|_| None).collect()),
             era: Era::current(),
         };
         for (broker, listener) in (0_i32..).zip(listeners) {
             cluster.server.listen(&cluster.state, broker, listener)?;
+            cluster.register(&mut cluster.turn(), broker)?;
         }
         Ok(cluster)
     }
 
-    fn turn(&self) -> MutexGuard<'_, ()> {
+    fn turn(&self) -> MutexGuard<'_, Vec<Option<Registration>>> {
         self.turn.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Registers a broker that listens, if there is a ZooKeeper.
+    fn register(&self, turn: &mut [Option<Registration>], broker: i32) -> Result<()> {
+        let Some(connect) = &self.state.options.zookeeper else { return Ok(()) };
+        let registration = Registration::begin(&self.state, broker, connect)?;
+        if let Some(place) = usize::try_from(broker).ok().and_then(|at| turn.get_mut(at)) {
+            *place = Some(registration);
+        }
+        Ok(())
     }
 
     /// How many brokers there are, running or not. Their ids count from 0.
@@ -101,35 +113,41 @@ impl Cluster {
         if !self.era.is_current() {
             return;
         }
-        let _turn = self.turn();
+        let mut turn = self.turn();
+        Registration::end(turn.iter_mut().filter_map(Option::take));
         self.state.brokers.iter().for_each(|broker| broker.set_alive(false));
         // The wait is bounded; tasks that do not end in time end later, nothing depends on them.
         let _bounded = self.server.end(Which::All);
     }
 
     /// Stops a broker: its port refuses, its connections are closed wherever they are. Its logs
-    /// stay, flushed or not, as after a SIGKILL.
+    /// stay, flushed or not, as after a SIGKILL. What it registered goes at once, as far as ZooKeeper
+    /// hears of it.
     pub fn stop_broker(&self, broker: i32) -> Result<()> {
         self.era.check()?;
-        let _turn = self.turn();
+        let mut turn = self.turn();
         self.state.broker(broker)?.set_alive(false);
+        let place = usize::try_from(broker).ok().and_then(|at| turn.get_mut(at));
+        Registration::end(place.and_then(Option::take));
         self.server.end(Which::Broker(broker))
     }
 
     /// Starts a stopped broker again on its old port, with its logs; does nothing if it runs.
     ///
     /// # Errors
-    /// IO if something else took the port meanwhile.
+    /// IO if something else took the port meanwhile; TIMED_OUT, ZOOKEEPER or INVALID_PROPERTY when the
+    /// broker cannot be registered.
     pub fn start_broker(&self, broker: i32) -> Result<()> {
         self.era.check()?;
-        let _turn = self.turn();
+        let mut turn = self.turn();
         let seat = self.state.broker(broker)?;
         if seat.is_alive() {
             return Ok(());
         }
         let (listener, _) = server::bind(seat.address.port())?;
         seat.set_alive(true);
-        self.server.listen(&self.state, broker, listener)
+        self.server.listen(&self.state, broker, listener)?;
+        self.register(&mut turn, broker)
     }
 
     /// Closes every open connection of a broker (None: of all); the brokers go on.

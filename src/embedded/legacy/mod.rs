@@ -5,12 +5,16 @@
 //! its whole set vanish with the connection open; a topic exists before what is written to it was
 //! looked at; consumers see what was flushed only; a fetch reads any byte position, and never across
 //! a segment.
+//!
+//! With [`Options::zookeeper`] they register themselves there as 0.7 does, each in a session of its own:
+//! that is how clients find them. A [`zookeeper`](super::zookeeper) of this process will do.
 
 mod cluster;
 mod connection;
 mod fault;
 mod log;
 mod options;
+mod registration;
 mod serve;
 mod state;
 mod topics;

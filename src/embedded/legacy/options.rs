@@ -26,6 +26,12 @@ pub struct Options {
     /// Bytes kept of a partition: above it its oldest segments go (`log.retention.size`). None keeps
     /// everything.
     pub retention_bytes: Option<usize>,
+    /// The ZooKeeper in which the brokers register themselves and their topics (`zk.connect`), as
+    /// `host:port,host:port/chroot`; the chroot must be there. None registers nothing
+    /// (`enable.zookeeper=false`).
+    pub zookeeper: Option<String>,
+    /// The time-out of each broker's session there (`zk.sessiontimeout.ms`).
+    pub zookeeper_session_timeout: Duration,
 }
 
 impl Default for Options {
@@ -39,6 +45,8 @@ impl Default for Options {
             flush_interval: Duration::from_secs(3),
             segment_bytes: 1 << 30,
             retention_bytes: None,
+            zookeeper: None,
+            zookeeper_session_timeout: Duration::from_secs(6),
         }
     }
 }

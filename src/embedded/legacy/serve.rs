@@ -109,6 +109,9 @@ impl Serving<'_> {
             return Err(Error::bare(Code::INVALID_ARGUMENT));
         }
         // The topic is there before its first set is looked at.
+        if !topics.contains(produce.topic) {
+            self.broker.new_topic.notify_one();
+        }
         let log = topics.log_or_new(produce.topic, partition, self.now);
         let set = self.frame.slice_ref(produce.set);
         match judge(&set, options.max_message_size)? {

@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use tokio::sync::Notify;
+
 use super::fault::{Fault, FaultKind};
 use super::options::Options;
 use super::topics::Topics;
@@ -18,6 +20,8 @@ pub(super) struct Broker {
     alive: AtomicBool,
     topics: Mutex<Topics>,
     requests: [AtomicU64; RequestId::ALL.len()],
+    /// The broker got a topic that it did not have.
+    pub(super) new_topic: Notify,
 }
 
 impl Broker {
@@ -56,6 +60,7 @@ impl State {
             alive: AtomicBool::new(true),
             topics: Mutex::default(),
             requests: Default::default(),
+            new_topic: Notify::new(),
         };
         Self {
             options,
@@ -73,6 +78,12 @@ impl State {
             let why = format!("there is no broker {id}: their ids are 0 to {last}");
             Error::new(Code::INVALID_ARGUMENT, why)
         })
+    }
+
+    /// A task ended by a panic.
+    pub(super) fn fail_with(&self, error: Error) {
+        let _first = self.failure.set(error);
+        self.progress.notify_all();
     }
 
     fn faults(&self) -> MutexGuard<'_, Vec<Fault>> {

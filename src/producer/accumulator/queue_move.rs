@@ -13,10 +13,10 @@ impl Queue {
         self.lock().leader.is_some()
     }
 
-    /// Whether the partition has a broker of which nothing bad is known.
+    /// Whether the partition has a broker that is worth a try now.
     pub(crate) fn is_reachable(&self) -> bool {
         let leader = self.lock().leader.clone();
-        leader.is_some_and(|leader| leader.mail.trouble().is_none())
+        leader.is_some_and(|leader| !leader.mail.is_doubtful())
     }
 
     /// Whether something waits here and the broker is gone.

@@ -35,7 +35,7 @@ impl Core {
             let (name, from) = (queue.topic().name(), queue.number());
             let line =
                 format_args!("{name}: {records} messages move from partition {from} to {to}");
-            self.cluster.logger().info("producer", line);
+            self.cluster.logger().debug("producer", line);
         }
     }
 

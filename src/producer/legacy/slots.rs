@@ -92,12 +92,17 @@ impl TopicQueues {
     /// Where a record goes on Kafka 0.7, and whether the choice was free and sticks: see
     /// [`choose`](Self::choose). A record with a key belongs where the partitioner puts it, unless the
     /// partitioner does not look at keys.
-    pub(in crate::producer) fn choose_slot(&self, record: &Record<'_>) -> Result<(i32, bool)> {
+    pub(in crate::producer) fn choose_slot(
+        &self,
+        record: &Record<'_>,
+        partitions: u32,
+    ) -> Result<(i32, bool)> {
         if let Some(number) = record.partition {
             let place = self.slots.named(number);
             return place.map(|place| (place, false)).ok_or_else(|| self.no_place(number));
         }
-        let count = self.slots.count();
+        // None: the topic went out of use between the caller's look and this.
+        let count = if partitions > 0 { partitions } else { self.slots.count() };
         if count == 0 {
             return Err(self.no_partition_left());
         }
@@ -109,8 +114,9 @@ impl TopicQueues {
             }
         }
         match self.chooser.pick(record, count)? {
-            Pick::Sticky(place) => Ok((place, true)),
-            Pick::Any(place) => Ok((place, false)),
+            // What was noted as available are the queues for what may go anywhere.
+            Pick::Sticky(place) => Ok((place & !1, true)),
+            Pick::Any(place) => Ok((place & !1, false)),
             Pick::Place(index) => {
                 let place = self.slots.at(usize::try_from(index).unwrap_or(0), is_free);
                 place.map(|place| (place, false)).ok_or_else(|| self.no_partition_left())

@@ -68,7 +68,7 @@ impl Message {
     ///
     /// # Errors
     /// CORRUPT_MESSAGE for a size, a magic or a codec that no message has.
-    pub(super) fn read(bytes: &Bytes, offset: i64) -> Result<Option<Self>> {
+    pub fn read(bytes: &Bytes, offset: i64) -> Result<Option<Self>> {
         let Some(size) = size_of(bytes, offset)? else { return Ok(None) };
         let end = SIZE + size;
         // The kind is judged as soon as it can be seen: a reader that waits for the rest of what

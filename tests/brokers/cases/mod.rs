@@ -1,6 +1,7 @@
 //! The cases: what must hold on real brokers.
 
 pub mod embedded;
+mod group_zookeeper;
 mod groups;
 mod harness;
 mod idempotence;

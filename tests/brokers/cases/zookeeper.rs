@@ -13,7 +13,9 @@ use samsa::net::Backoff;
 use samsa::runtime::Runtime;
 use zookeeper::{Acl, CreateMode, WatchedEvent};
 
-use super::{zookeeper_discovery as discovery, zookeeper_session as session};
+use super::{
+    group_zookeeper as group, zookeeper_discovery as discovery, zookeeper_session as session,
+};
 use crate::harness::ensemble::{Ensemble, LINES, Line};
 
 /// One thing that must hold on every line of ZooKeeper.
@@ -34,6 +36,9 @@ const CASES: &[Case] = &[
     ("kafka_0_7_is_recognised_and_followed", discovery::legacy),
     ("the_cluster_program_follows_what_changes", discovery::program_follows),
     ("a_child_after_fork_opens_its_own_cluster", discovery::fork),
+    ("what_a_group_member_writes_is_read_back_by_another_client", group::read_back),
+    ("a_group_member_in_silence_stops_before_another_begins", group::silence),
+    ("group_members_that_come_and_go_at_once_agree", group::many),
 ];
 
 /// A name, how many servers it wants, and what is done to them.

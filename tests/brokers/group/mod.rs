@@ -189,7 +189,8 @@ impl<'a> GroupRun<'a> {
         }
         let mut shares: Shares = self.members.iter().map(share).collect();
         let mut described = self.described()?;
-        (shares.sort(), described.sort());
+        shares.sort();
+        described.sort();
         if shares == described {
             Ok(owners)
         } else {

@@ -74,7 +74,7 @@ impl Reading {
     }
 
     /// A record of the log, in the order of its partition.
-    pub fn take(&mut self, partition: i32, offset: i64, value: &[u8]) {
+    pub fn take(&mut self, partition: i64, offset: i64, value: &[u8]) {
         let number = Plan::number(value);
         let (thread, n) = (number / self.plan.each, number % self.plan.each);
         let at = usize::try_from(partition).expect("a partition");

@@ -112,7 +112,7 @@ fn read(gate: &Gate, address: &str, topic: &str, plan: Plan) -> Reading {
     let consumer = Consumer::new(&cluster, None).expect("a consumer");
     let name = Name::new(topic).expect("a name");
     let places: Vec<Position> = (0..plan.partitions)
-        .map(|p| Position::new(name.clone(), i32::try_from(p).expect("few")).at(EARLIEST))
+        .map(|p| Position::new(name.clone(), i64::try_from(p).expect("few")).at(EARLIEST))
         .collect();
     consumer.assign(&places).expect("an assignment");
     let mut reading = Reading::new(plan);
@@ -141,7 +141,7 @@ fn end_of_logs(cluster: &Arc<Cluster>, topic: &str, plan: Plan, reading: &Readin
     let consumer = Consumer::new(cluster, None).expect("a consumer");
     let name = Name::new(topic).expect("a name");
     let ends = (0..plan.partitions).map(|partition| {
-        let place = Position::new(name.clone(), i32::try_from(partition).expect("few"));
+        let place = Position::new(name.clone(), i64::try_from(partition).expect("few"));
         let (low, high) = consumer.watermarks(&place, 60_000).expect("the ends of the log");
         u64::try_from(high - low).expect("an end behind the start")
     });

@@ -1,6 +1,7 @@
 //! The embedded ZooKeeper, asked by the library's client and by one that somebody else wrote.
 
 mod ours;
+mod registration;
 mod theirs;
 
 use std::time::{Duration, Instant};
