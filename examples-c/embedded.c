@@ -1,7 +1,8 @@
 /*
  * embedded [BROKERS] [NAME=VALUE]...: a Kafka cluster in this process, for demos and tests.
+ * embedded legacy [BROKERS] [PARTITIONS]: brokers of Kafka 0.7, and the ZooKeeper that they are found by.
  *
- * Prints the bootstrap list and runs until standard input ends, or until SIGINT or SIGTERM.
+ * Prints the bootstrap list, or the ZooKeeper's address, and runs until standard input ends, or until SIGINT or SIGTERM.
  * NAME is an option of the brokers as in server.properties, for example num.partitions=12 or
  * log.retention.bytes=67108864 (per partition).
  */
@@ -60,8 +61,37 @@ static int run(samsa_embedded *brokers, int count, char **options) {
     return EXIT_SUCCESS;
 }
 
+/* Brokers of 0.7 with so many partitions each, and their ZooKeeper. */
+static int run_legacy(int brokers, int partitions, const sigset_t *awake) {
+    samsa_embedded_zookeeper *zookeeper = NULL;
+    samsa_embedded *embedded = NULL;
+    samsa_error *err = NULL;
+    samsa_code code = samsa_embedded_zookeeper_start(&zookeeper, &err);
+    if (code != SAMSA_OK) {
+        return fail("ZooKeeper", err);
+    }
+    const char *address = samsa_embedded_zookeeper_address(zookeeper);
+    code = samsa_embedded_start_legacy(brokers, partitions, address, &embedded, &err);
+    int status = EXIT_SUCCESS;
+    if (code != SAMSA_OK) {
+        status = fail("start", err);
+    } else {
+        puts(address);
+        fflush(stdout);
+        wait_for_end(awake);
+    }
+    samsa_embedded_free(embedded);
+    samsa_embedded_zookeeper_free(zookeeper);
+    return status;
+}
+
 int main(int argc, char **argv) {
     int brokers = 1, next = 1;
+    bool legacy = argc > 1 && strcmp(argv[1], "legacy") == 0;
+    if (legacy) {
+        argc--;
+        argv++;
+    }
     if (argc > 1 && strchr(argv[1], '=') == NULL) {
         brokers = atoi(argv[1]);
         next = 2;
@@ -78,6 +108,9 @@ int main(int argc, char **argv) {
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
 
+    if (legacy) {
+        return run_legacy(brokers, argc > 2 ? atoi(argv[2]) : 1, &awake);
+    }
     samsa_embedded *embedded = NULL;
     samsa_error *err = NULL;
     samsa_code code = samsa_embedded_start(brokers, &embedded, &err);

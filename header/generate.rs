@@ -38,8 +38,13 @@ const SAMSA: &[(&str, &str)] = &[
     ("header.rs", "Headers of a message"),
     ("batch.rs", "Batches of messages"),
 ];
-const TESTING: &[(&str, &str)] =
-    &[("embedded.rs", "Embedded broker"), ("embedded_group.rs", "Groups"), ("fault.rs", "Faults")];
+const TESTING: &[(&str, &str)] = &[
+    ("embedded.rs", "Embedded broker"),
+    ("embedded_group.rs", "Groups"),
+    ("fault.rs", "Faults"),
+    ("embedded_zookeeper.rs", "Embedded ZooKeeper"),
+    ("embedded_legacy.rs", "Embedded brokers of Kafka 0.7"),
+];
 #[cfg(feature = "panic-injection")]
 compile_error!("headers are generated without the test features");
 

@@ -75,6 +75,12 @@ typedef struct samsa_embedded samsa_embedded;
 typedef struct samsa_embedded_members samsa_embedded_members;
 
 /**
+ * A ZooKeeper in this process, on a loopback port, in memory: sessions, ephemeral and sequential
+ * nodes, versions and watches, without access lists. Any thread may use it.
+ */
+typedef struct samsa_embedded_zookeeper samsa_embedded_zookeeper;
+
+/**
  * A member of a group. Its strings live as long as the samsa_embedded_members.
  */
 typedef struct samsa_embedded_member {
@@ -425,6 +431,97 @@ samsa_code samsa_embedded_wait_injected(samsa_embedded *embedded,
  * NULL: `embedded` is required. Thread: any. On error: none but that of a bad handle.
  */
 samsa_code samsa_embedded_withdraw(samsa_embedded *embedded, uint64_t id, samsa_error **err);
+
+/* ---- Embedded ZooKeeper -------------------------------------------------------------------- */
+
+/**
+ * Starts a ZooKeeper without nodes.
+ *
+ * Who frees: the caller, `*zookeeper` by samsa_embedded_zookeeper_free. NULL: `zookeeper` is required.
+ * Thread: any. On error: `*zookeeper` is NULL; SAMSA_ERR_IO when no port can be had.
+ */
+samsa_code samsa_embedded_zookeeper_start(samsa_embedded_zookeeper **zookeeper,
+                                          samsa_error **err);
+
+/**
+ * What zookeeper.connect names it by: 127.0.0.1:port. NULL on a pointer that is no live
+ * samsa_embedded_zookeeper.
+ *
+ * Borrowed: valid until the handle is freed. Thread: any.
+ */
+const char *samsa_embedded_zookeeper_address(const samsa_embedded_zookeeper *zookeeper);
+
+/**
+ * Makes a persistent node and its parents, as far as they are missing, or changes its data. `data` is
+ * text; NULL stands for none.
+ *
+ * NULL: `zookeeper` and `path` are required. Thread: any. Borrowed: the strings are copied. On error:
+ * SAMSA_ERR_ZOOKEEPER for what is no path.
+ */
+samsa_code samsa_embedded_zookeeper_ensure(samsa_embedded_zookeeper *zookeeper,
+                                           const char *path,
+                                           const char *data,
+                                           samsa_error **err);
+
+/**
+ * How many sessions there are; 0 on a pointer that is no live samsa_embedded_zookeeper. Thread: any.
+ */
+size_t samsa_embedded_zookeeper_sessions(const samsa_embedded_zookeeper *zookeeper);
+
+/**
+ * Ends every session as if its time were over: ephemeral nodes go, connections are closed. Returns how
+ * many there were; 0 on a pointer that is no live samsa_embedded_zookeeper. Thread: any.
+ */
+size_t samsa_embedded_zookeeper_expire_all(const samsa_embedded_zookeeper *zookeeper);
+
+/**
+ * Lets nothing pass any more between the ZooKeeper and anybody, without a word (1), or ends that (0).
+ * Sessions that are not heard of end in time.
+ *
+ * NULL: `zookeeper` is required. Thread: any. On error: none but that of a bad handle.
+ */
+samsa_code samsa_embedded_zookeeper_silence(samsa_embedded_zookeeper *zookeeper,
+                                            int32_t silent,
+                                            samsa_error **err);
+
+/**
+ * Stops the ZooKeeper (0) or starts it again on its port (1), with its nodes and sessions.
+ *
+ * NULL: `zookeeper` is required. Thread: any. On error: SAMSA_ERR_IO if something else took the port.
+ */
+samsa_code samsa_embedded_zookeeper_run(samsa_embedded_zookeeper *zookeeper,
+                                        int32_t running,
+                                        samsa_error **err);
+
+/**
+ * Stops the ZooKeeper, closes every connection and frees the handle. NULL is fine.
+ */
+void samsa_embedded_zookeeper_free(samsa_embedded_zookeeper *zookeeper);
+
+/* ---- Embedded brokers of Kafka 0.7 --------------------------------------------------------- */
+
+/**
+ * Starts brokers of Kafka 0.7 (1 to 100) with the ids 0, 1, ..., each with `partitions` partitions of
+ * every topic. They register themselves in the ZooKeeper, `host:port,host:port/chroot`, which may be a
+ * samsa_embedded_zookeeper: clients find them by zookeeper.connect, by nothing else. A topic is made
+ * by writing to it.
+ *
+ * Of the functions of samsa_embedded they have samsa_embedded_address (of the brokers themselves),
+ * _stop_broker, _start_broker, _close_connections, _log_end, _wait_requests (Produce, Fetch,
+ * MultiFetch, MultiProduce, Offsets), _free, and faults by request and broker: SAMSA_FAULT_ERROR_CODE
+ * (of fetches), _DISCONNECT_BEFORE, _DISCONNECT_AFTER, _SILENCE, _CLOSE_MID_FRAME. The others give
+ * SAMSA_ERR_UNSUPPORTED_FEATURE.
+ *
+ * Who frees: the caller, `*embedded` by samsa_embedded_free, before the ZooKeeper. NULL: `zookeeper`
+ * and `embedded` are required. Thread: any. Borrowed: the string is copied. On error: `*embedded` is
+ * NULL; SAMSA_ERR_INVALID_ARGUMENT for another number, SAMSA_ERR_IO when no port can be had,
+ * SAMSA_ERR_INVALID_PROPERTY, SAMSA_ERR_TIMED_OUT or SAMSA_ERR_ZOOKEEPER when they cannot register.
+ */
+samsa_code samsa_embedded_start_legacy(int32_t brokers,
+                                       int32_t partitions,
+                                       const char *zookeeper,
+                                       samsa_embedded **embedded,
+                                       samsa_error **err);
 
 
 #ifdef __cplusplus

@@ -1,6 +1,7 @@
 # Sourced by scripts that need a Kafka broker: one that is embedded in a process of its own.
 #
 #   start_embedded BROKERS [NAME=VALUE]...   starts it and sets $address, its bootstrap list
+#   start_embedded legacy BROKERS PARTITIONS Kafka 0.7: $address is that of its ZooKeeper
 #   stop_embedded                            ends it; for the script's own EXIT trap
 
 start_embedded() {

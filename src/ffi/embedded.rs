@@ -4,6 +4,7 @@ use std::ffi::{CString, c_char};
 use std::ptr;
 
 use super::args::{self, Out};
+use super::embedded_legacy::Brokers;
 use super::error::{c_string, samsa_error};
 use super::guard::{call, free, guard, read};
 use super::handle::{self, Opaque};
@@ -24,8 +25,8 @@ pub struct samsa_embedded {
 /// What an embedded handle holds.
 #[derive(Debug)]
 pub struct EmbeddedHandle {
-    pub(super) cluster: Cluster,
-    address: CString,
+    pub(super) brokers: Brokers,
+    pub(super) address: CString,
 }
 
 impl Opaque for samsa_embedded {
@@ -51,7 +52,8 @@ pub unsafe extern "C" fn samsa_embedded_start(
             let embedded = embedded.required("embedded")?;
             let cluster = Cluster::start(usize::try_from(brokers).unwrap_or(0))?;
             let address = c_string(&cluster.address());
-            embedded.set(handle::give::<samsa_embedded>(EmbeddedHandle { cluster, address }));
+            let handle = EmbeddedHandle { brokers: Brokers::Modern(cluster), address };
+            embedded.set(handle::give::<samsa_embedded>(handle));
             Ok(())
         })
     }
@@ -84,7 +86,7 @@ pub unsafe extern "C" fn samsa_embedded_set(
     // SAFETY: the caller keeps the header's rules.
     unsafe {
         guard(err, embedded, |e| {
-            e.cluster.set(args::text("name", name)?, args::text("value", value)?)
+            e.brokers.modern()?.set(args::text("name", name)?, args::text("value", value)?)
         })
     }
 }
@@ -102,7 +104,9 @@ pub unsafe extern "C" fn samsa_embedded_create_topic(
 ) -> samsa_code {
     // SAFETY: the caller keeps the header's rules.
     unsafe {
-        guard(err, embedded, |e| e.cluster.create_topic(args::text("name", name)?, partitions))
+        guard(err, embedded, |e| {
+            e.brokers.modern()?.create_topic(args::text("name", name)?, partitions)
+        })
     }
 }
 
@@ -117,7 +121,7 @@ pub unsafe extern "C" fn samsa_embedded_delete_topic(
     err: *mut *mut samsa_error,
 ) -> samsa_code {
     // SAFETY: the caller keeps the header's rules.
-    unsafe { guard(err, embedded, |e| e.cluster.delete_topic(args::text("name", name)?)) }
+    unsafe { guard(err, embedded, |e| e.brokers.modern()?.delete_topic(args::text("name", name)?)) }
 }
 
 /// The offset that the next record of a partition gets.
@@ -137,8 +141,7 @@ pub unsafe extern "C" fn samsa_embedded_log_end(
         let offset = Out::new(offset, -1);
         guard(err, embedded, |e| {
             let offset = offset.required("offset")?;
-            let partition = partition_number(partition)?;
-            offset.set(e.cluster.log_end_offset(args::text("topic", topic)?, partition)?);
+            offset.set(e.brokers.log_end(args::text("topic", topic)?, partition)?);
             Ok(())
         })
     }
@@ -162,7 +165,8 @@ pub unsafe extern "C" fn samsa_embedded_leader(
         guard(err, embedded, |e| {
             let broker = broker.required("broker")?;
             let partition = partition_number(partition)?;
-            let (leader, _epoch) = e.cluster.leader(args::text("topic", topic)?, partition)?;
+            let (leader, _epoch) =
+                e.brokers.modern()?.leader(args::text("topic", topic)?, partition)?;
             broker.set(leader);
             Ok(())
         })
@@ -186,7 +190,7 @@ pub unsafe extern "C" fn samsa_embedded_move_leader(
     unsafe {
         guard(err, embedded, |e| {
             let partition = partition_number(partition)?;
-            e.cluster.move_leader(args::text("topic", topic)?, partition, broker)
+            e.brokers.modern()?.move_leader(args::text("topic", topic)?, partition, broker)
         })
     }
 }
@@ -206,8 +210,7 @@ pub unsafe extern "C" fn samsa_embedded_wait_requests(
     // SAFETY: the caller keeps the header's rules.
     unsafe {
         guard(err, embedded, |e| {
-            let api = api_key(args::text("api", api)?)?;
-            e.cluster.wait_requests(api, n, deadline(timeout_ms)?)
+            e.brokers.wait_requests(args::text("api", api)?, n, deadline(timeout_ms)?)
         })
     }
 }
@@ -224,7 +227,7 @@ pub unsafe extern "C" fn samsa_embedded_stop_broker(
     err: *mut *mut samsa_error,
 ) -> samsa_code {
     // SAFETY: the caller keeps the header's rules.
-    unsafe { guard(err, embedded, |e| e.cluster.stop_broker(broker)) }
+    unsafe { guard(err, embedded, |e| e.brokers.stop_broker(broker)) }
 }
 
 /// Starts a stopped broker again on its old port; nothing happens if it runs.
@@ -238,7 +241,7 @@ pub unsafe extern "C" fn samsa_embedded_start_broker(
     err: *mut *mut samsa_error,
 ) -> samsa_code {
     // SAFETY: the caller keeps the header's rules.
-    unsafe { guard(err, embedded, |e| e.cluster.start_broker(broker)) }
+    unsafe { guard(err, embedded, |e| e.brokers.start_broker(broker)) }
 }
 
 /// Closes every open connection of a broker (-1: of all); the brokers go on, their ports too.
@@ -253,7 +256,7 @@ pub unsafe extern "C" fn samsa_embedded_close_connections(
 ) -> samsa_code {
     // SAFETY: the caller keeps the header's rules.
     unsafe {
-        guard(err, embedded, |e| e.cluster.close_connections((broker != -1).then_some(broker)))
+        guard(err, embedded, |e| e.brokers.close_connections((broker != -1).then_some(broker)))
     }
 }
 
@@ -274,7 +277,7 @@ pub unsafe extern "C" fn samsa_embedded_delete_records(
     unsafe {
         guard(err, embedded, |e| {
             let partition = partition_number(partition)?;
-            e.cluster.delete_records(args::text("topic", topic)?, partition, offset)
+            e.brokers.modern()?.delete_records(args::text("topic", topic)?, partition, offset)
         })
     }
 }
@@ -296,7 +299,7 @@ pub unsafe extern "C" fn samsa_embedded_truncate(
     unsafe {
         guard(err, embedded, |e| {
             let partition = partition_number(partition)?;
-            e.cluster.truncate(args::text("topic", topic)?, partition, offset)
+            e.brokers.modern()?.truncate(args::text("topic", topic)?, partition, offset)
         })
     }
 }

@@ -54,7 +54,7 @@ pub unsafe extern "C" fn samsa_embedded_group_members(
         let members = Out::new(members, ptr::null_mut());
         guard(err, embedded, |e| {
             let members = members.required("members")?;
-            let found = e.cluster.group_members(args::text("group", group)?);
+            let found = e.brokers.modern()?.group_members(args::text("group", group)?);
             members.set(handle::give::<samsa_embedded_members>(snapshot(&found)));
             Ok(())
         })
@@ -105,7 +105,11 @@ pub unsafe extern "C" fn samsa_embedded_group_state(
         // SAFETY: the caller keeps the header's rules.
         let Ok(group) = (unsafe { args::text("group", group) }) else { return ptr::null() };
         // SAFETY: as above.
-        unsafe { read(embedded, ptr::null(), |e| constant(e.cluster.group_state(group)).as_ptr()) }
+        unsafe {
+            read(embedded, ptr::null(), |e| {
+                e.brokers.modern().map_or(ptr::null(), |c| constant(c.group_state(group)).as_ptr())
+            })
+        }
     })
 }
 
@@ -142,7 +146,7 @@ pub unsafe extern "C" fn samsa_embedded_wait_group(
         guard(err, embedded, |e| {
             let (group, state) =
                 (args::text("group", group)?, args::optional_text("state", state)?);
-            e.cluster.wait_group(group, state, members, deadline(timeout_ms)?)
+            e.brokers.modern()?.wait_group(group, state, members, deadline(timeout_ms)?)
         })
     }
 }
@@ -166,7 +170,8 @@ pub unsafe extern "C" fn samsa_embedded_committed(
         guard(err, embedded, |e| {
             let offset = offset.required("offset")?;
             let (group, topic) = (args::text("group", group)?, args::text("topic", topic)?);
-            let committed = e.cluster.committed(group, topic, partition_number(partition)?);
+            let committed =
+                e.brokers.modern()?.committed(group, topic, partition_number(partition)?);
             offset.set(committed.unwrap_or(-1));
             Ok(())
         })
@@ -189,7 +194,7 @@ pub unsafe extern "C" fn samsa_embedded_coordinator(
         let broker = Out::new(broker, -1);
         guard(err, embedded, |e| {
             let broker = broker.required("broker")?;
-            let found = e.cluster.coordinator(args::text("group", group)?);
+            let found = e.brokers.modern()?.coordinator(args::text("group", group)?);
             broker.set(found.unwrap_or(-1));
             Ok(())
         })
@@ -210,7 +215,9 @@ pub unsafe extern "C" fn samsa_embedded_move_coordinator(
 ) -> samsa_code {
     // SAFETY: the caller keeps the header's rules.
     unsafe {
-        guard(err, embedded, |e| e.cluster.move_coordinator(args::text("group", group)?, broker))
+        guard(err, embedded, |e| {
+            e.brokers.modern()?.move_coordinator(args::text("group", group)?, broker)
+        })
     }
 }
 
@@ -231,8 +238,8 @@ pub unsafe extern "C" fn samsa_embedded_expire_member(
         guard(err, embedded, |e| {
             let group = args::text("group", group)?;
             match args::optional_text("member", member)? {
-                Some(member) => e.cluster.expire_member(group, member),
-                None => expire_all(&e.cluster, group),
+                Some(member) => e.brokers.modern()?.expire_member(group, member),
+                None => expire_all(e.brokers.modern()?, group),
             }
         })
     }

@@ -3,7 +3,7 @@
 use std::ffi::c_char;
 
 use super::args::{self, Out};
-use super::embedded::{api_key, partition_number, refused, samsa_embedded};
+use super::embedded::{partition_number, refused, samsa_embedded};
 use super::error::samsa_error;
 use super::guard::{guard, read};
 use super::samsa_code;
@@ -104,8 +104,8 @@ pub unsafe extern "C" fn samsa_embedded_inject(
     unsafe {
         let id = Out::new(id, 0);
         guard(err, embedded, |e| {
-            let fault = read_fault(&args::sized("fault", fault)?)?;
-            id.set(e.cluster.inject(fault).0);
+            let fault = read_fault(&args::sized("fault", fault)?, &|name| e.brokers.api(name))?;
+            id.set(e.brokers.inject(fault)?.0);
             Ok(())
         })
     }
@@ -115,7 +115,7 @@ pub unsafe extern "C" fn samsa_embedded_inject(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_embedded_injected(embedded: *const samsa_embedded, id: u64) -> u64 {
     // SAFETY: the caller keeps the header's rules.
-    unsafe { read(embedded, 0, |e| e.cluster.injected(FaultId(id))) }
+    unsafe { read(embedded, 0, |e| e.brokers.injected(FaultId(id))) }
 }
 
 /// Waits until a fault has met `n` requests.
@@ -131,7 +131,7 @@ pub unsafe extern "C" fn samsa_embedded_wait_injected(
 ) -> samsa_code {
     // SAFETY: the caller keeps the header's rules.
     unsafe {
-        guard(err, embedded, |e| e.cluster.wait_injected(FaultId(id), n, deadline(timeout_ms)?))
+        guard(err, embedded, |e| e.brokers.wait_injected(FaultId(id), n, deadline(timeout_ms)?))
     }
 }
 
@@ -148,8 +148,8 @@ pub unsafe extern "C" fn samsa_embedded_withdraw(
     unsafe {
         guard(err, embedded, |e| {
             match id {
-                0 => e.cluster.withdraw_all(),
-                id => e.cluster.withdraw(FaultId(id)),
+                0 => e.brokers.withdraw(None),
+                id => e.brokers.withdraw(Some(FaultId(id))),
             }
             Ok(())
         })
@@ -158,7 +158,10 @@ pub unsafe extern "C" fn samsa_embedded_withdraw(
 
 /// # Safety
 /// The pointers of `fault` are NULL or NUL-terminated strings.
-unsafe fn read_fault(fault: &samsa_fault) -> Result<Fault> {
+unsafe fn read_fault(
+    fault: &samsa_fault,
+    api_number: &dyn Fn(&str) -> Result<i16>,
+) -> Result<Fault> {
     let flags = fault.flags;
     let known =
         SAMSA_FAULT_PARTITION | SAMSA_FAULT_BROKER | SAMSA_FAULT_APPLIED | SAMSA_FAULT_NAMES_LEADER;
@@ -171,7 +174,7 @@ unsafe fn read_fault(fault: &samsa_fault) -> Result<Fault> {
     };
     Ok(Fault {
         kind: fault_kind(fault)?,
-        api: api.map(api_key).transpose()?.map(i16::from),
+        api: api.map(api_number).transpose()?,
         topic: topic.map(str::to_owned),
         partition: match flags & SAMSA_FAULT_PARTITION {
             0 => None,
@@ -218,10 +221,15 @@ mod tests {
     use super::*;
     use crate::error::Code;
     use crate::ffi::embedded::{
-        samsa_embedded_address, samsa_embedded_free, samsa_embedded_start,
+        api_key, samsa_embedded_address, samsa_embedded_free, samsa_embedded_start,
         samsa_embedded_wait_requests,
     };
     use crate::protocol::modern::ApiKey;
+
+    unsafe fn read_modern(fault: &samsa_fault) -> Result<Fault> {
+        // SAFETY: by the contract of this function, which is the same.
+        unsafe { read_fault(fault, &|name| api_key(name).map(i16::from)) }
+    }
 
     fn fault(kind: i32) -> samsa_fault {
         samsa_fault {
@@ -245,7 +253,7 @@ mod tests {
     #[test]
     fn a_zero_fault_meets_the_next_request_of_any_kind_once() {
         // SAFETY: no pointers.
-        let read = unsafe { read_fault(&fault(SAMSA_FAULT_SILENCE)) }.unwrap();
+        let read = unsafe { read_modern(&fault(SAMSA_FAULT_SILENCE)) }.unwrap();
         assert_eq!(read, Fault::new(FaultKind::Silence));
     }
 
@@ -263,12 +271,12 @@ mod tests {
         let expected = Fault::new(FaultKind::ErrorCode(6)).api(ApiKey::Produce).topic("t");
         // SAFETY: literals.
         unsafe {
-            let read = read_fault(&named).unwrap();
+            let read = read_modern(&named).unwrap();
             assert_eq!(read, expected.partition(3).times(2).applied());
-            assert!(read_fault(&samsa_fault { api: c"Prod".as_ptr(), ..named }).is_err());
-            assert!(read_fault(&samsa_fault { flags: 64, ..named }).is_err());
-            assert!(read_fault(&samsa_fault { code: 1 << 20, ..named }).is_err());
-            assert!(read_fault(&fault(0)).is_err());
+            assert!(read_modern(&samsa_fault { api: c"Prod".as_ptr(), ..named }).is_err());
+            assert!(read_modern(&samsa_fault { flags: 64, ..named }).is_err());
+            assert!(read_modern(&samsa_fault { code: 1 << 20, ..named }).is_err());
+            assert!(read_modern(&fault(0)).is_err());
             let blames = samsa_fault {
                 record: 2,
                 leader: 1,
@@ -278,7 +286,7 @@ mod tests {
             };
             let kind = FaultKind::RecordError { code: 6, record: 2 };
             let expected = Fault::new(kind).api(ApiKey::Produce).topic("t").times(2);
-            assert_eq!(read_fault(&blames).unwrap(), expected.naming_leader(1, 7));
+            assert_eq!(read_modern(&blames).unwrap(), expected.naming_leader(1, 7));
         }
     }
 

@@ -84,6 +84,10 @@ pub mod deliveries;
 pub mod embedded;
 #[cfg(feature = "embedded")]
 pub mod embedded_group;
+#[cfg(feature = "embedded")]
+pub mod embedded_legacy;
+#[cfg(feature = "embedded")]
+pub mod embedded_zookeeper;
 pub mod error;
 pub mod event;
 #[cfg(feature = "embedded")]

@@ -20,6 +20,7 @@ static struct {
   samsa_event *event;
   samsa_embedded *embedded;
   samsa_embedded_members *embedded_members;
+  samsa_embedded_zookeeper *embedded_zookeeper;
   samsa_error *error;
   samsa_log *log; /* lives only in a log callback */
 } live, closed;
@@ -103,6 +104,7 @@ static void make_live(void)
   OK(samsa_embedded_start(1, &live.embedded, &err));
   OK(samsa_embedded_create_topic(live.embedded, "abuse", 1, &err));
   OK(samsa_embedded_group_members(live.embedded, "abuse", &live.embedded_members, &err));
+  OK(samsa_embedded_zookeeper_start(&live.embedded_zookeeper, &err));
   live.config = samsa_config_new();
   GIVES(SAMSA_ERR_UNKNOWN_PROPERTY, samsa_config_set(live.config, "no.such", "x", &err));
   CHECK(samsa_config_set(live.config, "no.such", "x", &live.error) != 0);
@@ -170,6 +172,7 @@ int main(void)
   samsa_config_free(live.config);
   samsa_error_free(live.error);
   samsa_embedded_members_free(live.embedded_members);
+  samsa_embedded_zookeeper_free(live.embedded_zookeeper);
   samsa_embedded_free(live.embedded);
   printf("abuse: %d wrong calls: ok\n", calls);
   return 0;

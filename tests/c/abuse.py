@@ -167,6 +167,17 @@ ROWS = {
     "samsa_embedded_move_coordinator": Row(args=GROUP_ARGS, bad={"broker": ["-1", "7"]}),
     "samsa_embedded_expire_member": Row(optional="member", args=GROUP_ARGS),
     "samsa_embedded_free": PLAIN,
+    "samsa_embedded_zookeeper_start": PLAIN, "samsa_embedded_zookeeper_address": PLAIN,
+    "samsa_embedded_zookeeper_ensure": Row(optional="data", args={"path": '"/abuse"', "data": '"x"'}),
+    "samsa_embedded_zookeeper_sessions": Row(absent="0"),
+    "samsa_embedded_zookeeper_expire_all": Row(absent="0"),
+    "samsa_embedded_zookeeper_silence": Row(args={"silent": "0"}),
+    "samsa_embedded_zookeeper_run": Row(args={"running": "1"}),
+    "samsa_embedded_zookeeper_free": PLAIN,
+    "samsa_embedded_start_legacy": Row(
+        args={"brokers": "1", "partitions": "1",
+              "zookeeper": "samsa_embedded_zookeeper_address(live.embedded_zookeeper)"},
+        bad={"brokers": ["-1", "0", "101", "INT32_MIN"], "partitions": ["-1", "0", "INT32_MAX"]}),
 }
 
 # Errors that say an argument is out of range, each in its function's own words.

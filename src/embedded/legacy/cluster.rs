@@ -11,6 +11,7 @@ use super::fault::Fault;
 use super::options::Options;
 use super::registration::Registration;
 use super::state::State;
+use crate::embedded::FaultId;
 use crate::embedded::server::{self, Ended, Host, Server, Which};
 use crate::error::{Code, Error, Result};
 use crate::os::fork::Era;
@@ -184,13 +185,48 @@ impl Cluster {
     }
 
     /// Adds a fault behind those injected before.
-    pub fn inject(&self, fault: Fault) {
-        self.state.inject(fault);
+    pub fn inject(&self, fault: Fault) -> FaultId {
+        self.state.faults().inject(fault)
+    }
+
+    /// Takes a fault back: it meets nothing more.
+    pub fn withdraw(&self, id: FaultId) {
+        self.state.faults().withdraw(id);
     }
 
     /// Takes every fault back.
     pub fn withdraw_all(&self) {
-        self.state.withdraw_faults();
+        self.state.faults().withdraw_all();
+    }
+
+    /// How many requests a fault has met.
+    #[must_use]
+    pub fn injected(&self, id: FaultId) -> u64 {
+        self.state.faults().met(id)
+    }
+
+    /// Waits until a fault has met `n` requests.
+    ///
+    /// # Errors
+    /// TIMED_OUT at the deadline; PANIC if the embedded brokers failed.
+    pub fn wait_injected(
+        &self,
+        id: FaultId,
+        n: u64,
+        deadline: impl Into<Option<Instant>>,
+    ) -> Result<()> {
+        let met = || self.injected(id);
+        self.wait(deadline.into(), &|| met() >= n, &|| {
+            format!("the fault has met {} requests, not {n}", met())
+        })
+    }
+
+    /// The offset that the next message of a partition gets, flushed or not; 0 without a log.
+    pub fn log_end(&self, broker: i32, topic: &str, partition: i32) -> Result<i64> {
+        let now = super::log::Now { instant: Instant::now(), ms: 0 };
+        let mut topics = self.state.broker(broker)?.topics();
+        let log = topics.log(topic, partition, &self.state.options, now);
+        Ok(log.map_or(0, super::log::Log::end))
     }
 
     /// How many requests of a kind a broker has done since the start.
@@ -210,20 +246,46 @@ impl Cluster {
         deadline: Instant,
     ) -> Result<()> {
         let broker = self.state.broker(broker)?;
+        let done = || broker.requests(request);
+        self.wait(Some(deadline), &|| done() >= n, &|| {
+            format!("{} requests {request:?} were done, not {n}", done())
+        })
+    }
+
+    /// Waits until all brokers together have done `n` requests of a kind since the start.
+    ///
+    /// # Errors
+    /// As [`wait_requests`](Self::wait_requests).
+    pub fn wait_all_requests(
+        &self,
+        request: RequestId,
+        n: u64,
+        deadline: impl Into<Option<Instant>>,
+    ) -> Result<()> {
+        let done = || self.state.brokers.iter().map(|broker| broker.requests(request)).sum::<u64>();
+        self.wait(deadline.into(), &|| done() >= n, &|| {
+            format!("{} requests {request:?} were done, not {n}", done())
+        })
+    }
+
+    fn wait(
+        &self,
+        deadline: Option<Instant>,
+        so: &dyn Fn() -> bool,
+        why: &dyn Fn() -> String,
+    ) -> Result<()> {
         loop {
             let ticket = self.state.progress.prepare();
             if let Some(error) = self.state.failure.get() {
                 return Err(error.clone());
             }
-            let done = broker.requests(request);
-            if done >= n {
+            if so() {
                 return Ok(());
             }
-            if Instant::now() >= deadline {
-                let why = format!("{done} requests {request:?} were done, not {n}");
-                return Err(Error::new(Code::TIMED_OUT, why));
+            if deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Err(Error::new(Code::TIMED_OUT, why()));
             }
-            self.state.progress.wait(ticket, Some(deadline));
+            self.state.progress.wait(ticket, deadline);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Faults that tests inject into brokers of 0.7.
 
+use crate::embedded::FaultId;
 use crate::protocol::legacy::RequestId;
 
 /// What happens to a request that a fault meets.
@@ -83,6 +84,46 @@ impl Fault {
             self.times -= 1;
         }
         true
+    }
+}
+
+/// The faults that were injected, in their order; those that are used up are kept for their counts.
+#[derive(Debug, Default)]
+pub(super) struct Faults(Vec<(Fault, u64)>);
+
+impl Faults {
+    pub(super) fn inject(&mut self, fault: Fault) -> FaultId {
+        self.0.push((fault, 0));
+        FaultId(self.0.len() as u64)
+    }
+
+    /// What the first fault that meets a request says to do with it.
+    pub(super) fn meet(&mut self, broker: i32, request: RequestId) -> Option<FaultKind> {
+        self.0.iter_mut().find_map(|(fault, met)| {
+            let meets = fault.meets(broker, request);
+            *met += u64::from(meets);
+            meets.then_some(fault.kind)
+        })
+    }
+
+    fn get(&mut self, id: FaultId) -> Option<&mut (Fault, u64)> {
+        let at = usize::try_from(id.0.checked_sub(1)?).ok()?;
+        self.0.get_mut(at)
+    }
+
+    /// How many requests a fault has met.
+    pub(super) fn met(&mut self, id: FaultId) -> u64 {
+        self.get(id).map_or(0, |(_, met)| *met)
+    }
+
+    pub(super) fn withdraw(&mut self, id: FaultId) {
+        if let Some((fault, _)) = self.get(id) {
+            fault.times = 0;
+        }
+    }
+
+    pub(super) fn withdraw_all(&mut self) {
+        self.0.iter_mut().for_each(|(fault, _)| fault.times = 0);
     }
 }
 

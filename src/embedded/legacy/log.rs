@@ -116,6 +116,11 @@ impl Log {
         (starts.collect(), self.flushed)
     }
 
+    /// Where the next message goes.
+    pub(super) fn end(&self) -> i64 {
+        self.segments.back().map_or(0, Segment::end)
+    }
+
     /// Whether the segment that is written to has anything.
     pub(super) fn last_has_bytes(&self) -> bool {
         self.segments.back().is_some_and(|segment| !segment.bytes.is_empty())

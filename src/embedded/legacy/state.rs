@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::Notify;
 
-use super::fault::{Fault, FaultKind};
+use super::fault::{FaultKind, Faults};
 use super::options::Options;
 use super::topics::Topics;
 use crate::error::{Code, Error, Result};
@@ -46,7 +46,7 @@ impl Broker {
 pub(super) struct State {
     pub(super) options: Options,
     pub(super) brokers: Vec<Broker>,
-    faults: Mutex<Vec<Fault>>,
+    faults: Mutex<Faults>,
     /// The first panic of a task: a bug of this room, told to whoever waits.
     pub(super) failure: OnceLock<Error>,
     /// Moves whenever a request was done.
@@ -86,26 +86,14 @@ impl State {
         self.progress.notify_all();
     }
 
-    fn faults(&self) -> MutexGuard<'_, Vec<Fault>> {
+    pub(super) fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(super) fn inject(&self, fault: Fault) {
-        self.faults().push(fault);
-    }
-
-    pub(super) fn withdraw_faults(&self) {
-        self.faults().clear();
     }
 
     /// What happens to a request, if a fault meets it: the first that does.
     pub(super) fn fault(&self, broker: i32, request: RequestId) -> Option<FaultKind> {
-        let mut faults = self.faults();
-        let met = faults.iter_mut().find_map(|fault| {
-            let kind = fault.kind;
-            fault.meets(broker, request).then_some(kind)
-        });
-        faults.retain(|fault| fault.times > 0);
+        let met = self.faults().meet(broker, request);
+        self.progress.notify_all();
         met
     }
 

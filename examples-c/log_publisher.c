@@ -1,0 +1,132 @@
+/* log_publisher TOPIC [name=value]...
+ *
+ * Publishes log lines: each line of standard input as the program's own, and what the library logs
+ * meanwhile (samsa.log.level says what). Works on every Kafka from 0.7 on.
+ *
+ * A log callback must return at once and may call nothing but samsa_log functions: publishing there
+ * could wait for the very thread that logs. So it hands its lines over to a thread of this program,
+ * through a ring that drops lines, and counts them, when the thread falls behind. */
+#define _POSIX_C_SOURCE 200809L
+#include "options.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+
+enum { LINES = 1024, LONGEST = 1024 };
+
+static struct {
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+    char lines[LINES][LONGEST];
+    size_t first, count; /* of the lines that wait */
+    uint64_t dropped;
+    bool ended;
+} ring = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
+
+/* Hands a line over. The program's own lines wait for room; those of the library never do. */
+static void hand_over(const char *from, const char *text, bool waits) {
+    pthread_mutex_lock(&ring.lock);
+    while (waits && ring.count == LINES)
+        pthread_cond_wait(&ring.changed, &ring.lock);
+    if (ring.count == LINES) {
+        ring.dropped++;
+    } else {
+        char *line = ring.lines[(ring.first + ring.count++) % LINES];
+        snprintf(line, LONGEST, "%s: %s", from, text);
+        pthread_cond_broadcast(&ring.changed);
+    }
+    pthread_mutex_unlock(&ring.lock);
+}
+
+static void on_log(const samsa_log *log, void *user) {
+    (void)user;
+    hand_over(samsa_log_facility(log), samsa_log_message(log), false);
+}
+
+/* Takes the next line; false when there will be none any more. */
+static bool take(char *line) {
+    pthread_mutex_lock(&ring.lock);
+    while (ring.count == 0 && !ring.ended)
+        pthread_cond_wait(&ring.changed, &ring.lock);
+    bool found = ring.count > 0;
+    if (found) {
+        memcpy(line, ring.lines[ring.first], LONGEST);
+        ring.first = (ring.first + 1) % LINES;
+        ring.count--;
+        pthread_cond_broadcast(&ring.changed);
+    }
+    pthread_mutex_unlock(&ring.lock);
+    return found;
+}
+
+/* What the thread that publishes has, and what it did. */
+struct publisher {
+    samsa_topic *topic;
+    uint64_t published, failed;
+};
+
+static void *publish_lines(void *argument) {
+    struct publisher *publisher = argument;
+    char line[LONGEST];
+    while (take(line)) {
+        samsa_error *error = NULL;
+        samsa_code code = samsa_topic_publish(publisher->topic, NULL, 0, line, strlen(line), 30000,
+                                              NULL, NULL, &error);
+        if (!samsa_code_is_error(code)) {
+            publisher->published++;
+            continue;
+        }
+        if (publisher->failed++ == 0) /* the first failure tells why; the others are counted */
+            fprintf(stderr, "not published: %s\n", samsa_error_message(error));
+        samsa_error_free(error);
+    }
+    return NULL;
+}
+
+int main(int argc, char **argv) {
+    if (argc < 2) {
+        fprintf(stderr, "usage: log_publisher TOPIC [name=value]...\n");
+        return 2;
+    }
+    samsa_error *error = NULL;
+    samsa_config *config = samsa_config_new();
+    for (char **option = argv + 2; *option != NULL; option++)
+        set_option(config, *option);
+    samsa_code code = samsa_config_set_log_callback(config, on_log, NULL, NULL, &error);
+    check(code, &error);
+    samsa_cluster *cluster = NULL;
+    code = samsa_cluster_open(config, 30000, &cluster, &error);
+    samsa_config_free(config);
+    check(code, &error);
+    struct publisher publisher = {0};
+    code = samsa_cluster_topic(cluster, argv[1], &publisher.topic, &error);
+    check(code, &error);
+
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, publish_lines, &publisher) != 0) {
+        fprintf(stderr, "no thread\n");
+        return 1;
+    }
+    char *line = NULL;
+    size_t room = 0;
+    ssize_t length;
+    while ((length = getline(&line, &room, stdin)) >= 0) {
+        if (length > 0 && line[length - 1] == '\n')
+            line[length - 1] = '\0';
+        hand_over("program", line, true);
+    }
+    free(line);
+    pthread_mutex_lock(&ring.lock);
+    ring.ended = true;
+    pthread_cond_broadcast(&ring.changed);
+    pthread_mutex_unlock(&ring.lock);
+    pthread_join(thread, NULL);
+
+    samsa_topic_free(publisher.topic);
+    code = samsa_cluster_close(cluster, 5000, &error);
+    samsa_error_free(error);
+    samsa_cluster_free(cluster); /* the log callback runs no more */
+    printf("%" PRIu64 " lines published, %" PRIu64 " not, %" PRIu64 " dropped\n",
+           publisher.published, publisher.failed, ring.dropped);
+    return publisher.failed == 0 ? 0 : 1;
+}
