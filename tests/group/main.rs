@@ -3,6 +3,7 @@
 
 mod admin;
 mod app;
+mod faults;
 mod membership;
 mod offsets;
 mod rig;
