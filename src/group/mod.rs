@@ -12,6 +12,7 @@ mod classic;
 mod coordinator;
 mod kafka_offsets;
 pub mod membership;
+mod next;
 pub mod offsets;
 mod pattern;
 mod standing;
