@@ -11,6 +11,7 @@ mod logs;
 mod peers;
 mod programs;
 mod racks;
+mod rebalance_aware;
 mod transactions;
 mod workload;
 pub mod zookeeper;
