@@ -31,7 +31,8 @@ const RETRY_ELSEWHERE: Action = Action::Retry { refresh: true, maybe_written: fa
 const REFUSED: Action = Action::Fail(Persistence::NotPersisted);
 
 /// What a broker answers before it has written anything, and no other try mends.
-const REFUSALS: [i32; 17] = [10, 17, 18, 21, 22, 29, 31, 32, 35, 42, 44, 48, 49, 53, 76, 90, 120];
+const REFUSALS: [i32; 19] =
+    [10, 17, 18, 21, 29, 31, 32, 35, 42, 44, 48, 49, 50, 52, 53, 76, 90, 105, 120];
 
 /// The action for the error code of a partition's answer.
 ///
