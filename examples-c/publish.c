@@ -12,6 +12,7 @@ static void publish_one(samsa_topic *topic, const char *key, const char *value) 
     samsa_code code = samsa_topic_publish(topic, key, key_length, value, strlen(value), 30000,
                                           &partition, &offset, &error);
     check(code, &error);
+    /* A broker of Kafka 0.7 tells no offset: it is -1 there. */
     printf("%s -> partition %" PRId64 ", offset %" PRId64 "\n", value, partition, offset);
 }
 
@@ -41,8 +42,10 @@ int main(int argc, char **argv) {
     code = samsa_topic_publish_list(topic, records, 3, sizeof *records, 30000, &partition, &first,
                                     &error);
     check(code, &error);
-    printf("a list of 3 -> partition %" PRId64 ", offsets %" PRId64 " to %" PRId64 "\n", partition,
-           first, first + 2);
+    printf("a list of 3 -> partition %" PRId64, partition);
+    if (first >= 0)
+        printf(", offsets %" PRId64 " to %" PRId64, first, first + 2);
+    putchar('\n');
 
     samsa_topic_free(topic);
     code = samsa_cluster_close(cluster, 5000, &error);
