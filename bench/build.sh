@@ -44,6 +44,9 @@ build_samsa() {
     # shellcheck disable=SC2086
     ${CC:-cc} $warnings -O2 -g -Iinclude bench/samsa.c -o "$out/client-samsa" \
         -Ltarget/release -lsamsa -Wl,-rpath,"$PWD/target/release"
+    # shellcheck disable=SC2086
+    ${CC:-cc} $warnings -O2 -g -Iinclude bench/legacy.c -o "$out/legacy" \
+        -Ltarget/release -lsamsa -Wl,-rpath,"$PWD/target/release"
 }
 
 build_franz_go() {
@@ -72,7 +75,7 @@ build_java() {
 
 lint() {
     # shellcheck disable=SC2086
-    ${CC:-cc} $warnings -Iinclude -fsyntax-only bench/samsa.c
+    ${CC:-cc} $warnings -Iinclude -fsyntax-only bench/samsa.c bench/legacy.c
     # shellcheck disable=SC2086
     [ ! -e /usr/include/librdkafka/rdkafka.h ] || ${CC:-cc} $warnings -fsyntax-only bench/librdkafka.c
     ! command -v go >/dev/null || (cd bench/franz-go && go vet ./... && [ -z "$(gofmt -l .)" ])

@@ -1,12 +1,12 @@
-/* legacy [ROUNDS]: what a message of 100 bytes costs the client on Kafka 0.7, beside today's Kafka.
+/* legacy [ROUNDS] (make bench-legacy): what a message of 100 bytes costs the client on Kafka 0.7,
+ * beside today's Kafka.
  *
- * Both on embedded brokers, which run in a child process, so that their time does not count. Prints for
- * publishing in lists and for consuming the CPU time per message of each round and the ratio of the
- * medians. The bound is 1.25. */
+ * Both on embedded brokers, which run in a child process, so that their time does not count.
+ * Prints for publishing in lists and for consuming the CPU time per message of each round and the
+ * ratio of the medians. The bound is 1.25. */
 #define _GNU_SOURCE
 #include "../examples-c/options.h"
 
-#include <inttypes.h>
 #include <samsa_testing.h>
 #include <signal.h>
 #include <stdint.h>
@@ -35,7 +35,7 @@ static void make_records(void) {
     }
 }
 
-/* The property that finds the brokers. */
+/* `address` is the property that finds the brokers. */
 static samsa_topic *open_topic(const char *address, samsa_cluster **cluster) {
     char found[256];
     snprintf(found, sizeof found, "%s", address);
@@ -142,7 +142,7 @@ static double median(double *figures, int count) {
     return figures[count / 2];
 }
 
-/* One figure of a fresh child with fresh logs, from a child of its own that has it all to itself. */
+/* The figures of fresh brokers with fresh logs, from a client process of their own. */
 static void measure(bool legacy, double *published, double *consumed) {
     int address[2], figures[2];
     if (pipe(address) != 0 || pipe(figures) != 0)
