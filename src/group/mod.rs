@@ -9,6 +9,7 @@ pub mod assignor;
 mod coordinator;
 mod kafka_offsets;
 pub mod membership;
+mod next;
 pub mod offsets;
 mod pattern;
 mod standing;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Listener, Membership, OffsetStore, group_id, undecided, zookeeper};
+use super::{Listener, Membership, OffsetStore, group_id, next, undecided, zookeeper};
 use crate::cluster::Cluster;
 use crate::config::{GroupConfig, GroupProtocol};
 use crate::discovery::zookeeper::Generation;
@@ -48,7 +48,7 @@ pub(super) fn known(
     }
     let name = match config.protocol {
         GroupProtocol::Classic => "classic",
-        GroupProtocol::Consumer => "consumer",
+        GroupProtocol::Consumer => return next::start(cluster, config, listener),
         GroupProtocol::ZooKeeper => return zookeeper::start(cluster, config, listener),
     };
     let text = format!("group.protocol={name} is not there yet");

@@ -162,11 +162,12 @@ impl Next {
             Some(instance) => {
                 let at = self.at_instance(instance);
                 let owner = at.and_then(|at| self.members.get(at));
+                if let Some(owner) = owner.filter(|owner| joins && owner.epoch != AWAY) {
+                    // Its own owner too, as brokers of 4.3 have it.
+                    let text = format!("{instance} is still member {}", owner.id);
+                    return Err((Code::UNRELEASED_INSTANCE_ID, text));
+                }
                 match owner.filter(|owner| owner.id != beat.member) {
-                    Some(owner) if joins && owner.epoch != AWAY => {
-                        let text = format!("{instance} is still member {}", owner.id);
-                        return Err((Code::UNRELEASED_INSTANCE_ID, text));
-                    }
                     Some(owner) if joins => {
                         let old = owner.id.clone();
                         self.replace(&old, &beat.member);

@@ -1,11 +1,14 @@
 //! The cases: what must hold on real brokers.
 
 pub mod embedded;
+mod group_next;
 mod group_zookeeper;
+mod group_zookeeper_peers;
 mod groups;
 mod harness;
 mod idempotence;
 mod leader;
+mod legacy;
 mod logs;
 mod peers;
 mod programs;
@@ -105,6 +108,26 @@ pub const ALL: &[Case] = &[
         groups::assigned_by_the_coordinator,
     ),
     shared(
+        "members_by_epochs_share_and_take_over",
+        &[Need::Since(4, 0)],
+        group_next::members_share_and_take_over,
+    ),
+    shared(
+        "members_by_epochs_commit_through_rebalances",
+        &[Need::Since(4, 0)],
+        group_next::commits_go_through_a_rebalance,
+    ),
+    shared(
+        "members_by_epochs_follow_patterns",
+        &[Need::Since(4, 0)],
+        group_next::patterns_find_new_topics,
+    ),
+    shared(
+        "static_members_by_epochs_come_back",
+        &[Need::Since(4, 0)],
+        group_next::a_static_member_comes_back,
+    ),
+    shared(
         "a_group_with_managed_pykafka",
         &[Need::Since(0, 9), Need::Before(4, 0), Need::Often(&["0.9.0.1"])],
         groups::pykafka,
@@ -150,6 +173,17 @@ pub const ALL: &[Case] = &[
         own_cluster: 3,
         run: leader::killing_the_leader_loses_and_reorders_nothing,
     },
+    // The old consumer went with 2.0.
+    shared(
+        "the_scala_consumer_shares_a_group_with_our_member",
+        &[Need::Before(2, 0)],
+        group_zookeeper_peers::scala,
+    ),
+    shared(
+        "pykafka_shares_a_group_in_zookeeper_with_our_member",
+        &[Need::Before(4, 0)],
+        group_zookeeper_peers::pykafka,
+    ),
     shared(
         "the_programs_find_the_cluster_through_zookeeper",
         &[Need::Before(4, 0)],

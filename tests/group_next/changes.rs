@@ -1,0 +1,114 @@
+//! Offsets while members come and go.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use samsa::Code;
+use samsa::embedded::{Fault, FaultKind};
+use samsa::group::{Committed, TopicPartition};
+use samsa::protocol::modern::ApiKey;
+
+use super::peer::Place;
+use super::rig::{Peer, Rig, block, soon};
+
+fn place(partition: i64) -> TopicPartition {
+    TopicPartition { topic: Arc::from("t"), partition }
+}
+
+fn at(offset: i64) -> Committed {
+    Committed { offset, leader_epoch: None, metadata: None }
+}
+
+/// A partition that the member owns.
+fn owned(member: &Peer) -> Place {
+    member.owned().pop_first().expect("owns some")
+}
+
+#[test]
+fn rule_9_12_a_member_commits_and_reads_in_its_epoch() {
+    let rig = Rig::new(2);
+    let member = rig.member(&[]);
+    rig.settled(&[&member], 2);
+    member.commit(&("t".to_owned(), 1), 7).expect("committed");
+    assert_eq!(rig.kafka.committed("g", "t", 1), Some(7));
+    let found = block(member.member.offsets.fetch(vec![place(1), place(0)], soon()));
+    let found: Vec<_> = found.expect("told").into_iter().map(|one| one.expect("told")).collect();
+    assert_eq!(found.iter().flatten().map(|one| one.offset).collect::<Vec<_>>(), [7]);
+}
+
+#[test]
+fn rule_9_11_a_stale_commit_is_held_until_the_next_epoch() {
+    let rig = Rig::new(4);
+    let first = rig.member(&[]);
+    rig.settled(&[&first], 4);
+    let stale = Fault::new(FaultKind::ErrorCode(113)).api(ApiKey::OffsetCommit);
+    let id = rig.kafka.inject(stale);
+    let places: Vec<_> = (0..4).map(|index| (place(index), at(5))).collect();
+    let commit = first.member.offsets.commit(places, false, soon());
+    let waiting = std::thread::spawn(move || block(commit));
+    rig.kafka.wait_injected(id, 1, soon()).expect("met");
+    rig.heartbeats(5);
+    assert!(!waiting.is_finished(), "the epoch is the same");
+    let second = rig.member(&[]);
+    let outcomes = waiting.join().expect("no panic");
+    rig.settled(&[&first, &second], 4);
+    // Only what is still owned was committed (rule 9.11).
+    for (index, outcome) in (0..).zip(outcomes) {
+        let kept = first.owned().contains(&("t".to_owned(), i64::from(index)));
+        match outcome {
+            Ok(()) => assert_eq!(rig.kafka.committed("g", "t", index), Some(5)),
+            Err(error) => assert_eq!((kept, error.code()), (false, Code::ILLEGAL_GENERATION)),
+        }
+    }
+}
+
+#[test]
+fn rule_9_11_offsets_that_are_asked_for_in_an_old_epoch_are_asked_for_again() {
+    let rig = Rig::new(2);
+    let first = rig.member(&[]);
+    rig.settled(&[&first], 2);
+    first.commit(&("t".to_owned(), 0), 3).expect("committed");
+    let stale = Fault::new(FaultKind::RequestError(113)).api(ApiKey::OffsetFetch);
+    let id = rig.kafka.inject(stale);
+    let fetch = first.member.offsets.fetch(vec![place(0)], soon());
+    let waiting = std::thread::spawn(move || block(fetch));
+    rig.kafka.wait_injected(id, 1, soon()).expect("met");
+    let second = rig.member(&[]);
+    let found = waiting.join().expect("no panic").expect("told").remove(0).expect("told");
+    assert_eq!(found.map(|one| one.offset), Some(3));
+    rig.settled(&[&first, &second], 2);
+}
+
+#[test]
+fn rule_9_11_commits_go_through_while_members_come_and_go() {
+    let rig = Rig::new(4);
+    let first = rig.member(&[]);
+    rig.settled(&[&first], 4);
+    for offset in 1..=4 {
+        let second = rig.member(&[]);
+        // Whatever moves, one that stays can always be committed.
+        let mut committed = 0;
+        while second.owned().len() < 2 {
+            match first.commit(&owned(&first), offset * 100 + committed) {
+                Ok(()) => committed += 1,
+                Err(code) => assert_eq!(code, Code::ILLEGAL_GENERATION, "it went meanwhile"),
+            }
+        }
+        assert!(committed > 0);
+        second.leave();
+        rig.settled(&[&first], 4);
+    }
+}
+
+#[test]
+fn rule_9_18_offsets_are_read_at_the_coordinator_that_is_it_now() {
+    let rig = Rig::new(1);
+    rig.kafka.set("group.consumer.heartbeat.interval.ms", "60000").expect("set");
+    let member = rig.member(&[]);
+    rig.settled(&[&member], 1);
+    // No heartbeat finds out.
+    rig.kafka.move_coordinator("g", 1).expect("moved");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let found = block(member.member.offsets.fetch(vec![place(0)], deadline));
+    assert_eq!(found.expect("told").remove(0).expect("told"), None);
+}

@@ -1,0 +1,148 @@
+//! What goes wrong: lost answers, fencing, coordinators that move.
+
+use samsa::Code;
+use samsa::embedded::{Fault, FaultKind, Release};
+use samsa::protocol::modern::ApiKey;
+
+use super::rig::{HEARTBEAT, Rig, soon, until};
+
+fn fault(kind: FaultKind) -> Fault {
+    Fault::new(kind).api(HEARTBEAT)
+}
+
+#[test]
+fn rule_9_3_a_lost_answer_loses_nothing() {
+    for kind in [
+        FaultKind::DisconnectAfter,
+        FaultKind::DisconnectBefore,
+        FaultKind::Garbage,
+        FaultKind::Malformed,
+        FaultKind::CloseMidFrame,
+    ] {
+        let rig = Rig::new(4);
+        let first = rig.member(&[]);
+        rig.settled(&[&first], 4);
+        // In the middle of a rebalance: whoever it meets says everything again.
+        let id = rig.kafka.inject(fault(kind).times(4));
+        let second = rig.member(&[]);
+        rig.kafka.wait_injected(id, 4, soon()).expect("met");
+        rig.settled(&[&first, &second], 4);
+    }
+}
+
+#[test]
+fn rule_9_3_a_silent_coordinator_is_left_after_the_request_timeout() {
+    let rig = Rig::new(2);
+    let member = rig.member(&[("request.timeout.ms", "100")]);
+    rig.settled(&[&member], 2);
+    let id = rig.kafka.inject(fault(FaultKind::Silence));
+    rig.kafka.wait_injected(id, 1, soon()).expect("met");
+    rig.heartbeats(5);
+    rig.settled(&[&member], 2);
+    assert_eq!(member.diary.told(), [("assign", 2)]);
+}
+
+#[test]
+fn rule_9_10_a_fenced_member_loses_all_and_comes_back_with_its_id() {
+    for code in [Code::FENCED_MEMBER_EPOCH, Code::UNKNOWN_MEMBER_ID] {
+        let rig = Rig::new(2);
+        let member = rig.member(&[]);
+        rig.settled(&[&member], 2);
+        let before = member.identity().expect("a member").member;
+        let code = i16::try_from(code.0).expect("Kafka's");
+        rig.kafka.inject(fault(FaultKind::ErrorCode(code)));
+        until("the loss", || member.diary.told().len() == 3);
+        assert_eq!(member.diary.told(), [("assign", 2), ("lost", 2), ("assign", 2)]);
+        rig.settled(&[&member], 2);
+        assert_eq!(member.identity().expect("a member").member, before);
+    }
+}
+
+#[test]
+fn rule_9_10_a_member_that_was_thrown_out_joins_again() {
+    let rig = Rig::new(2);
+    let (first, second) = (rig.member(&[]), rig.member(&[]));
+    rig.settled(&[&first, &second], 2);
+    let id = first.identity().expect("a member").member;
+    rig.kafka.expire_member("g", &id).expect("there");
+    until("the loss", || first.diary.told().contains(&("lost", 1)));
+    rig.settled(&[&first, &second], 2);
+}
+
+#[test]
+fn rule_9_10_a_loss_while_the_application_is_busy_makes_its_step_void() {
+    let rig = Rig::new(2);
+    let member = rig.idle(&[]);
+    member.diary.hold();
+    member.subscribe(&["t"]);
+    until("the assignment", || member.diary.held() == 1);
+    rig.kafka.inject(fault(FaultKind::ErrorCode(110)));
+    until("the loss", || member.diary.told().contains(&("lost", 2)));
+    member.diary.release();
+    rig.settled(&[&member], 2);
+    assert_eq!(member.diary.told(), [("assign", 2), ("lost", 2), ("assign", 2)]);
+}
+
+#[test]
+fn rule_9_17_a_broker_without_such_groups_is_told_apart() {
+    for with_api in [true, false] {
+        let rig = Rig::new(1);
+        if with_api {
+            rig.kafka.set_release(None, Release::V3_9).expect("set");
+        } else {
+            rig.kafka.limit_versions(None, HEARTBEAT, 1, 0).expect("taken away");
+        }
+        let member = rig.member(&[]);
+        assert_eq!(member.fails(), Code::UNSUPPORTED_FEATURE);
+    }
+}
+
+#[test]
+fn rule_9_18_a_coordinator_that_moves_is_followed_and_nothing_is_lost() {
+    let rig = Rig::new(2);
+    let member = rig.member(&[]);
+    rig.settled(&[&member], 2);
+    for broker in [1, 0, 1] {
+        rig.kafka.move_coordinator("g", broker).expect("moved");
+        rig.heartbeats(4);
+    }
+    rig.kafka.inject(fault(FaultKind::ErrorCode(14)).times(3));
+    rig.kafka.inject(fault(FaultKind::ErrorCode(15)).times(3));
+    rig.heartbeats(10);
+    rig.settled(&[&member], 2);
+    assert_eq!(member.diary.told(), [("assign", 2)]);
+    assert_eq!(rig.kafka.coordinator("g"), Some(1));
+}
+
+#[test]
+fn rule_9_18_a_coordinator_that_stops_is_replaced() {
+    let rig = Rig::new(2);
+    let member = rig.member(&[]);
+    rig.settled(&[&member], 2);
+    rig.kafka.stop_broker(0).expect("stopped");
+    rig.heartbeats(5);
+    rig.settled(&[&member], 2);
+    assert_eq!(member.diary.told(), [("assign", 2)]);
+}
+
+#[test]
+fn what_the_coordinator_refuses_for_good_is_told() {
+    for code in [30, 42, 81, 112] {
+        let rig = Rig::new(1);
+        rig.kafka.inject(fault(FaultKind::ErrorCode(code)));
+        let member = rig.member(&[]);
+        assert_eq!(member.fails(), Code::from(code));
+        member.subscribe(&["t"]);
+        rig.settled(&[&member], 1);
+    }
+}
+
+#[test]
+fn a_group_of_the_other_kind_cannot_be_joined() {
+    let rig = Rig::new(1);
+    let member = rig.idle(&[]);
+    rig.kafka.inject(fault(FaultKind::ErrorCode(69)));
+    member.subscribe(&["t"]);
+    assert_eq!(member.fails(), Code::GROUP_ID_NOT_FOUND);
+    assert_eq!(rig.kafka.requests(ApiKey::JoinGroup), 0);
+}
