@@ -105,6 +105,7 @@ check-all: check
 .PHONY: bench
 bench: bench-programs
 	python3 bench/run.py
+	python3 bench/groups.py
 	target/bench/legacy
 	python3 bench/plot.py
 
@@ -126,7 +127,7 @@ bench-publish:
 .PHONY: bench-programs
 bench-programs:
 	@scripts/setup.sh bench
-	@$(MAKE) --no-print-directory $(LIBRARY)
+	@$(MAKE) --no-print-directory $(LIBRARY) examples
 	bench/build.sh
 
 ## microbench: what encoding, decoding, checksums, partitioners and the accumulator cost

@@ -13,6 +13,7 @@ mod logs;
 mod peers;
 mod programs;
 mod racks;
+mod rebalance_aware;
 mod transactions;
 mod workload;
 pub mod zookeeper;
