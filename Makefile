@@ -105,12 +105,19 @@ check-all: check
 .PHONY: bench
 bench: bench-programs
 	python3 bench/run.py
+	python3 bench/groups.py
+	target/bench/legacy
 	python3 bench/plot.py
 
 ## bench-quick: the most telling rows of the bench, in a few minutes
 .PHONY: bench-quick
 bench-quick: bench-programs
 	python3 bench/run.py --quick
+
+## bench-legacy: what Kafka 0.7 costs the client beside today's, in a minute
+.PHONY: bench-legacy
+bench-legacy: bench-programs
+	target/bench/legacy
 
 ## bench-publish: the last bench into docs/performance.md and docs/performance.svg
 .PHONY: bench-publish
@@ -120,7 +127,7 @@ bench-publish:
 .PHONY: bench-programs
 bench-programs:
 	@scripts/setup.sh bench
-	@$(MAKE) --no-print-directory $(LIBRARY)
+	@$(MAKE) --no-print-directory $(LIBRARY) examples
 	bench/build.sh
 
 ## microbench: what encoding, decoding, checksums, partitioners and the accumulator cost
