@@ -79,6 +79,8 @@ struct Driver {
     look_up_at: Option<Instant>,
     look_ups_failed: u32,
     leaves_out: usize,
+    /// Until when the consumer was told that the member is sure to be one.
+    sure_until: Option<Instant>,
     left: Option<Sender<()>>,
 }
 
@@ -141,6 +143,7 @@ impl Driver {
             look_up_at: None,
             look_ups_failed: 0,
             leaves_out: 0,
+            sure_until: None,
             left: None,
         }
     }
@@ -305,8 +308,21 @@ impl Driver {
     // Acts
 
     fn perform(&mut self) {
+        let until = self.machine.sure_until();
+        if until.is_some() {
+            self.confirm(until);
+        }
         for act in self.machine.take() {
             self.act(act);
+        }
+        // Only now: what is lost was taken away before.
+        self.confirm(until);
+    }
+
+    fn confirm(&mut self, until: Option<Instant>) {
+        if self.sure_until != until {
+            self.sure_until = until;
+            self.shared.listener.confirmed(until);
         }
     }
 

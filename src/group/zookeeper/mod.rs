@@ -107,7 +107,8 @@ fn begin(
     let (orders, heard) = watch::channel(Orders::default());
     let gate: Gate = Arc::new(Mutex::new(false));
     let teller = Teller::new(Arc::clone(&listener), Arc::clone(&gate));
-    let task = Task::new(Seat::new(Arc::clone(shared), teller, heard.clone()), heard);
+    let seat = Seat::new(Arc::clone(shared), teller, heard.clone());
+    let task = Task::new(seat, heard, Arc::clone(&listener));
     let closed = Arc::clone(&gate);
     let on_panic = move |panic: Error| {
         if !*lock(&closed) {

@@ -10,6 +10,7 @@ use super::orders::Orders;
 use super::reading::soon;
 use crate::discovery::zookeeper::{Failure, Phase, Session, ZooKeeper};
 use crate::error::Error;
+use crate::group::Listener;
 use crate::runtime::inject_panic;
 
 /// Why a member is none any more, or not for now.
@@ -27,13 +28,19 @@ enum Stop {
 pub(super) struct Task {
     member: Member,
     orders: watch::Receiver<Orders>,
+    /// Hears until when the member is sure to be one.
+    listener: Arc<dyn Listener>,
     /// The last wish that failed for good.
     failed: u64,
 }
 
 impl Task {
-    pub(super) fn new(member: Member, orders: watch::Receiver<Orders>) -> Self {
-        Self { member, orders, failed: 0 }
+    pub(super) fn new(
+        member: Member,
+        orders: watch::Receiver<Orders>,
+        listener: Arc<dyn Listener>,
+    ) -> Self {
+        Self { member, orders, listener, failed: 0 }
     }
 
     /// Runs until the member leaves for good, or nobody holds it any more.
@@ -103,7 +110,7 @@ impl Task {
             let stop = tokio::select! {
                 biased;
                 () = out(&mut self.orders, self.failed) => Stop::Out,
-                stop = watch_over(client, session, true) => stop,
+                stop = watch_over(client, session, &*self.listener, true) => stop,
                 failure = self.member.work(session) => match failure {
                     Failure::Expired => Stop::Expired,
                     failure => Stop::Failed(failure.into()),
@@ -119,7 +126,7 @@ impl Task {
             tokio::select! {
                 biased;
                 () = out(&mut self.orders, self.failed) => return Stop::Out,
-                stop = watch_over(client, session, false) => return stop,
+                stop = watch_over(client, session, &*self.listener, false) => return stop,
                 _ = status.wait_for(|status| status.is_connected()) => {}
             }
         }
@@ -134,9 +141,18 @@ async fn out(orders: &mut watch::Receiver<Orders>, failed: u64) {
 
 /// Waits until the session is over, or, if asked to, may soon be: two thirds of its time-out without a
 /// sign of life (rule 10.6). While a server serves it, the client itself notices silence in that time.
-async fn watch_over(client: &ZooKeeper, session: &Session, notices_silence: bool) -> Stop {
-    let mut status = client.status();
+/// For the time in between, and should this process stand still, the consumer knows itself until when
+/// the member is sure to be one.
+async fn watch_over(
+    client: &ZooKeeper,
+    session: &Session,
+    listener: &dyn Listener,
+    notices_silence: bool,
+) -> Stop {
+    let (mut status, mut confirmations) = (client.status(), client.confirmations());
     loop {
+        // Before the status: what confirms the next session is not taken for this one's.
+        let confirmed = *confirmations.borrow_and_update();
         let now = status.borrow_and_update().clone();
         let connected = now.is_connected();
         match now.phase {
@@ -144,11 +160,14 @@ async fn watch_over(client: &ZooKeeper, session: &Session, notices_silence: bool
             _ if now.session != session.number() => return Stop::Expired,
             _ => {}
         }
-        let silent = client.confirmed() + session.timeout() / 3 * 2;
+        let silent = confirmed + session.timeout() / 3 * 2;
+        listener.confirmed(Some(silent));
         tokio::select! {
             changed = status.changed() => if changed.is_err() {
                 return Stop::Expired;
             },
+            // The sender lives as long as the client.
+            _ = confirmations.changed() => {}
             () = sleep_until(silent.into()), if notices_silence && !connected => return Stop::Silent,
         }
     }
