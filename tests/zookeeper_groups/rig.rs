@@ -72,11 +72,7 @@ pub(crate) fn member(
 }
 
 /// The same of a ZooKeeper at this address.
-pub(crate) fn member_at(
-    address: &str,
-    group: &str,
-    properties: &[(&str, &str)],
-) -> Arc<Consumer> {
+pub(crate) fn member_at(address: &str, group: &str, properties: &[(&str, &str)]) -> Arc<Consumer> {
     let mut config = Config::new();
     let usual = [
         ("zookeeper.connect", address),

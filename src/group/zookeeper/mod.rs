@@ -156,6 +156,7 @@ impl ZooKeeperMembership {
 impl Membership for ZooKeeperMembership {
     fn subscribe(&self, subscription: Subscription) {
         self.order(|orders| {
+            orders.ends += u64::from(subscription.is_empty());
             orders.wish = subscription;
             orders.number += 1;
         });
@@ -166,7 +167,11 @@ impl Membership for ZooKeeperMembership {
     }
 
     fn step_out(&self) {
-        self.order(|orders| orders.is_out = true);
+        self.order(|orders| {
+            orders.is_out = true;
+            orders.ends += 1;
+            orders.outs += 1;
+        });
     }
 
     fn step_in(&self) {
@@ -193,6 +198,8 @@ impl Membership for ZooKeeperMembership {
     }
 }
 
+#[cfg(test)]
+mod again_tests;
 #[cfg(test)]
 mod chaos_tests;
 #[cfg(test)]

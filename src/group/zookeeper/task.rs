@@ -32,6 +32,8 @@ pub(super) struct Task {
     listener: Arc<dyn Listener>,
     /// The last wish that failed for good.
     failed: u64,
+    /// How many ends were counted when the member joined.
+    ends: u64,
 }
 
 impl Task {
@@ -40,7 +42,7 @@ impl Task {
         orders: watch::Receiver<Orders>,
         listener: Arc<dyn Listener>,
     ) -> Self {
-        Self { member, orders, listener, failed: 0 }
+        Self { member, orders, listener, failed: 0, ends: 0 }
     }
 
     /// Runs until the member leaves for good, or nobody holds it any more.
@@ -52,15 +54,16 @@ impl Task {
                 Ok(orders) if !orders.has_left => {}
                 _ => return,
             }
-            let number = self.orders.borrow().number;
+            let before = self.orders.borrow().clone();
+            self.ends = before.ends;
             let stop = self.belong().await;
             let orders = self.orders.borrow_and_update().clone();
             if let Stop::Failed(error) = stop {
                 // A wish that came later is another one.
-                self.failed = number;
+                self.failed = before.number;
                 self.member.lose();
                 self.member.teller.failed(error.fatal());
-            } else if orders.is_out {
+            } else if orders.outs != before.outs {
                 self.member.lose();
             }
             let shared = Arc::clone(&self.member.shared);
@@ -79,7 +82,7 @@ impl Task {
             let client = self.member.shared.clients.get();
             let session = tokio::select! {
                 biased;
-                () = out(&mut self.orders, self.failed) => return Stop::Out,
+                () = out(&mut self.orders, self.failed, self.ends) => return Stop::Out,
                 session = client.session(soon()) => session,
             };
             let session = match session {
@@ -89,7 +92,7 @@ impl Task {
                     let again =
                         self.member.stumble(failure.into(), client.status().borrow().timeout);
                     tokio::select! {
-                        () = out(&mut self.orders, self.failed) => return Stop::Out,
+                        () = out(&mut self.orders, self.failed, self.ends) => return Stop::Out,
                         () = sleep_until(again.into()) => continue,
                     }
                 }
@@ -109,7 +112,7 @@ impl Task {
         loop {
             let stop = tokio::select! {
                 biased;
-                () = out(&mut self.orders, self.failed) => Stop::Out,
+                () = out(&mut self.orders, self.failed, self.ends) => Stop::Out,
                 stop = watch_over(client, session, &*self.listener, true) => stop,
                 failure = self.member.work(session) => match failure {
                     Failure::Expired => Stop::Expired,
@@ -125,7 +128,7 @@ impl Task {
             let mut status = client.status();
             tokio::select! {
                 biased;
-                () = out(&mut self.orders, self.failed) => return Stop::Out,
+                () = out(&mut self.orders, self.failed, self.ends) => return Stop::Out,
                 stop = watch_over(client, session, &*self.listener, false) => return stop,
                 _ = status.wait_for(|status| status.is_connected()) => {}
             }
@@ -134,9 +137,9 @@ impl Task {
 }
 
 /// Waits until the member is to be none.
-async fn out(orders: &mut watch::Receiver<Orders>, failed: u64) {
+async fn out(orders: &mut watch::Receiver<Orders>, failed: u64, ends: u64) {
     // Nobody holds the membership any more: that is the end too.
-    let _ = orders.wait_for(|orders| !orders.joins(failed)).await;
+    let _ = orders.wait_for(|orders| !orders.stays(failed, ends)).await;
 }
 
 /// Waits until the session is over, or, if asked to, may soon be: two thirds of its time-out without a
