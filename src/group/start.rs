@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Listener, Membership, OffsetStore, group_id, undecided, zookeeper};
+use super::{Listener, Membership, OffsetStore, classic, group_id, undecided, zookeeper};
 use crate::cluster::Cluster;
 use crate::config::{GroupConfig, GroupProtocol};
 use crate::discovery::zookeeper::Generation;
@@ -47,7 +47,7 @@ pub(super) fn known(
         return zookeeper::start(cluster, config, listener);
     }
     let name = match config.protocol {
-        GroupProtocol::Classic => "classic",
+        GroupProtocol::Classic => return classic::start(cluster, config, listener),
         GroupProtocol::Consumer => "consumer",
         GroupProtocol::ZooKeeper => return zookeeper::start(cluster, config, listener),
     };
