@@ -209,6 +209,12 @@ impl Cluster {
         self.core.want(topic, false, Instant::now());
     }
 
+    /// As [`want_held_topic`](Self::want_held_topic), for somebody who would only know of the topic: it
+    /// is never created for that.
+    pub(crate) fn look_at_held_topic(&self, topic: &Arc<Topic>) {
+        self.core.wish(|wishes| wishes.look(topic, Instant::now()));
+    }
+
     /// The opposite of [`hold_topic`](Self::hold_topic). A topic that nobody wants any more is forgotten.
     pub(crate) fn release_topic(&self, topic: &Arc<Topic>) {
         self.core.wish(|wishes| wishes.release(topic));

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::budget::Budget;
-use super::group::{MakeMember, Membered, Part, Steps};
+use super::group::{Membered, Part, Steps};
 use super::state::State;
 use crate::cluster::Cluster;
 use crate::config::ConsumerConfig;
@@ -33,7 +33,7 @@ impl Core {
         cluster: Arc<Cluster>,
         config: ConsumerConfig,
         steps: Steps,
-        make: Box<MakeMember>,
+        part: Part,
     ) -> Arc<Self> {
         let signal = Arc::default();
         let budget = Budget::new(config.memory_limit, &signal);
@@ -44,7 +44,7 @@ impl Core {
             signal,
             budget,
             kick: Notify::new(),
-            part: Part::new(make),
+            part,
             state: Mutex::new(State::of(group)),
             tasks: Mutex::new(Some(Vec::new())),
         })

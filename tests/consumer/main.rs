@@ -4,6 +4,7 @@
 mod codes;
 mod eras;
 mod failures;
+mod group_classic;
 mod group_commits;
 mod group_endings;
 mod group_script;

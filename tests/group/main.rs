@@ -1,5 +1,7 @@
 //! Groups against the embedded broker, over TCP: coordinators, offsets, memberships. Tests named
 //! `rule_x_y` keep the invariant of that number.
 
+mod app;
+mod membership;
 mod offsets;
 mod rig;
