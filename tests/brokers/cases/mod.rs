@@ -8,6 +8,7 @@ mod groups;
 mod harness;
 mod idempotence;
 mod leader;
+mod legacy;
 mod logs;
 mod peers;
 mod programs;
