@@ -78,9 +78,9 @@
  * Callbacks are set on a configuration by samsa_config_set_..., with a pointer of yours and a
  * release function, called once for the pointer after its last use. None is required. A callback
  * must return: no exception, no longjmp. What it gets is borrowed until it returns. Application
- * callbacks (deliveries, partitions and commits of a group, changes of the cluster) run only inside poll-like calls of their own handle,
- * on the caller's thread; inside one every call is allowed but that handle's poll-like ones, which
- * give SAMSA_ERR_IN_CALLBACK, and its free, which does nothing. Service callbacks (log) run on a
+ * callbacks (deliveries, partitions and commits of a group, changes of the cluster) run only inside
+ * poll-like calls of their own handle, on the caller's thread; inside one every call is allowed but
+ * that handle's poll-like ones, which give SAMSA_ERR_IN_CALLBACK, and its free, which does nothing. Service callbacks (log) run on a
  * thread of the library at any time and may call nothing but the functions on what they get.
  *
  * Misuse. NULL or a handle of another type gives SAMSA_ERR_INVALID_HANDLE; accessors that have no
