@@ -434,8 +434,9 @@ impl Cluster {
         outcome
     }
 
-    /// Runs `future` as a task and waits for it on this thread.
-    fn block<T: Send + 'static>(
+    /// Runs `future` as a task and waits for it on this thread, until a little after `deadline`; this
+    /// cluster's wake-up and its end do end it.
+    pub(crate) fn block<T: Send + 'static>(
         &self,
         name: &'static str,
         deadline: Option<Instant>,

@@ -78,7 +78,8 @@ impl Core {
     /// A panic in a task or a fatal error of the cluster: every waiter wakes and gets it.
     pub(super) fn fail(&self, error: Error) {
         self.signal.fail(error);
-        // Nobody will read what they fetch.
+        // Nobody will read what they fetch, nor what the group gives.
+        self.abandon_group();
         self.stop();
     }
 

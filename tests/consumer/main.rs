@@ -4,9 +4,9 @@
 mod codes;
 mod eras;
 mod failures;
-mod group_classic;
 mod group_commits;
 mod group_endings;
+mod group_members;
 mod group_script;
 mod group_steps;
 mod memory;

@@ -12,6 +12,8 @@ mod user_data;
 mod verdict;
 mod wire;
 
+pub(super) use share::read as read_assignment;
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::mpsc;

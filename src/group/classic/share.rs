@@ -154,7 +154,7 @@ pub(super) fn written(shares: Vec<(String, Share)>) -> Result<Vec<(String, Bytes
 }
 
 /// The partitions of a share on the wire.
-pub(super) fn read(assignment: &Bytes) -> Result<Vec<TopicPartition>> {
+pub(in crate::group) fn read(assignment: &Bytes) -> Result<Vec<TopicPartition>> {
     let assignment = consumer_protocol::decode::<ConsumerProtocolAssignment>(assignment)?;
     let places = assignment.assigned_partitions.into_iter().flat_map(|assigned| {
         let topic: Arc<str> = Arc::from(assigned.topic);

@@ -39,6 +39,7 @@ fn is_fatal(code: Code) -> bool {
             | Code::FENCED_INSTANCE_ID
             | Code::UNSUPPORTED_VERSION
             | Code::UNSUPPORTED_FEATURE
+            | Code::INVALID_ARGUMENT
             | Code::CLOSED
     )
 }
@@ -60,7 +61,8 @@ pub(super) fn join(code: Code) -> Verdict {
         code if is_fatal(code) => Verdict::Fatal,
         code => match forgotten(code) {
             Some(loss) => Verdict::Forget(loss),
-            None if code.is_retriable() => Verdict::Later,
+            // Numbers of ours say that there was no answer: a peer that sends nonsense may not be Kafka.
+            None if code.is_retriable() || code.0 < -1 => Verdict::Later,
             None => Verdict::Fatal,
         },
     }
@@ -124,6 +126,7 @@ mod tests {
             Code::NOT_COORDINATOR,
             Code::DISCONNECTED,
             Code::TIMED_OUT,
+            Code::FRAME_TOO_LARGE,
             Code(31_999),
         ] {
             for judge in [join, sync, beat] {

@@ -1,4 +1,4 @@
-//! Members of a classic group at the embedded broker's coordinator: the consumer's part of it.
+//! Members of groups, classic and KIP-848, at the embedded broker's coordinator: the consumer's part of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use samsa::Code;
 use samsa::config::Config;
 use samsa::consumer::{Callbacks, Consumer, Event};
-use samsa::embedded::{Fault, FaultKind};
+use samsa::embedded::{Fault, FaultKind, Options};
 
 use crate::group_script::{SLOW, numbers, words};
 use crate::rig::{Rig, assert_code, deadline, place, read};
@@ -18,6 +18,7 @@ const OFFSET_FETCH: i16 = 9;
 const LEAVE_GROUP: i16 = 13;
 
 const EVENTS: (&str, &str) = ("samsa.events", "assigned,revoked,lost");
+const KIP_848: (&str, &str) = ("group.protocol", "consumer");
 const COOPERATIVE: (&str, &str) = ("partition.assignment.strategy", "cooperative-sticky");
 
 impl Rig {
@@ -29,7 +30,9 @@ impl Rig {
     fn classic_with(&self, properties: &[(&str, &str)], callbacks: Callbacks) -> Arc<Consumer> {
         let mut overrides = Config::new();
         overrides.set("group.id", "g").unwrap();
-        overrides.set("heartbeat.interval.ms", "20").unwrap();
+        if !properties.contains(&KIP_848) {
+            overrides.set("heartbeat.interval.ms", "20").unwrap();
+        }
         for (name, value) in properties {
             overrides.set(name, value).unwrap();
         }
@@ -68,7 +71,9 @@ fn read_all(members: &[&Consumer], counts: &[i64]) -> BTreeMap<i64, BTreeSet<i64
 }
 
 fn share_out(properties: &[(&str, &str)]) {
-    let rig = Rig::new(4);
+    let heartbeat = Duration::from_millis(20);
+    let options = Options { group_consumer_heartbeat_interval: heartbeat, ..Options::default() };
+    let rig = Rig::with(options, 4);
     let first = rig.classic(properties);
     (0..4).for_each(|partition| rig.write(partition, 5));
     read_all(&[&first], &[20]);
@@ -101,6 +106,16 @@ fn rule_8_12_cooperative_members_do_the_same() {
 }
 
 #[test]
+fn rule_9_8_members_of_a_kip_848_group_do_the_same() {
+    share_out(&[SLOW, KIP_848]);
+}
+
+#[test]
+fn rule_9_15_a_member_of_a_kip_848_group_that_left_because_nobody_polled_comes_back() {
+    leave_and_come_back(&[KIP_848]);
+}
+
+#[test]
 fn rule_9_19_what_was_come_back_for_is_committed_by_the_clock() {
     let rig = Rig::new(1);
     rig.write(0, 7);
@@ -110,10 +125,15 @@ fn rule_9_19_what_was_come_back_for_is_committed_by_the_clock() {
 }
 
 #[test]
-fn a_member_that_left_because_nobody_polled_comes_back_and_reads_on() {
+fn rule_8_24_a_member_that_left_because_nobody_polled_comes_back_and_reads_on() {
+    leave_and_come_back(&[]);
+}
+
+fn leave_and_come_back(properties: &[(&str, &str)]) {
     let rig = Rig::new(1);
     rig.write(0, 10);
-    let consumer = rig.classic(&[SLOW, ("max.poll.interval.ms", "400"), ("max.poll.records", "4")]);
+    let quick = [SLOW, ("max.poll.interval.ms", "400"), ("max.poll.records", "4")];
+    let consumer = rig.classic(&[&quick, properties].concat());
     assert_eq!(read(&consumer, 4)[&0], [0, 1, 2, 3]);
     consumer.commit(None, 20_000, None).unwrap();
     let limit = deadline();
