@@ -211,15 +211,12 @@ impl Admin {
     }
 
     /// Asks until there is an answer that is neither "later" nor "elsewhere"; with it the coordinator.
-    async fn ask<R: Request>(
+    async fn ask<R: Request + Clone>(
         &self,
         deadline: Option<Instant>,
         request: &R,
         code: impl Fn(&R::Response) -> Option<i16>,
-    ) -> Result<(R::Response, i32)>
-    where
-        R: Clone,
-    {
+    ) -> Result<(R::Response, i32)> {
         let cluster = self.coordinator.cluster();
         let request_timeout = cluster.client_config().request_timeout;
         let until = deadline.unwrap_or_else(|| far(cluster));

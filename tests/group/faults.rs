@@ -4,11 +4,10 @@ use std::time::{Duration, Instant};
 
 use samsa::Code;
 use samsa::embedded::{Fault, FaultKind};
-use samsa::group::OffsetStore;
 use samsa::protocol::modern::ApiKey;
 
 use super::app::{App, Heard, share, to, until};
-use super::rig::{Rig, assert_code, at, error, place, soon};
+use super::rig::{Rig, assert_code, at, place, soon};
 
 const JOIN: ApiKey = ApiKey::JoinGroup;
 const SYNC: ApiKey = ApiKey::SyncGroup;
