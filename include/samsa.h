@@ -462,6 +462,8 @@ enum {
   SAMSA_ERR_ZOOKEEPER = -141,
   /* The ZooKeeper session expired */
   SAMSA_ERR_SESSION_EXPIRED = -142,
+  /* The application did not poll for max.poll.interval.ms */
+  SAMSA_ERR_MAX_POLL_EXCEEDED = -143,
 };
 
 enum {
@@ -516,6 +518,25 @@ enum {
    * on at samsa_event_offset, where the log parts from what was read.
    */
   SAMSA_EVENT_LOG_TRUNCATED = 4,
+  /**
+   * `samsa_event_kind`: the group gave partitions to this consumer, besides those that it has. They are
+   * read when the event is freed, from where samsa_consumer_seek put them meanwhile, or else from what
+   * the group committed.
+   */
+  SAMSA_EVENT_ASSIGNED = 5,
+  /**
+   * `samsa_event_kind`: partitions will be another member's when the event is freed, at the latest after
+   * max.poll.interval.ms; until then positions of them can be committed. Their messages are handed out no
+   * more. The positions say where reading stopped.
+   */
+  SAMSA_EVENT_REVOKED = 6,
+  /**
+   * `samsa_event_kind`: partitions are another member's already, or may be: nothing of them can be
+   * committed. The positions say where reading stopped.
+   */
+  SAMSA_EVENT_LOST = 7,
+  /** `samsa_event_kind`: a commit ended; each position has its own code. */
+  SAMSA_EVENT_COMMITTED = 8,
 };
 
 enum {
@@ -594,7 +615,9 @@ typedef struct samsa_config samsa_config;
 /**
  * A consumer: it reads partitions of one cluster.
  *
- * Any thread may use it, several at once: each message goes to one caller. After samsa_consumer_close
+ * Any thread may use it, several at once: each message goes to one caller. In a group the automatic
+ * commit takes what was handed out when it was freed and the thread that got it polls again (or has
+ * ended): a thread that works on messages covers them until it comes back. After samsa_consumer_close
  * calls give SAMSA_ERR_CLOSED. Batches and messages outlive it.
  */
 typedef struct samsa_consumer samsa_consumer;
@@ -625,6 +648,11 @@ typedef struct samsa_event samsa_event;
  * One line of the log, lent to a log callback; valid until the callback returns.
  */
 typedef struct samsa_log samsa_log;
+
+/**
+ * Who a consumer was in its group at one moment; never changes. Any thread may read it.
+ */
+typedef struct samsa_membership samsa_membership;
 
 /**
  * One message. It pins the buffer that it was fetched in: copy it if it is kept for long.
@@ -755,6 +783,37 @@ typedef struct samsa_partition_view {
   /** 0. */
   uint32_t reserved[3];
 } samsa_partition_view;
+
+/**
+ * A partition and a place in it, 64 bytes; one struct for what goes in and what comes out.
+ *
+ * Flags say what is given: SAMSA_POSITION_OFFSET (0 or more, SAMSA_EARLIEST or SAMSA_LATEST),
+ * SAMSA_POSITION_TIME, SAMSA_POSITION_EPOCH. An offset wins over a time. With neither, the committed
+ * offset counts, or else auto.offset.reset. What one call returns, another takes as it is.
+ * Passed in as an array with its stride (sizeof the struct).
+ */
+typedef struct samsa_position {
+  /** Name of the topic, NUL-terminated. In: read during the call. Out: lives as long as the list. */
+  const char *topic;
+  /** Number of the partition, 0 or more. */
+  int64_t partition;
+  /** An offset, SAMSA_EARLIEST or SAMSA_LATEST; out: -1 without SAMSA_POSITION_OFFSET. */
+  int64_t offset;
+  /** Milliseconds since 1970; out: -1 without SAMSA_POSITION_TIME. */
+  int64_t timestamp;
+  /** UTF-8 text kept with a committed offset, or NULL; may hold zero bytes. */
+  const void *metadata;
+  /** How many bytes. */
+  uint32_t metadata_length;
+  /** Leader epoch of the message before the offset; out: -1 without SAMSA_POSITION_EPOCH. */
+  int32_t leader_epoch;
+  /** Out: 0, or the error of this partition alone. In: not read. */
+  samsa_code code;
+  /** SAMSA_POSITION_... bits. */
+  uint32_t flags;
+  /** Zero. */
+  uint64_t reserved;
+} samsa_position;
 
 /**
  * A name and a value, 16 bytes.
@@ -986,35 +1045,28 @@ typedef struct samsa_message_view {
 } samsa_message_view;
 
 /**
- * A partition and a place in it, 64 bytes; one struct for what goes in and what comes out.
+ * Tells that the group gave partitions to the consumer (SAMSA_EVENT_ASSIGNED), takes them back
+ * (SAMSA_EVENT_REVOKED), or has them lost to it (SAMSA_EVENT_LOST). It runs on the thread that called
+ * samsa_consumer_poll, samsa_consumer_next, samsa_consumer_commit, samsa_consumer_unsubscribe or
+ * samsa_consumer_close, without a lock of the library. When it returns, what was assigned is read and
+ * what was revoked is given up. It may call everything, samsa_consumer_seek and samsa_consumer_commit
+ * too, but those of the consumer that run callbacks (SAMSA_ERR_IN_CALLBACK) and its free.
  *
- * Flags say what is given: SAMSA_POSITION_OFFSET (0 or more, SAMSA_EARLIEST or SAMSA_LATEST),
- * SAMSA_POSITION_TIME, SAMSA_POSITION_EPOCH. An offset wins over a time. With neither, the committed
- * offset counts, or else auto.offset.reset. What one call returns, another takes as it is.
- * Passed in as an array with its stride (sizeof the struct).
+ * Borrowed: consumer and event are lent until it returns.
  */
-typedef struct samsa_position {
-  /** Name of the topic, NUL-terminated. In: read during the call. Out: lives as long as the list. */
-  const char *topic;
-  /** Number of the partition, 0 or more. */
-  int64_t partition;
-  /** An offset, SAMSA_EARLIEST or SAMSA_LATEST; out: -1 without SAMSA_POSITION_OFFSET. */
-  int64_t offset;
-  /** Milliseconds since 1970; out: -1 without SAMSA_POSITION_TIME. */
-  int64_t timestamp;
-  /** Bytes kept with a committed offset, or NULL. */
-  const void *metadata;
-  /** How many bytes. */
-  uint32_t metadata_length;
-  /** Leader epoch of the message before the offset; out: -1 without SAMSA_POSITION_EPOCH. */
-  int32_t leader_epoch;
-  /** Out: 0, or the error of this partition alone. In: not read. */
-  samsa_code code;
-  /** SAMSA_POSITION_... bits. */
-  uint32_t flags;
-  /** Zero. */
-  uint64_t reserved;
-} samsa_position;
+typedef void (*samsa_rebalance_callback)(samsa_consumer *consumer,
+                                         const samsa_event *event,
+                                         void *user);
+
+/**
+ * Tells how a commit ended (SAMSA_EVENT_COMMITTED) that nobody waited for, or not long enough; each
+ * position has its own code. Where it runs and what it may call: as samsa_rebalance_callback.
+ *
+ * Borrowed: consumer and event are lent until it returns.
+ */
+typedef void (*samsa_commit_callback)(samsa_consumer *consumer,
+                                      const samsa_event *event,
+                                      void *user);
 
 /**
  * A batch as columns over one buffer: element i is message i. Set struct_size before the call.
@@ -1460,7 +1512,17 @@ int64_t samsa_event_offset(const samsa_event *event);
 int32_t samsa_event_broker(const samsa_event *event);
 
 /**
- * Frees the event. NULL is fine.
+ * The partitions concerned, of SAMSA_EVENT_ASSIGNED, _REVOKED, _LOST and _COMMITTED, as an array:
+ * writes its address to `*list` and returns how many there are; 0 for other events.
+ *
+ * Who frees: nobody; borrowed until the event is freed. NULL: `event` NULL gives 0 and a NULL list;
+ * `list` may be NULL. Thread: any. On error: 0.
+ */
+size_t samsa_event_positions(const samsa_event *event, const samsa_position **list);
+
+/**
+ * Frees the event, and lets go on what it held back (SAMSA_EVENT_ASSIGNED, SAMSA_EVENT_REVOKED). NULL
+ * is fine.
  */
 void samsa_event_free(samsa_event *event);
 
@@ -1800,7 +1862,7 @@ samsa_code samsa_deliveries_record(const samsa_deliveries *deliveries,
  */
 void samsa_deliveries_free(samsa_deliveries *deliveries);
 
-/* ---- Subscribe: every message of a topic --------------------------------------------------- */
+/* ---- Subscribe: messages of one topic ------------------------------------------------------ */
 
 /**
  * Makes a consumer of a whole topic and waits until its start positions are fixed, at most timeout_ms:
@@ -1808,12 +1870,14 @@ void samsa_deliveries_free(samsa_deliveries *deliveries);
  * With timeout_ms 0 it is only noted.
  *
  * group NULL: every partition, without a group and without commits; partitions that are added to the
- * topic later are read too, from their beginning.
+ * topic later are read too, from their beginning. Otherwise the consumer becomes a member of the group:
+ * it waits until the group has given it partitions (perhaps none, when there are more members than
+ * partitions) and their start positions are known, by the group's committed offsets or else by
+ * auto.offset.reset; with a rebalance callback or samsa.events=assigned, until these can tell.
  *
  * Who frees: the caller, by samsa_consumer_free. NULL: topic and consumer are required. Thread: any.
  * Borrowed: the group is copied. On error: `*consumer` is NULL; SAMSA_ERR_TIMED_OUT,
- * SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION; SAMSA_ERR_UNSUPPORTED_FEATURE for a group, which this version
- * does not have.
+ * SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION; what the group refuses.
  */
 samsa_code samsa_topic_subscribe(samsa_topic *topic,
                                  const char *group,
@@ -1841,9 +1905,13 @@ samsa_code samsa_consumer_new(samsa_cluster *cluster,
  * position gives, or by auto.offset.reset. What was fetched before is dropped. NULL with n = 0 stops
  * reading. Only notes it and does not wait: troubles come by samsa_consumer_poll.
  *
+ * With group.id a partition without a place begins where the group's committed offset says, and positions
+ * can be committed; but the consumer is no member, and the group takes its commits only while it has no
+ * members (SAMSA_ERR_UNKNOWN_MEMBER_ID).
+ *
  * Who frees: nobody; the positions and their names are copied. NULL: `consumer` is required,
  * `positions` unless n is 0. Thread: any. On error nothing changes: SAMSA_ERR_INVALID_ARGUMENT for a
- * place or a name that cannot be, or a partition named twice.
+ * place or a name that cannot be, or a partition named twice; SAMSA_ERR_INVALID_STATE while subscribed.
  */
 samsa_code samsa_consumer_assign(samsa_consumer *consumer,
                                  const samsa_position *positions,
@@ -1868,8 +1936,9 @@ samsa_code samsa_consumer_assignment(samsa_consumer *consumer,
  * Who frees: the caller, `*batch` by samsa_batch_free. NULL: both are required. Thread: any, several
  * at once; one of the calls that run callbacks. On error: `*batch` is NULL. Conditions:
  * SAMSA_NOTHING, SAMSA_WOKEN, SAMSA_EVENT (read it with samsa_consumer_next_event first). Errors of
- * partitions (SAMSA_ERR_NO_OFFSET, SAMSA_ERR_UNDECODABLE, an authorization, ...) come once each, and
- * the other partitions go on; SAMSA_ERR_MEMORY_LIMIT says once that what the program holds stops
+ * partitions (SAMSA_ERR_NO_OFFSET, SAMSA_ERR_UNDECODABLE, an authorization, ...) and of the group
+ * (SAMSA_ERR_MAX_POLL_EXCEEDED: the member had left, and joins again; a failed automatic commit, ...)
+ * come once each, and the others go on; SAMSA_ERR_MEMORY_LIMIT says once that what the program holds stops
  * fetching.
  */
 samsa_code samsa_consumer_poll(samsa_consumer *consumer,
@@ -2016,21 +2085,254 @@ samsa_code samsa_consumer_fd(samsa_consumer *consumer,
 
 /**
  * Stops reading and drops what was not handed out. Polls in progress and later calls give
- * SAMSA_ERR_CLOSED; batches, messages and events stay readable. `timeout_ms` bounds it.
+ * SAMSA_ERR_CLOSED; batches, messages and events stay readable.
+ *
+ * In a group first: the rebalance callback, if there is one, hears of all partitions as revoked and may
+ * commit; with enable.auto.commit=true what was handed out and freed is committed; the group is left, so
+ * that the other members need not wait for the end of a session (a static member stays). No event is
+ * made. `timeout_ms` bounds all of it; 0 = do not wait for commit and group, -1 = as long as requests
+ * may take.
  *
  * Who frees: the handle stays and is freed by samsa_consumer_free. NULL: `consumer` is required.
- * Thread: any; one of the calls that run callbacks. A wake-up does not end it. On error:
- * SAMSA_ERR_TIMED_OUT; a second close gives 0.
+ * Thread: any; one of the calls that run callbacks. A wake-up does not end it. On error it is closed all
+ * the same: SAMSA_ERR_TIMED_OUT, or why the commit failed; a second close gives 0.
  */
 samsa_code samsa_consumer_close(samsa_consumer *consumer,
                                 int32_t timeout_ms,
                                 samsa_error **err);
 
 /**
- * Frees the consumer; without a close before it, reading ends and what was not handed out is dropped.
- * NULL is fine. Never waits. Thread: any, as the last use.
+ * Frees the consumer; without a close before it, reading ends, what was not handed out is dropped,
+ * nothing is committed, and the group is told without waiting. NULL is fine. Never waits. Thread: any, as the last use.
  */
 void samsa_consumer_free(samsa_consumer *consumer);
+
+/* ---- Consumer in a group ------------------------------------------------------------------- */
+
+/**
+ * Has a callback hear of the partitions of a group, for consumers that are made with this configuration;
+ * it comes before the events of samsa.events. Without either the library answers itself: what is
+ * assigned is read, and with enable.auto.commit=true what was processed is committed before partitions
+ * are given up. call NULL takes the callback back, also that of the cluster for a consumer with this
+ * configuration. A samsa_cluster_close closes consumers without it.
+ *
+ * Who frees: release(user), if not NULL, is called once after the last use; when this call fails, it
+ * is not. NULL: config is required. Thread: any. Borrowed: nothing. On error: nothing is changed.
+ */
+samsa_code samsa_config_set_rebalance_callback(samsa_config *config,
+                                               samsa_rebalance_callback call,
+                                               void *user,
+                                               samsa_release_callback release,
+                                               samsa_error **err);
+
+/**
+ * Has a callback hear of the outcomes of commits that nobody waited for; it comes before the events of
+ * samsa.events. Without either a failure is an error of the next poll. call NULL takes it back.
+ *
+ * Who frees: release(user), if not NULL, is called once after the last use; when this call fails, it
+ * is not. NULL: config is required. Thread: any. Borrowed: nothing. On error: nothing is changed.
+ */
+samsa_code samsa_config_set_commit_callback(samsa_config *config,
+                                            samsa_commit_callback call,
+                                            void *user,
+                                            samsa_release_callback release,
+                                            samsa_error **err);
+
+/**
+ * Subscribes to topics as a member of the group that the property group.id names: its members share
+ * their partitions. A further call changes what is wished for. Each of the n texts is the name of a
+ * topic; or ^ and a regular expression: every topic whose whole name it matches, also one that comes
+ * later (within metadata.max.age.ms); or ! and a regular expression: topics that no expression brings
+ * in (a blacklist; with nothing but these, every other topic is read). Only notes it and does not wait:
+ * partitions come while the program polls.
+ *
+ * A member must go on polling as long as something waits to be read: max.poll.interval.ms.
+ *
+ * Who frees: nobody; the texts are copied. NULL: consumer, topics and each text are required. Thread:
+ * any. On error: nothing is changed; SAMSA_ERR_INVALID_GROUP_ID without group.id,
+ * SAMSA_ERR_INVALID_STATE while partitions are assigned by samsa_consumer_assign,
+ * SAMSA_ERR_INVALID_REGULAR_EXPRESSION, SAMSA_ERR_INVALID_ARGUMENT.
+ */
+samsa_code samsa_consumer_subscribe(samsa_consumer *consumer,
+                                    const char *const *topics,
+                                    size_t n,
+                                    samsa_error **err);
+
+/**
+ * Ends the subscription: the rebalance callback, if there is one, hears of all partitions as revoked and
+ * may commit; with enable.auto.commit=true what was handed out and freed is committed; the group is
+ * left. No event is made. Does nothing without a subscription. `timeout_ms` bounds the commit; 0 = do
+ * not wait for it, -1 = no limit.
+ *
+ * Who frees: nobody. NULL: consumer is required. Thread: any; one of the calls that run callbacks. On
+ * error the subscription has ended all the same: SAMSA_ERR_TIMED_OUT, or why the commit failed.
+ */
+samsa_code samsa_consumer_unsubscribe(samsa_consumer *consumer,
+                                      int32_t timeout_ms,
+                                      samsa_error **err);
+
+/**
+ * What was subscribed to, in the words of samsa_consumer_subscribe: a list whose topics are the texts,
+ * with partition -1. Empty without a subscription.
+ *
+ * Who frees: the caller, `*topics` by samsa_positions_free. NULL: both are required. Thread: any. On
+ * error: `*topics` is NULL.
+ */
+samsa_code samsa_consumer_subscription(samsa_consumer *consumer,
+                                       samsa_positions **topics,
+                                       samsa_error **err);
+
+/**
+ * Gives the program time: for `ms` milliseconds from now it need not poll, whatever
+ * max.poll.interval.ms says. For work on one batch that takes long.
+ *
+ * Who frees: nobody. NULL: consumer is required. Thread: any. On error: SAMSA_ERR_INVALID_ARGUMENT for
+ * a negative time.
+ */
+samsa_code samsa_consumer_extend(samsa_consumer *consumer,
+                                 int32_t ms,
+                                 samsa_error **err);
+
+/**
+ * Asks for a rebalance of the group, where a member may ask (classic groups from Kafka 2.5 on). Only
+ * notes it.
+ *
+ * Who frees: nobody. NULL: consumer is required. Thread: any. On error: SAMSA_ERR_INVALID_STATE without
+ * a subscription.
+ */
+samsa_code samsa_consumer_enforce_rebalance(samsa_consumer *consumer,
+                                            samsa_error **err);
+
+/**
+ * Whether nothing waits to be read: no message, no event, no error. True for NULL and after close.
+ *
+ * Thread: any.
+ */
+bool samsa_consumer_empty(const samsa_consumer *consumer);
+
+/**
+ * Who the consumer is in its group now. Condition: SAMSA_NOTHING while it is no member.
+ *
+ * Who frees: the caller, `*membership` by samsa_membership_free. NULL: both are required. Thread: any.
+ * On error: `*membership` is NULL.
+ */
+samsa_code samsa_consumer_membership(samsa_consumer *consumer,
+                                     samsa_membership **membership,
+                                     samsa_error **err);
+
+/**
+ * The name of the group.
+ *
+ * Borrowed: valid until the membership is freed. NULL gives NULL. Thread: any.
+ */
+const char *samsa_membership_group(const samsa_membership *membership);
+
+/**
+ * The id that the group knows the member by.
+ *
+ * Borrowed: valid until the membership is freed. NULL gives NULL. Thread: any.
+ */
+const char *samsa_membership_member(const samsa_membership *membership);
+
+/**
+ * The group.instance.id of a static member; NULL for others.
+ *
+ * Borrowed: valid until the membership is freed. NULL gives NULL. Thread: any.
+ */
+const char *samsa_membership_instance(const samsa_membership *membership);
+
+/**
+ * The generation (classic) or member epoch (KIP-848); -1 where there is none.
+ *
+ * NULL gives -1. Thread: any.
+ */
+int32_t samsa_membership_generation(const samsa_membership *membership);
+
+/**
+ * Frees a membership. NULL is fine. Never waits. Thread: any, as the last use.
+ */
+void samsa_membership_free(samsa_membership *membership);
+
+/* ---- Offsets of a group -------------------------------------------------------------------- */
+
+/**
+ * Commits positions for the group, so that whoever reads the partitions later goes on there. Given
+ * positions need an offset: the one to be read next (samsa_batch_positions gives those of a batch);
+ * leader epoch and metadata are kept with it. NULL with n = 0: for each assigned partition the first
+ * message that was handed out and not yet freed, or where reading stands when all are (with
+ * enable.auto.offset.store=false: what was stored).
+ *
+ * `timeout_ms` 0: asynchronous, the outcome comes as SAMSA_EVENT_COMMITTED or to the commit callback, or
+ * else a failure is an error of the next poll. Otherwise it waits (-1 = no limit), tries again what may
+ * pass, and gives the error of the first partition that failed; out of time the outcome comes as that of
+ * an asynchronous one. Commits never overtake each other.
+ *
+ * `*outcome`, may be NULL: what was committed (asynchronous: is to be), with the code of each partition;
+ * freed by samsa_positions_free. It is there also when a partition failed.
+ *
+ * Who frees: the caller, as said; `positions` are copied. NULL: `consumer` is required, `positions`
+ * unless n is 0. Thread: any; one of the calls that run callbacks, and allowed inside them, where it
+ * runs none. On error: SAMSA_ERR_INVALID_GROUP_ID without group.id, SAMSA_ERR_INVALID_ARGUMENT,
+ * SAMSA_ERR_TIMED_OUT; SAMSA_ERR_ILLEGAL_GENERATION or SAMSA_ERR_UNKNOWN_MEMBER_ID when the partitions
+ * are another's by now. Condition: SAMSA_WOKEN.
+ */
+samsa_code samsa_consumer_commit(samsa_consumer *consumer,
+                                 const samsa_position *positions,
+                                 size_t n,
+                                 size_t stride,
+                                 int32_t timeout_ms,
+                                 samsa_positions **outcome,
+                                 samsa_error **err);
+
+/**
+ * Stops reading partitions, as samsa_consumer_pause does, and then commits where they stand, as
+ * samsa_consumer_commit does. NULL with n = 0: all assigned. Places in the positions are not read.
+ * samsa_consumer_resume ends it.
+ *
+ * Who frees: the caller, `*outcome` (may be NULL) by samsa_positions_free. NULL: `consumer` is required.
+ * Thread: any; one of the calls that run callbacks. On error: as samsa_consumer_commit;
+ * SAMSA_ERR_NOT_ASSIGNED, and nothing is stopped.
+ */
+samsa_code samsa_consumer_stop_partitions(samsa_consumer *consumer,
+                                          const samsa_position *positions,
+                                          size_t n,
+                                          size_t stride,
+                                          int32_t timeout_ms,
+                                          samsa_positions **outcome,
+                                          samsa_error **err);
+
+/**
+ * Notes positions as done: the next automatic commit, and a commit without positions, take them. For
+ * programs with enable.auto.offset.store=false. What was stored is forgotten when the partition is given
+ * up.
+ *
+ * Who frees: nobody; the positions are copied. NULL: `consumer` is required, `positions` unless n is 0.
+ * Thread: any. On error nothing is stored: SAMSA_ERR_INVALID_STATE with enable.auto.offset.store=true,
+ * SAMSA_ERR_NOT_ASSIGNED, SAMSA_ERR_INVALID_ARGUMENT without an offset.
+ */
+samsa_code samsa_consumer_store(samsa_consumer *consumer,
+                                const samsa_position *positions,
+                                size_t n,
+                                size_t stride,
+                                samsa_error **err);
+
+/**
+ * What the group has committed, in the order asked; NULL with n = 0: all assigned. Without
+ * SAMSA_POSITION_OFFSET where nothing is committed; with a code where one partition failed. The
+ * partitions need not be assigned. The list goes into samsa_consumer_assign as it is. `timeout_ms`: -1 =
+ * no limit.
+ *
+ * Who frees: the caller, `*out` by samsa_positions_free; `positions` is only read. NULL: `consumer` and
+ * `out` are required. Thread: any. On error: `*out` is NULL; SAMSA_ERR_INVALID_GROUP_ID without
+ * group.id, SAMSA_ERR_TIMED_OUT. Condition: SAMSA_WOKEN.
+ */
+samsa_code samsa_consumer_committed(samsa_consumer *consumer,
+                                    const samsa_position *positions,
+                                    size_t n,
+                                    size_t stride,
+                                    int32_t timeout_ms,
+                                    samsa_positions **out,
+                                    samsa_error **err);
 
 /* ---- Positions ----------------------------------------------------------------------------- */
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use super::budget::Lease;
 use super::columns::Columns;
+use super::group::Freed;
 use super::name::Name;
 use super::position::Position;
 use super::view::MessageView;
@@ -53,6 +54,10 @@ pub struct Batch {
     pub(super) runs: Vec<Run>,
     pub(super) held: Vec<Held>,
     pub(super) columns: OnceLock<Columns>,
+    /// Gone with the batch: then its messages no longer hold back commits of a group.
+    pub(super) _ticket: Option<Arc<()>>,
+    /// Which messages were freed one by one, if that matters to a group.
+    pub(super) marks: Option<Freed>,
 }
 
 // SAFETY: the pointers of `views` lead into `held`, buffers that nobody writes once they are in a

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::budget::Budget;
+use super::group::{MakeMember, Membered, Part, Steps};
 use super::state::State;
 use crate::cluster::Cluster;
 use crate::config::ConsumerConfig;
@@ -20,22 +21,31 @@ pub(super) struct Core {
     pub(super) budget: Arc<Budget>,
     /// Wakes the task that follows leaders and starts look-ups.
     pub(super) kick: Notify,
+    /// What it has of its group.
+    pub(super) part: Part,
     state: Mutex<State>,
     /// None once stopped.
     tasks: Mutex<Option<Vec<Task>>>,
 }
 
 impl Core {
-    pub(super) fn new(cluster: Arc<Cluster>, config: ConsumerConfig) -> Arc<Self> {
+    pub(super) fn new(
+        cluster: Arc<Cluster>,
+        config: ConsumerConfig,
+        steps: Steps,
+        make: Box<MakeMember>,
+    ) -> Arc<Self> {
         let signal = Arc::default();
         let budget = Budget::new(config.memory_limit, &signal);
+        let group = Membered::new(&config, steps);
         Arc::new(Self {
             cluster,
             config,
             signal,
             budget,
             kick: Notify::new(),
-            state: Mutex::default(),
+            part: Part::new(make),
+            state: Mutex::new(State::of(group)),
             tasks: Mutex::new(Some(Vec::new())),
         })
     }

@@ -9,6 +9,7 @@ use super::aborted::Aborted;
 use super::batch::{Batch, Held, Run};
 use super::budget::{Budget, Lease, Unread};
 use super::buffers::Borrowing;
+use super::group::Freed;
 use super::name::Name;
 use super::partition::Marks;
 use super::view::MessageView;
@@ -79,6 +80,23 @@ impl Filling {
     /// The batch as it is now.
     pub(super) fn finish(self) -> Batch {
         self.batch
+    }
+
+    /// The same; the batch's end frees its messages.
+    pub(super) fn finish_with(mut self, ticket: Option<Arc<()>>) -> Batch {
+        self.batch._ticket = ticket;
+        self.batch
+    }
+
+    /// The same, for messages that are freed one by one.
+    pub(super) fn finish_marked(mut self) -> Batch {
+        self.batch.marks = Some(Freed::new(self.batch.views.len()));
+        self.batch
+    }
+
+    /// Whether messages were added since the mark.
+    pub(super) fn grew(&self, mark: Mark) -> bool {
+        self.batch.views.len() > mark.views
     }
 
     pub(super) fn mark(&self) -> Mark {

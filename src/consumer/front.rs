@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::batch::Batch;
 use super::core::Core;
 use super::event::Event;
+use super::group::{Callbacks, MakeMember, Mode, Routes, Steps, Tell};
 use super::leaders;
 use super::message::Message;
 use super::name::Name;
@@ -17,6 +18,16 @@ use crate::config::{Config, ConsumerConfig, TopicConsumerConfig};
 use crate::error::{Code, Error, Result};
 use crate::os::fork::Era;
 use crate::runtime;
+
+/// What a look of a waiting poll found.
+enum Found<T> {
+    /// What it waits for.
+    Result(Result<T>),
+    /// Something is to be told or done first.
+    Turn,
+    /// Fetching stands still.
+    Stall,
+}
 
 /// How long a poll without a limit waits before it says that fetching stands still.
 const STALL_PATIENCE: Duration = Duration::from_secs(1);
@@ -35,9 +46,30 @@ impl Consumer {
     /// A consumer of this cluster, with nothing assigned. `overrides` win over the cluster's
     /// configuration. [`Code::INVALID_PROPERTY`] for what contradicts itself.
     pub fn new(cluster: &Arc<Cluster>, overrides: Option<&Config>) -> Result<Arc<Self>> {
+        Self::with_callbacks(cluster, overrides, Callbacks::default())
+    }
+
+    /// The same, with callbacks: its caller uses the methods that tell.
+    pub fn with_callbacks(
+        cluster: &Arc<Cluster>,
+        overrides: Option<&Config>,
+        callbacks: Callbacks,
+    ) -> Result<Arc<Self>> {
+        Self::with_member(cluster, overrides, callbacks, Box::new(crate::group::start))
+    }
+
+    /// The same, with a membership and an offset store of the caller's own. They are made when they are
+    /// needed for the first time.
+    pub fn with_member(
+        cluster: &Arc<Cluster>,
+        overrides: Option<&Config>,
+        callbacks: Callbacks,
+        make: Box<MakeMember>,
+    ) -> Result<Arc<Self>> {
         let era = Era::current();
         let config = ConsumerConfig::with_overrides(cluster.config(), overrides)?;
-        let core = Core::new(Arc::clone(cluster), config);
+        let steps = Steps::new(Routes::new(callbacks, config.events));
+        let core = Core::new(Arc::clone(cluster), config, steps, make);
         core.keep(leaders::start(&core));
         let consumer = Arc::new(Self { core, era });
         let child: Weak<dyn Child> = Arc::downgrade(&(Arc::clone(&consumer) as Arc<dyn Child>));
@@ -50,8 +82,14 @@ impl Consumer {
     /// empty list stops reading. Only notes it: nothing is waited for, and troubles come by
     /// [`Consumer::poll`]. [`Code::INVALID_ARGUMENT`] for a place or name that cannot be, or a
     /// partition named twice; then nothing changes.
+    /// With `group.id` the committed offset comes before the policy, and positions are committed without
+    /// membership, which the group takes only while it has no members. [`Code::INVALID_STATE`] while
+    /// subscribed.
     pub fn assign(&self, positions: &[Position]) -> Result<()> {
-        self.era.check()?;
+        let in_group = self.open()?.group.on;
+        if in_group {
+            self.core.member()?;
+        }
         let mut wishes = Vec::with_capacity(positions.len());
         for position in positions {
             wishes.push(self.wish(position)?);
@@ -68,10 +106,19 @@ impl Consumer {
         }
         let topics: Vec<_> = wishes.iter().map(|w| Arc::clone(&w.topic)).collect();
         self.change(|state| {
+            if state.group.is_subscribed() {
+                let text = "the consumer is subscribed: its group says what it reads; \
+                            samsa_consumer_unsubscribe first";
+                return Err(Error::new(Code::INVALID_STATE, text));
+            }
+            state.group.mode = if wishes.is_empty() { Mode::Idle } else { Mode::Assigned };
             state.assign(wishes);
             Ok(())
         })?;
         self.core.cluster.want_topics(&topics);
+        if in_group {
+            self.core.part.kick();
+        }
         Ok(())
     }
 
@@ -89,7 +136,8 @@ impl Consumer {
     /// The assigned partitions with their positions, in the order of the assignment.
     pub fn assignment(&self) -> Result<Vec<Position>> {
         let state = self.open()?;
-        Ok((0..state.partitions.len()).filter_map(|index| state.position(index)).collect())
+        let assigned = state.assigned().into_iter();
+        Ok(assigned.filter_map(|index| state.position(index)).collect())
     }
 
     /// Up to `max.poll.records` messages, in order within each partition; waits for the first.
@@ -98,15 +146,31 @@ impl Consumer {
     /// [`Code::NOTHING`] out of time, [`Code::WOKEN`], [`Code::EVENT`] when an event is to be read.
     /// `timeout_ms`: 0 = do not wait, −1 = no limit.
     pub fn poll(&self, timeout_ms: i32) -> Result<Batch> {
-        self.wait(timeout_ms, Core::try_poll)
+        self.poll_telling(timeout_ms, &mut |_| {})
+    }
+
+    /// As [`Consumer::poll`]; what the consumer's [`Callbacks`] ask for is told meanwhile.
+    pub fn poll_telling(&self, timeout_ms: i32, tell: &mut Tell<'_>) -> Result<Batch> {
+        self.wait(timeout_ms, tell, Core::try_poll)
     }
 
     /// One message; otherwise as [`Consumer::poll`].
     pub fn next(&self, timeout_ms: i32) -> Result<Message> {
-        self.wait(timeout_ms, Core::try_next)
+        self.next_telling(timeout_ms, &mut |_| {})
     }
 
-    fn wait<T>(&self, timeout_ms: i32, attempt: impl Fn(&Core) -> Option<Result<T>>) -> Result<T> {
+    /// As [`Consumer::next`]; what the consumer's [`Callbacks`] ask for is told meanwhile.
+    pub fn next_telling(&self, timeout_ms: i32, tell: &mut Tell<'_>) -> Result<Message> {
+        self.wait(timeout_ms, tell, Core::try_next)
+    }
+
+    #[inline]
+    fn wait<T>(
+        &self,
+        timeout_ms: i32,
+        tell: &mut Tell<'_>,
+        attempt: impl Fn(&Core) -> Option<Result<T>>,
+    ) -> Result<T> {
         self.era.check()?;
         let core = &*self.core;
         if timeout_ms >= -1 && core.signal.failure().is_none() {
@@ -115,21 +179,42 @@ impl Consumer {
             if core.signal.take_wakeup() {
                 return Err(Error::bare(Code::WOKEN));
             }
-            if let Some(result) = attempt(core) {
-                return result;
+            if !core.part.has_turn() {
+                if let Some(result) = attempt(core) {
+                    return result;
+                }
             }
         }
+        self.wait_long(timeout_ms, tell, attempt)
+    }
+
+    fn wait_long<T>(
+        &self,
+        timeout_ms: i32,
+        tell: &mut Tell<'_>,
+        attempt: impl Fn(&Core) -> Option<Result<T>>,
+    ) -> Result<T> {
+        let core = &*self.core;
         let limit = runtime::deadline(timeout_ms)?;
         let mut deadline = limit;
         loop {
             // A wait without a limit is cut short once when the budget stops fetching: to say so.
             let stalled = || limit.is_none() && deadline.is_none() && core.is_stalled();
-            let outcome = core
-                .signal
-                .wait(deadline, || attempt(core).map(Some).or_else(|| stalled().then_some(None)));
+            let outcome = core.signal.wait(deadline, || {
+                if core.part.has_turn() {
+                    return Some(Found::Turn);
+                }
+                let found = attempt(core).map(Found::Result);
+                found.or_else(|| stalled().then_some(Found::Stall))
+            });
             match outcome {
-                Ok(Some(result)) => return result,
-                Ok(None) => deadline = Instant::now().checked_add(STALL_PATIENCE),
+                Ok(Found::Result(result)) => return result,
+                Ok(Found::Turn) => {
+                    // The thread has come back, also if a callback is all that it came for.
+                    core.came_back();
+                    self.core.take_turn(tell);
+                }
+                Ok(Found::Stall) => deadline = Instant::now().checked_add(STALL_PATIENCE),
                 Err(error) if error.code() == Code::NOTHING => {
                     if let Some(stall) = core.tell_stall() {
                         return Err(stall);
@@ -148,6 +233,14 @@ impl Consumer {
     pub fn next_event(&self) -> Result<Option<Event>> {
         self.era.check()?;
         let mut state = self.core.lock();
+        if state.group.steps.has_event() {
+            let event = state.tell(&Arc::downgrade(&self.core), Instant::now());
+            drop(state);
+            // What was assigned can be looked up.
+            self.core.kick.notify_one();
+            self.core.part.kick();
+            return Ok(event);
+        }
         match state.take_event() {
             Some(event) => Ok(Some(event)),
             None => state.check_open().map(|()| None),
@@ -261,12 +354,29 @@ impl Consumer {
 
     /// Stops fetching and drops what was not handed out; polls in progress and later calls give
     /// [`Code::CLOSED`]. Batches, messages and events stay readable. A second close does nothing.
-    /// `timeout_ms` bounds it; without a group there is nothing to wait for.
+    ///
+    /// In a group first: the callback hears of all partitions as revoked, what was handed out and freed
+    /// is committed with `enable.auto.commit`, and the group is left. `timeout_ms` bounds it; 0: does not
+    /// wait for the commit and the group's word. TIMED_OUT, or why the commit failed: it is closed all
+    /// the same.
     pub fn close(&self, timeout_ms: i32) -> Result<()> {
-        runtime::deadline(timeout_ms)?;
+        self.close_telling(timeout_ms, None)
+    }
+
+    /// As [`Consumer::close`]; a callback is told.
+    pub fn close_telling(&self, timeout_ms: i32, tell: Option<&mut Tell<'_>>) -> Result<()> {
+        let limit = runtime::deadline(timeout_ms)?;
         self.era.check()?;
+        self.end(limit, tell)
+    }
+
+    fn end(&self, limit: Option<Instant>, tell: Option<&mut Tell<'_>>) -> Result<()> {
+        let left = match self.core.signal.failure() {
+            None => self.core.leave_group(limit, tell, true),
+            Some(_) => Ok(()),
+        };
         self.shut();
-        Ok(())
+        left
     }
 
     /// Poisons the consumer: every waiter and every later call gets `error`.
@@ -280,7 +390,11 @@ impl Consumer {
         self.core.signal.notify();
     }
 
-    fn open(&self) -> Result<std::sync::MutexGuard<'_, State>> {
+    pub(super) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    pub(super) fn open(&self) -> Result<std::sync::MutexGuard<'_, State>> {
         self.era.check()?;
         if let Some(error) = self.core.signal.failure() {
             return Err(error);
@@ -304,9 +418,13 @@ impl Consumer {
         Ok(())
     }
 
-    fn indices(&self, state: &State, partitions: Option<&[Position]>) -> Result<Vec<usize>> {
+    pub(super) fn indices(
+        &self,
+        state: &State,
+        partitions: Option<&[Position]>,
+    ) -> Result<Vec<usize>> {
         let Some(partitions) = partitions else {
-            return Ok((0..state.partitions.len()).collect());
+            return Ok(state.assigned());
         };
         let find = |p: &Position| {
             let topic = self.core.cluster.topic(p.topic.as_str())?;
@@ -330,10 +448,9 @@ impl Consumer {
 }
 
 impl Child for Consumer {
-    fn close(&self, _deadline: Option<Instant>) -> Result<()> {
+    fn close(&self, deadline: Option<Instant>) -> Result<()> {
         self.era.check()?;
-        self.shut();
-        Ok(())
+        self.end(deadline, None)
     }
 
     fn fail(&self, error: Error) {
@@ -345,6 +462,7 @@ impl Drop for Consumer {
     fn drop(&mut self) {
         // In a forked child the lock may be held by a thread that is not there.
         if self.era.is_current() {
+            self.core.abandon_group();
             self.shut();
         }
     }

@@ -10,6 +10,7 @@ use super::batch::Batch;
 use super::core::Core;
 use super::decode::{Filling, Read};
 use super::event::Event;
+use super::group::{Place, Polled, thread};
 use super::message::Message;
 use super::partition::{Item, Phase};
 use super::share::Share;
@@ -34,9 +35,11 @@ impl Core {
     /// One attempt of a poll: a batch of up to `max.poll.records` messages, an error, or none.
     pub(super) fn try_poll(&self) -> Option<Result<Batch>> {
         let mut state = self.lock();
+        let me = self.arrive(&mut state);
         if let Some(first) = first_word(&mut state) {
             return Some(Err(first));
         }
+        let mut given = me.map(Given::to);
         let mut filling = Filling::new(self.config.max_poll_records);
         let mut choked = Choked::default();
         while !filling.is_full() && !choked.all {
@@ -54,8 +57,11 @@ impl Core {
                         return Some(Err(error));
                     }
                 }
-                Some(Head::Decoded(slot)) => state.hand_over_decoded(slot, &mut filling),
+                Some(Head::Decoded(slot)) => {
+                    state.hand_over_decoded(slot, &mut filling, given.as_mut());
+                }
                 Some(Head::Data(slot, mut reader)) => {
+                    let before = state.place(slot.index);
                     drop(state);
                     let mark = filling.mark();
                     let outcome = reader.read(&mut filling);
@@ -63,6 +69,8 @@ impl Core {
                     state = self.lock();
                     if !state.check_in(slot, reader, outcome, None) {
                         filling.undo(mark);
+                    } else if filling.grew(mark) {
+                        state.give(slot.index, before, given.as_mut());
                     }
                     choked.note(waits, &state);
                 }
@@ -77,13 +85,28 @@ impl Core {
             return state.check_open().err().map(Err);
         }
         state.stall_told = false;
-        Some(Ok(filling.finish()))
+        state.ring();
+        Some(Ok(filling.finish_with(given.map(|given| given.ticket))))
+    }
+
+    /// A thread polls: it is done with what it got before. Gives its number, if that matters.
+    #[inline]
+    fn arrive(&self, state: &mut State) -> Option<usize> {
+        if !state.group.on {
+            return None;
+        }
+        let me = thread();
+        if state.group.polled(me) == Polled::Matters {
+            self.part.kick();
+        }
+        Some(me)
     }
 
     /// One attempt of `next`: one message, an error, or none.
     pub(super) fn try_next(&self) -> Option<Result<Message>> {
         let mut state = self.lock();
-        if let Some(message) = state.go_on() {
+        let me = self.arrive(&mut state);
+        if let Some(message) = state.go_on(me) {
             return Some(Ok(message));
         }
         if let Some(first) = first_word(&mut state) {
@@ -109,7 +132,8 @@ impl Core {
                     }
                 }
                 Some(Head::Decoded(slot)) => {
-                    if let Some(message) = state.hand_over_one(slot) {
+                    if let Some(message) = state.hand_over_one(slot, me) {
+                        state.ring();
                         return Some(Ok(message));
                     }
                 }
@@ -119,7 +143,10 @@ impl Core {
                     let outcome = reader.read(&mut filling);
                     let waits = matches!(outcome, Ok(Read::Choked));
                     state = self.lock();
-                    let batch = (!filling.is_empty()).then(|| Arc::new(filling.finish()));
+                    let batch = (!filling.is_empty()).then(|| match me {
+                        None => Arc::new(filling.finish()),
+                        Some(_) => Arc::new(filling.finish_marked()),
+                    });
                     if batch.is_some() {
                         state.stall_told = false;
                     }
@@ -158,6 +185,19 @@ impl Choked {
     fn note(&mut self, choked: bool, state: &State) {
         self.in_a_row = if choked { self.in_a_row + 1 } else { 0 };
         self.all = choked && self.in_a_row >= state.ready_count();
+    }
+}
+
+/// What one poll hands out, for a group.
+struct Given {
+    thread: usize,
+    /// Held by the batch.
+    ticket: Arc<()>,
+}
+
+impl Given {
+    fn to(thread: usize) -> Self {
+        Self { thread, ticket: Arc::new(()) }
     }
 }
 
@@ -258,24 +298,48 @@ impl State {
         true
     }
 
+    /// Where a partition stands.
+    fn place(&self, index: usize) -> Place {
+        let at = self.partitions.get(index).map(|p| (p.position, p.position_epoch));
+        at.map_or(Place { offset: -1, epoch: -1 }, |(offset, epoch)| Place { offset, epoch })
+    }
+
+    /// A poll hands out messages of a partition from this place on: they are the thread's until it comes
+    /// back, and the application's until it frees the batch.
+    fn give(&mut self, index: usize, from: Place, given: Option<&mut Given>) {
+        let (Some(given), Some(partition)) = (given, self.partitions.get_mut(index)) else {
+            return;
+        };
+        partition.books.out.give(from, &given.ticket);
+        self.group.readers.get(given.thread, index, partition.books.life, from);
+    }
+
     /// A poll takes over what `next` decoded and did not hand out.
-    fn hand_over_decoded(&mut self, slot: Slot, filling: &mut Filling) {
+    fn hand_over_decoded(&mut self, slot: Slot, filling: &mut Filling, given: Option<&mut Given>) {
+        let before = self.place(slot.index);
         let Some(partition) = self.current(slot) else { return };
         let Some((batch, next)) = partition.decoded() else { return };
         let count = filling.copy(batch, next);
+        if let Some(marks) = &batch.marks {
+            // From now on the poll's own batch says when they are free.
+            (next..next + count).for_each(|index| marks.free(index));
+        }
         let goes_on = partition.handed_out(count);
         self.list_again(slot.index, goes_on);
+        if count > 0 {
+            self.give(slot.index, before, given);
+        }
     }
 
     /// The way of all messages but the first and the last of what `next` decoded: nothing but a step
     /// in the batch, and the partition keeps its place. None where anything else is to be looked at.
     #[inline]
-    fn go_on(&mut self) -> Option<Message> {
+    fn go_on(&mut self, me: Option<usize>) -> Option<Message> {
         if !self.is_quiet() {
             return None;
         }
         let slot = self.first_ready()?;
-        let partition = self.current(slot).filter(|p| !p.paused && !p.taken)?;
+        let partition = self.current(slot).filter(|p| !p.paused && !p.taken && !p.is_stopped())?;
         let Some(Item::Decoded { batch, next }) = partition.queue.front_mut() else { return None };
         let following = *next + 1;
         if *next == 0 || following >= batch.len() {
@@ -283,15 +347,26 @@ impl State {
         }
         let message = Message::new(Arc::clone(batch), *next)?;
         *next = following;
+        let (before, life) = (partition.position, partition.books.life);
+        let epoch = partition.position_epoch;
         partition.position = message.record().next_offset();
+        if let Some(me) = me {
+            self.group.readers.get(me, slot.index, life, Place { offset: before, epoch });
+        }
         Some(message)
     }
 
-    fn hand_over_one(&mut self, slot: Slot) -> Option<Message> {
+    fn hand_over_one(&mut self, slot: Slot, me: Option<usize>) -> Option<Message> {
+        let before = self.place(slot.index);
         let partition = self.current(slot)?;
         let (batch, next) = partition.decoded()?;
         let message = Message::new(Arc::clone(batch), next);
-        let goes_on = partition.handed_out(1);
+        if let (Some(me), life) = (me, partition.books.life) {
+            let batch = Arc::clone(batch);
+            partition.books.out.walk(before, &batch);
+            self.group.readers.get(me, slot.index, life, before);
+        }
+        let goes_on = self.current(slot)?.handed_out(1);
         self.list_again(slot.index, goes_on);
         message
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 use super::budget::Seat;
 use super::core::Core;
 use super::fetcher;
+use super::group;
 use super::legacy;
 use super::lookup;
 use super::partition::Marks;
@@ -65,6 +66,9 @@ fn round(core: &Arc<Core>, metadata: &Metadata) -> Option<Instant> {
     for (broker, seat) in fresh {
         core.keep(start(core, broker, seat));
     }
+    if !due.committed.is_empty() {
+        core.keep(group::start(core, due.committed));
+    }
     for slots in due.lookups.into_values() {
         core.keep(lookup::start(core, slots));
     }
@@ -92,7 +96,7 @@ impl State {
 
     fn follow_one(&mut self, index: usize, metadata: &Metadata) {
         let slot = self.slot(index);
-        let Some(partition) = self.partitions.get_mut(index) else { return };
+        let Some(partition) = self.partitions.get_mut(index).filter(|p| p.assigned) else { return };
         let Some(topic) = metadata.topic(partition.name.as_str()) else { return };
         if let Some(error) = &topic.error {
             if partition.tell_once(error.code(), -1) {
@@ -133,7 +137,8 @@ impl State {
         if recreated {
             // Offsets of the old log mean nothing in the new one (6.24), its ends no more than others.
             partition.marks = Marks::default();
-            self.restart(index, Start::Default, -1);
+            // What the group committed lies in the old one too.
+            self.restart(index, Start::Policy, -1);
         }
     }
 

@@ -127,8 +127,10 @@ fn apply(core: &Core, searches: Vec<Search>) {
     state.wake_fetchers();
     drop(state);
     core.kick.notify_one();
-    if news {
-        core.signal.notify();
+    match news {
+        true => core.signal.notify(),
+        // Who subscribed may wait for the start.
+        false => core.signal.nudge(),
     }
 }
 

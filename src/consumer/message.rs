@@ -9,10 +9,29 @@ use super::view::MessageView;
 
 /// One message. Cloning shares the buffer; the message may outlive its consumer and be read from
 /// any thread.
-#[derive(Clone, Debug)]
+///
+/// In a group it holds back commits of what follows it until it is dropped; a clone does not.
+#[derive(Debug)]
 pub struct Message {
     batch: Arc<Batch>,
     index: usize,
+    /// Whether its end is noted.
+    counts: bool,
+}
+
+impl Clone for Message {
+    fn clone(&self) -> Self {
+        Self { batch: Arc::clone(&self.batch), index: self.index, counts: false }
+    }
+}
+
+impl Drop for Message {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(marks) = self.batch.marks.as_ref().filter(|_| self.counts) {
+            marks.free(self.index);
+        }
+    }
 }
 
 impl Message {
@@ -20,7 +39,8 @@ impl Message {
     #[must_use]
     pub(super) fn new(batch: Arc<Batch>, index: usize) -> Option<Self> {
         batch.get(index)?;
-        Some(Self { batch, index })
+        let counts = batch.marks.is_some();
+        Some(Self { batch, index, counts })
     }
 
     /// What the message says; borrowed from it.
@@ -57,6 +77,6 @@ impl Message {
         let held = Held::Copy { _bytes: bytes };
         let batch =
             Batch { views: vec![view], runs: vec![run], held: vec![held], ..Batch::default() };
-        Self { batch: Arc::new(batch), index: 0 }
+        Self { batch: Arc::new(batch), index: 0, counts: false }
     }
 }

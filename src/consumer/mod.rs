@@ -25,6 +25,7 @@ mod fetcher;
 #[cfg(test)]
 mod fixture;
 mod front;
+mod group;
 mod handover;
 mod leaders;
 mod legacy;
@@ -45,8 +46,9 @@ mod whole_topic;
 
 pub use batch::{Batch, Record, Run};
 pub use columns::{ABSENT, Columns};
-pub use event::Event;
+pub use event::{Event, Partitions};
 pub use front::Consumer;
+pub use group::{Callbacks, MakeMember, Tell};
 pub use lookup::topic_offsets;
 pub use message::Message;
 pub use name::Name;

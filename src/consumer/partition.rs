@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use super::batch::Batch;
 use super::budget::Seat;
+use super::group::Books;
 use super::name::Name;
 use super::replica::Replica;
 use super::reset::{Lookup, Step};
@@ -28,6 +29,9 @@ pub(super) struct Era(pub(super) u64);
 /// How far a partition is from being fetched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
+    /// The group's committed offset must be asked for; `asked` while a question of this era is under
+    /// way.
+    Committed { asked: bool },
     /// An offset must be asked for; `asked` while a look-up of this era is under way.
     Lookup { wanted: Lookup, asked: bool },
     /// The leader must say whether its log still holds what was read (6.16); `asked` while a question
@@ -153,6 +157,14 @@ pub(super) struct Partition {
     pub(super) era: Era,
     pub(super) phase: Phase,
     pub(super) paused: bool,
+    /// False for a place in the list that is free.
+    pub(super) assigned: bool,
+    /// It is given up: nothing is fetched or handed out any more.
+    pub(super) fenced: bool,
+    /// The step whose telling it waits for: nothing is fetched or handed out before.
+    pub(super) held: Option<u64>,
+    /// What its commits need.
+    pub(super) books: Books,
     /// Next offset for the application; −1 until known.
     pub(super) position: i64,
     /// Leader epoch of the record before `position`, for commits and validation (7.11); −1 unknown.
@@ -205,6 +217,10 @@ impl Partition {
             era: Era::default(),
             phase: Phase::Halted,
             paused: false,
+            assigned: true,
+            fenced: false,
+            held: None,
+            books: Books::default(),
             position: -1,
             position_epoch: -1,
             fetch_offset: -1,
@@ -238,8 +254,10 @@ impl Partition {
         self.is_guess = false;
         self.position_epoch = -1;
         self.fetch_epoch = -1;
+        self.books.moved(era);
         let (phase, offset) = match step {
             Step::At(offset) => (Phase::Fetch, offset),
+            Step::Committed => (Phase::Committed { asked: false }, -1),
             Step::Ask(wanted) => (Phase::Lookup { wanted, asked: false }, -1),
             Step::Refuse => (Phase::Halted, -1),
         };
@@ -253,7 +271,10 @@ impl Partition {
     pub(super) fn refetch(&mut self, era: Era) {
         let (retry, reported) = (self.retry, self.reported);
         let (epoch, phase) = (self.position_epoch, self.phase);
+        // The position did not jump.
+        let books = std::mem::take(&mut self.books);
         self.restart(era, Step::At(self.position));
+        self.books = books;
         self.retry = retry;
         self.reported = reported;
         self.stand_on(epoch);
@@ -337,12 +358,18 @@ impl Partition {
 
     /// Whether the broker may be asked for more, back-off aside.
     pub(super) fn wants_data(&self) -> bool {
-        self.phase == Phase::Fetch && !self.paused && !self.awaits_reader && self.fetch_offset >= 0
+        let open = !(self.paused || self.awaits_reader || self.is_stopped());
+        self.phase == Phase::Fetch && open && self.fetch_offset >= 0
+    }
+
+    /// Whether the group stops it, for now or for good.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.fenced || self.held.is_some()
     }
 
     /// Whether a poll finds something here.
     pub(super) fn is_readable(&self) -> bool {
-        !self.paused && !self.taken && !self.queue.is_empty()
+        !self.paused && !self.taken && !self.queue.is_empty() && !self.is_stopped()
     }
 
     /// Moves to another leader. A leader switch cancels the back-off (6.15): there is no reason to

@@ -1,5 +1,7 @@
 //! A place in a partition, as applications give it and get it back.
 
+use std::sync::Arc;
+
 use super::name::Name;
 use crate::error::{Code, Error, Result};
 
@@ -22,6 +24,8 @@ pub struct Position {
     pub timestamp: Option<i64>,
     /// The leader epoch of the record before the offset; `None` = not known.
     pub leader_epoch: Option<i32>,
+    /// What the application keeps beside a committed offset.
+    pub metadata: Option<Arc<str>>,
     /// What went wrong with this partition alone.
     pub error: Option<Error>,
 }
@@ -30,7 +34,15 @@ impl Position {
     /// A partition without a place in it.
     #[must_use]
     pub fn new(topic: Name, partition: i64) -> Self {
-        Self { topic, partition, offset: None, timestamp: None, leader_epoch: None, error: None }
+        Self {
+            topic,
+            partition,
+            offset: None,
+            timestamp: None,
+            leader_epoch: None,
+            metadata: None,
+            error: None,
+        }
     }
 
     /// The same partition at `offset`, [`EARLIEST`] or [`LATEST`].
@@ -81,6 +93,8 @@ impl Position {
 pub(super) enum Start {
     /// The committed offset, or else the policy `auto.offset.reset`.
     Default,
+    /// The policy, whatever is committed.
+    Policy,
     /// The first offset that is kept.
     Earliest,
     /// The end.

@@ -26,6 +26,8 @@ pub(super) enum Lookup {
 pub(super) enum Step {
     /// Fetch here.
     At(i64),
+    /// Ask the group first.
+    Committed,
     /// Ask first.
     Ask(Lookup),
     /// The policy is "none": tell the application.
@@ -33,13 +35,14 @@ pub(super) enum Step {
 }
 
 /// The first step of a partition that was assigned or sought.
-pub(super) fn begin(start: Start, policy: Reset) -> Step {
+pub(super) fn begin(start: Start, policy: Reset, in_group: bool) -> Step {
     match start {
+        Start::Default if in_group => Step::Committed,
         Start::Offset(offset) => Step::At(offset),
         Start::Earliest => Step::Ask(Lookup::Earliest),
         Start::Latest => Step::Ask(Lookup::Latest),
         Start::Time(time) => Step::Ask(Lookup::Time(time)),
-        Start::Default => match policy {
+        Start::Default | Start::Policy => match policy {
             // Nothing was ever read: all that there is is nearest, and nothing is lost.
             Reset::Earliest | Reset::Nearest => Step::Ask(Lookup::Earliest),
             Reset::Latest => Step::Ask(Lookup::Latest),
@@ -123,10 +126,14 @@ mod tests {
     fn rule_7_1_an_explicit_place_wins_over_every_policy() {
         let by_age = Reset::ByDuration(HOUR);
         for policy in [Reset::Earliest, Reset::Latest, Reset::Nearest, by_age, Reset::None] {
-            assert_eq!(begin(Start::Offset(7), policy), Step::At(7));
-            assert_eq!(begin(Start::Earliest, policy), Step::Ask(Lookup::Earliest));
-            assert_eq!(begin(Start::Latest, policy), Step::Ask(Lookup::Latest));
-            assert_eq!(begin(Start::Time(9), policy), Step::Ask(Lookup::Time(9)));
+            for in_group in [false, true] {
+                let begin = |start| begin(start, policy, in_group);
+                assert_eq!(begin(Start::Offset(7)), Step::At(7));
+                assert_eq!(begin(Start::Earliest), Step::Ask(Lookup::Earliest));
+                assert_eq!(begin(Start::Latest), Step::Ask(Lookup::Latest));
+                assert_eq!(begin(Start::Time(9)), Step::Ask(Lookup::Time(9)));
+            }
+            assert_eq!(begin(Start::Default, policy, true), Step::Committed);
         }
     }
 
@@ -140,7 +147,8 @@ mod tests {
             (Reset::None, Step::Refuse, Step::Refuse),
         ];
         for (policy, at_start, when_gone) in table {
-            assert_eq!(begin(Start::Default, policy), at_start, "{policy:?}");
+            assert_eq!(begin(Start::Default, policy, false), at_start, "{policy:?}");
+            assert_eq!(begin(Start::Policy, policy, true), at_start, "{policy:?}");
             assert_eq!(out_of_range(40, policy), when_gone, "{policy:?}");
         }
     }

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use super::budget::Seat;
 use super::event::Event;
+use super::group::Membered;
 use super::name::Name;
 use super::partition::{Adrift, Era, Item, Marks, Partition, Phase};
 use super::position::{Position, Start};
@@ -62,12 +63,21 @@ pub(super) struct State {
     reports: VecDeque<(Option<Slot>, Error)>,
     events: VecDeque<Event>,
     eras: u64,
+    /// Places in the list of partitions that are free.
+    vacant: Vec<usize>,
+    /// What belongs to the consumer's group.
+    pub(super) group: Membered,
     pub(super) closed: bool,
     /// Whether the stall that lasts was told.
     pub(super) stall_told: bool,
 }
 
 impl State {
+    /// Nothing assigned.
+    pub(super) fn of(group: Membered) -> Self {
+        Self { group, ..Self::default() }
+    }
+
     fn next_era(&mut self) -> Era {
         self.eras += 1;
         Era(self.eras)
@@ -77,6 +87,7 @@ impl State {
     pub(super) fn assign(&mut self, wishes: Vec<Wish>) {
         self.partitions.clear();
         self.by_key.clear();
+        self.vacant.clear();
         self.ready.clear();
         self.led.values_mut().for_each(|led| led.order.clear());
         self.stall_told = false;
@@ -86,17 +97,49 @@ impl State {
         }
     }
 
-    /// Adds a partition to the assignment.
+    /// Adds a partition to the assignment; the others are not touched.
     pub(super) fn add(&mut self, partition: Partition, start: Start, epoch: i32) {
-        let index = self.partitions.len();
-        self.by_key.insert((partition.topic.index(), partition.number), index);
-        self.partitions.push(partition);
-        self.restart(index, start, epoch);
+        let key = (partition.topic.index(), partition.number);
+        let index = match self.vacant.pop() {
+            Some(index) => {
+                self.partitions[index] = partition;
+                index
+            }
+            None => {
+                self.partitions.push(partition);
+                self.partitions.len() - 1
+            }
+        };
+        self.by_key.insert(key, index);
+        let first = start == Start::Default && !self.group.begins_with_committed(key);
+        self.restart(index, if first { Start::Policy } else { start }, epoch);
+    }
+
+    /// Takes a partition out of the assignment; the others are not touched. What is on its way for it,
+    /// or being read, is void: its place in the list is another era's from now on.
+    pub(super) fn remove(&mut self, index: usize) {
+        let era = self.next_era();
+        let Some(partition) = self.partitions.get_mut(index).filter(|p| p.assigned) else { return };
+        let key = (partition.topic.index(), partition.number);
+        partition.restart(era, Step::Refuse);
+        partition.assigned = false;
+        partition.fenced = true;
+        partition.leader = -1;
+        partition.replica.forget();
+        self.by_key.remove(&key);
+        self.led.values_mut().for_each(|led| led.order.retain(|other| *other != index));
+        self.vacant.push(index);
     }
 
     /// The index of an assigned partition.
     pub(super) fn find(&self, topic: &Topic, number: i64) -> Option<usize> {
         self.by_key.get(&(topic.index(), number)).copied()
+    }
+
+    /// The assigned partition of this topic's index and number.
+    pub(super) fn find_key(&mut self, key: (usize, i64)) -> Option<&mut Partition> {
+        let index = *self.by_key.get(&key)?;
+        self.partitions.get_mut(index)
     }
 
     /// What a broker said of the log of a partition, whatever was asked of it, as long as it is led
@@ -122,7 +165,7 @@ impl State {
     /// Moves a partition: assign, seek.
     pub(super) fn restart(&mut self, index: usize, start: Start, epoch: i32) {
         let Some(partition) = self.partitions.get(index) else { return };
-        let step = reset::begin(start, partition.own.auto_offset_reset);
+        let step = reset::begin(start, partition.own.auto_offset_reset, self.group.on);
         self.enter(index, step, |p| no_offset(p, "there is no committed offset"));
         if let (Some(p), Start::Offset(_)) = (self.partitions.get_mut(index), start) {
             p.stand_on(epoch);
@@ -255,6 +298,7 @@ impl State {
             return;
         }
         let slot = Slot { index, era: partition.era };
+        self.ring();
         match first {
             true => self.ready.push_front(slot),
             false => self.ready.push_back(slot),
@@ -275,7 +319,9 @@ impl State {
 
     /// Whether a poll may find something: messages, errors, events.
     pub(super) fn has_news(&self) -> bool {
-        !(self.ready.is_empty() && self.reports.is_empty() && self.events.is_empty())
+        !(self.ready.is_empty() && self.reports.is_empty())
+            || self.has_event()
+            || self.group.steps.has_task()
     }
 
     /// Where a partition goes on.
@@ -302,7 +348,12 @@ impl State {
 
     /// Whether nothing but messages waits to be told.
     pub(super) fn is_quiet(&self) -> bool {
-        self.reports.is_empty() && self.events.is_empty() && !self.closed
+        self.reports.is_empty()
+            && self.events.is_empty()
+            && !self.closed
+            && self.group.alarm.is_none()
+            && !self.group.steps.is_waiting()
+            && !self.group.out
     }
 
     /// The partition that is read next; it keeps its place.
@@ -367,7 +418,7 @@ impl State {
 
     /// Whether an event waits.
     pub(super) fn has_event(&self) -> bool {
-        !self.events.is_empty()
+        !self.events.is_empty() || self.group.steps.has_event()
     }
 
     /// Drops what waits to be read, at close.

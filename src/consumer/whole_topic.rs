@@ -32,7 +32,7 @@ impl Consumer {
     ///
     /// # Errors
     /// [`Code::NO_OFFSET`] when `auto.offset.reset` is none; TIMED_OUT; the topic's error.
-    pub fn subscribe(
+    pub fn of_topic(
         cluster: &Arc<Cluster>,
         topic: &Arc<Topic>,
         overrides: Option<&Config>,

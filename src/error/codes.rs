@@ -233,6 +233,7 @@ codes! {
     -140 LOG_TRUNCATED Permanent "The partition lost records that were read already";
     -141 ZOOKEEPER Permanent "ZooKeeper refused the request";
     -142 SESSION_EXPIRED Retriable "The ZooKeeper session expired";
+    -143 MAX_POLL_EXCEEDED Retriable "The application did not poll for max.poll.interval.ms";
 }
 
 impl Code {

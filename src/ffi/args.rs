@@ -40,6 +40,11 @@ impl<T: Copy> Out<T> {
         if self.pointer.is_null() { Err(null_argument(name)) } else { Ok(self) }
     }
 
+    /// Whether the caller does not want it.
+    pub fn is_null(self) -> bool {
+        self.pointer.is_null()
+    }
+
     /// Writes the value; does nothing for NULL.
     pub fn set(self, value: T) {
         if !self.pointer.is_null() {

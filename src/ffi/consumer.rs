@@ -7,21 +7,22 @@ use super::args::{Out, null_argument};
 use super::batch::samsa_batch;
 use super::cluster::{ClusterHandle, samsa_cluster};
 use super::config::{optional_config, samsa_config};
-use super::error::{c_string, samsa_error};
-use super::event::{
-    EventHandle, SAMSA_EVENT_LOG_TRUNCATED, SAMSA_EVENT_PARTITION_END, samsa_event,
-};
+use super::error::samsa_error;
+use super::event::samsa_event;
 use super::guard::{free, guard, poll_like, signal};
 use super::handle::{self, Opaque};
+use super::membership::Hooks;
 use super::message::{give_message, samsa_message};
 use super::position::{give_list, read_list, read_list_or_all, samsa_position, samsa_positions};
 use super::samsa_code;
-use crate::consumer::{Consumer, Event, Position};
+use crate::consumer::{Consumer, Position};
 use crate::error::{Code, Error, Result};
 
 /// A consumer: it reads partitions of one cluster.
 ///
-/// Any thread may use it, several at once: each message goes to one caller. After samsa_consumer_close
+/// Any thread may use it, several at once: each message goes to one caller. In a group the automatic
+/// commit takes what was handed out when it was freed and the thread that got it polls again (or has
+/// ended): a thread that works on messages covers them until it comes back. After samsa_consumer_close
 /// calls give SAMSA_ERR_CLOSED. Batches and messages outlive it.
 pub struct samsa_consumer {
     _private: [u8; 0],
@@ -30,15 +31,16 @@ pub struct samsa_consumer {
 /// What a consumer handle holds.
 #[derive(Debug)]
 pub struct ConsumerHandle {
-    consumer: Arc<Consumer>,
+    pub(super) consumer: Arc<Consumer>,
+    pub(super) hooks: Hooks,
     // The cluster lives as long as its children.
     _cluster: Arc<ClusterHandle>,
 }
 
 impl ConsumerHandle {
     /// The content of a consumer handle.
-    pub(super) fn new(consumer: Arc<Consumer>, cluster: Arc<ClusterHandle>) -> Self {
-        Self { consumer, _cluster: cluster }
+    pub(super) fn new(consumer: Arc<Consumer>, hooks: Hooks, cluster: Arc<ClusterHandle>) -> Self {
+        Self { consumer, hooks, _cluster: cluster }
     }
 }
 
@@ -70,8 +72,10 @@ pub unsafe extern "C" fn samsa_consumer_new(
         guard(err, cluster, |cluster| {
             let consumer = consumer.required("consumer")?;
             let overrides = optional_config(overrides)?;
-            let made = Consumer::new(cluster.open()?, overrides.as_ref())?;
-            let held = ConsumerHandle::new(made, Arc::clone(cluster));
+            let hooks = Hooks::of(overrides.as_ref(), cluster.cluster.config());
+            let callbacks = hooks.callbacks();
+            let made = Consumer::with_callbacks(cluster.open()?, overrides.as_ref(), callbacks)?;
+            let held = ConsumerHandle::new(made, hooks, Arc::clone(cluster));
             consumer.set(handle::give::<samsa_consumer>(held));
             Ok(())
         })
@@ -82,9 +86,13 @@ pub unsafe extern "C" fn samsa_consumer_new(
 /// position gives, or by auto.offset.reset. What was fetched before is dropped. NULL with n = 0 stops
 /// reading. Only notes it and does not wait: troubles come by samsa_consumer_poll.
 ///
+/// With group.id a partition without a place begins where the group's committed offset says, and positions
+/// can be committed; but the consumer is no member, and the group takes its commits only while it has no
+/// members (SAMSA_ERR_UNKNOWN_MEMBER_ID).
+///
 /// Who frees: nobody; the positions and their names are copied. NULL: `consumer` is required,
 /// `positions` unless n is 0. Thread: any. On error nothing changes: SAMSA_ERR_INVALID_ARGUMENT for a
-/// place or a name that cannot be, or a partition named twice.
+/// place or a name that cannot be, or a partition named twice; SAMSA_ERR_INVALID_STATE while subscribed.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_consumer_assign(
     consumer: *mut samsa_consumer,
@@ -129,8 +137,9 @@ pub unsafe extern "C" fn samsa_consumer_assignment(
 /// Who frees: the caller, `*batch` by samsa_batch_free. NULL: both are required. Thread: any, several
 /// at once; one of the calls that run callbacks. On error: `*batch` is NULL. Conditions:
 /// SAMSA_NOTHING, SAMSA_WOKEN, SAMSA_EVENT (read it with samsa_consumer_next_event first). Errors of
-/// partitions (SAMSA_ERR_NO_OFFSET, SAMSA_ERR_UNDECODABLE, an authorization, ...) come once each, and
-/// the other partitions go on; SAMSA_ERR_MEMORY_LIMIT says once that what the program holds stops
+/// partitions (SAMSA_ERR_NO_OFFSET, SAMSA_ERR_UNDECODABLE, an authorization, ...) and of the group
+/// (SAMSA_ERR_MAX_POLL_EXCEEDED: the member had left, and joins again; a failed automatic commit, ...)
+/// come once each, and the others go on; SAMSA_ERR_MEMORY_LIMIT says once that what the program holds stops
 /// fetching.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_consumer_poll(
@@ -144,7 +153,8 @@ pub unsafe extern "C" fn samsa_consumer_poll(
         let batch = Out::new(batch, ptr::null_mut());
         poll_like(err, consumer, |held| {
             let batch = batch.required("batch")?;
-            let polled = held.consumer.poll(timeout_ms)?;
+            let mut tell = |event| held.hooks.tell(consumer, event);
+            let polled = held.consumer.poll_telling(timeout_ms, &mut tell)?;
             batch.set(handle::give::<samsa_batch>(polled.into()));
             Ok(())
         })
@@ -169,7 +179,8 @@ pub unsafe extern "C" fn samsa_consumer_next(
         let message = Out::new(message, ptr::null_mut());
         poll_like(err, consumer, |held| {
             let message = message.required("message")?;
-            message.set(give_message(held.consumer.next(timeout_ms)?));
+            let mut tell = |event| held.hooks.tell(consumer, event);
+            message.set(give_message(held.consumer.next_telling(timeout_ms, &mut tell)?));
             Ok(())
         })
     }
@@ -191,7 +202,7 @@ pub unsafe extern "C" fn samsa_consumer_next_event(
         guard(err, consumer, |held| {
             let event = event.required("event")?;
             let next = held.consumer.next_event()?.ok_or(Error::bare(Code::NOTHING))?;
-            event.set(handle::give::<samsa_event>(to_c(&next)));
+            event.set(handle::give::<samsa_event>(next.into()));
             Ok(())
         })
     }
@@ -393,11 +404,17 @@ pub unsafe extern "C" fn samsa_consumer_fd(
 }
 
 /// Stops reading and drops what was not handed out. Polls in progress and later calls give
-/// SAMSA_ERR_CLOSED; batches, messages and events stay readable. `timeout_ms` bounds it.
+/// SAMSA_ERR_CLOSED; batches, messages and events stay readable.
+///
+/// In a group first: the rebalance callback, if there is one, hears of all partitions as revoked and may
+/// commit; with enable.auto.commit=true what was handed out and freed is committed; the group is left, so
+/// that the other members need not wait for the end of a session (a static member stays). No event is
+/// made. `timeout_ms` bounds all of it; 0 = do not wait for commit and group, -1 = as long as requests
+/// may take.
 ///
 /// Who frees: the handle stays and is freed by samsa_consumer_free. NULL: `consumer` is required.
-/// Thread: any; one of the calls that run callbacks. A wake-up does not end it. On error:
-/// SAMSA_ERR_TIMED_OUT; a second close gives 0.
+/// Thread: any; one of the calls that run callbacks. A wake-up does not end it. On error it is closed all
+/// the same: SAMSA_ERR_TIMED_OUT, or why the commit failed; a second close gives 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_consumer_close(
     consumer: *mut samsa_consumer,
@@ -405,32 +422,20 @@ pub unsafe extern "C" fn samsa_consumer_close(
     err: *mut *mut samsa_error,
 ) -> samsa_code {
     // SAFETY: the caller keeps the header's rules.
-    unsafe { poll_like(err, consumer, |held| held.consumer.close(timeout_ms)) }
+    unsafe {
+        poll_like(err, consumer, |held| {
+            let mut tell = |event| held.hooks.tell(consumer, event);
+            held.consumer.close_telling(timeout_ms, Some(&mut tell))
+        })
+    }
 }
 
-/// Frees the consumer; without a close before it, reading ends and what was not handed out is dropped.
-/// NULL is fine. Never waits. Thread: any, as the last use.
+/// Frees the consumer; without a close before it, reading ends, what was not handed out is dropped,
+/// nothing is committed, and the group is told without waiting. NULL is fine. Never waits. Thread: any, as the last use.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_consumer_free(consumer: *mut samsa_consumer) {
     // SAFETY: the caller keeps the header's rules.
     unsafe { free(consumer) }
-}
-
-fn to_c(event: &Event) -> EventHandle {
-    let (kind, topic, partition, offset) = match event {
-        Event::PartitionEnd { topic, partition, offset } => {
-            (SAMSA_EVENT_PARTITION_END, topic, partition, offset)
-        }
-        Event::LogTruncated { topic, partition, offset } => {
-            (SAMSA_EVENT_LOG_TRUNCATED, topic, partition, offset)
-        }
-    };
-    EventHandle {
-        topic: Some(c_string(topic.as_str())),
-        partition: *partition,
-        offset: *offset,
-        ..EventHandle::new(kind)
-    }
 }
 
 /// Reads one required position.

@@ -77,6 +77,7 @@ pub mod batch;
 pub mod callback;
 pub mod cluster;
 pub mod code;
+pub mod commit;
 pub mod config;
 pub mod consumer;
 pub mod deliveries;
@@ -96,6 +97,7 @@ pub mod guard;
 pub mod handle;
 pub mod header;
 pub mod logging;
+pub mod membership;
 pub mod message;
 #[cfg(feature = "panic-injection")]
 pub mod panic_injection;

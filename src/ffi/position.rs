@@ -3,6 +3,7 @@
 use std::ffi::{c_char, c_void};
 use std::mem::offset_of;
 use std::ptr;
+use std::sync::Arc;
 
 use super::args::{self, Out, Strided};
 use super::error::samsa_error;
@@ -46,7 +47,7 @@ pub struct samsa_position {
     pub offset: i64,
     /// Milliseconds since 1970; out: -1 without SAMSA_POSITION_TIME.
     pub timestamp: i64,
-    /// Bytes kept with a committed offset, or NULL.
+    /// UTF-8 text kept with a committed offset, or NULL; may hold zero bytes.
     pub metadata: *const c_void,
     /// How many bytes.
     pub metadata_length: u32,
@@ -83,10 +84,18 @@ pub struct samsa_positions {
 #[derive(Debug)]
 pub struct PositionsHandle {
     list: Vec<samsa_position>,
-    _names: Vec<Name>,
+    _names: Vec<(Name, Option<Arc<str>>)>,
 }
 
-// SAFETY: the pointers in `list` lead into `_names`, which nobody writes and which lives as long.
+impl PositionsHandle {
+    /// The list, as long as this value lives.
+    pub fn list(&self) -> &[samsa_position] {
+        &self.list
+    }
+}
+
+// SAFETY: the pointers in `list` lead into the shared texts of `_names`, which nobody writes and which
+// live as long.
 unsafe impl Send for PositionsHandle {}
 // SAFETY: as above.
 unsafe impl Sync for PositionsHandle {}
@@ -100,7 +109,7 @@ impl Opaque for samsa_positions {
 impl From<Vec<Position>> for PositionsHandle {
     fn from(positions: Vec<Position>) -> Self {
         let list = positions.iter().map(to_c).collect();
-        Self { list, _names: positions.into_iter().map(|p| p.topic).collect() }
+        Self { list, _names: positions.into_iter().map(|p| (p.topic, p.metadata)).collect() }
     }
 }
 
@@ -111,8 +120,9 @@ fn to_c(position: &Position) -> samsa_position {
         partition: position.partition,
         offset: position.offset.unwrap_or(-1),
         timestamp: position.timestamp.unwrap_or(-1),
-        metadata: ptr::null(),
-        metadata_length: 0,
+        metadata: position.metadata.as_ref().map_or(ptr::null(), |text| text.as_ptr().cast()),
+        // Kafka's limit lies far below.
+        metadata_length: position.metadata.as_ref().map_or(0, |text| text.len() as u32),
         leader_epoch: position.leader_epoch.unwrap_or(-1),
         code: position.error.as_ref().map_or(0, |e| e.code().0),
         flags: flag(position.offset.is_some(), SAMSA_POSITION_OFFSET)
@@ -145,7 +155,8 @@ fn check_flags(position: &samsa_position, topic: &str) -> Result<()> {
 /// Reads one position that C passed.
 ///
 /// # Safety
-/// `position.topic` is NULL or a NUL-terminated string that lives during the call.
+/// `position.topic` is NULL or a NUL-terminated string, `position.metadata` NULL or as many bytes as its
+/// length says; both live during the call.
 unsafe fn from_c(position: &samsa_position) -> Result<Position> {
     // SAFETY: by the contract of this function.
     let topic = unsafe { args::text("position.topic", position.topic) }?;
@@ -161,7 +172,27 @@ unsafe fn from_c(position: &samsa_position) -> Result<Position> {
     read.timestamp = given(SAMSA_POSITION_TIME, position.timestamp);
     read.leader_epoch = (position.flags & SAMSA_POSITION_EPOCH != 0 && position.leader_epoch >= 0)
         .then_some(position.leader_epoch);
+    // SAFETY: by the contract of this function.
+    read.metadata = unsafe { metadata(position) }?;
     Ok(read)
+}
+
+/// What is to be kept beside a committed offset.
+///
+/// # Safety
+/// `position.metadata` is NULL or points to as many bytes as its length says.
+unsafe fn metadata(position: &samsa_position) -> Result<Option<Arc<str>>> {
+    // SAFETY: by the contract of this function.
+    let bytes = unsafe {
+        args::bytes("position.metadata", position.metadata, position.metadata_length as usize)
+    }?;
+    let Some(bytes) = bytes else { return Ok(None) };
+    let text = std::str::from_utf8(bytes).map_err(|error| {
+        let at = error.valid_up_to();
+        let text = format!("position.metadata is not UTF-8 at byte {at}");
+        Error::new(Code::INVALID_ARGUMENT, text)
+    })?;
+    Ok(Some(Arc::from(text)))
 }
 
 /// Reads an array of positions.

@@ -28,6 +28,7 @@ static struct {
 static int sentinel; /* what out-parameters hold before a call: never freed, never kept */
 static int calls;
 static samsa_position position, time_position;
+static const char *const topic_names[] = {"abuse"};
 static samsa_record record, untold; /* untold: names no topic */
 static samsa_packed packed;
 static samsa_columns columns;

@@ -65,6 +65,8 @@ ROWS = {
     "samsa_config_set_delivery_callback": Row(optional="call user release"),
     "samsa_config_set_partitioner_callback": Row(optional="call user release"),
     "samsa_config_set_cluster_callback": Row(optional="call user release"),
+    "samsa_config_set_rebalance_callback": Row(optional="call user release"),
+    "samsa_config_set_commit_callback": Row(optional="call user release"),
     "samsa_log_level": Row(absent="0"), "samsa_log_facility": PLAIN, "samsa_log_message": PLAIN,
     "samsa_log_time": Row(absent="-1"),
     # cluster
@@ -83,7 +85,7 @@ ROWS = {
     "samsa_topics_list": LIST, "samsa_topics_free": PLAIN,
     "samsa_partitions_list": LIST, "samsa_partitions_free": PLAIN,
     "samsa_event_kind": Row(absent="0"), "samsa_event_topic": PLAIN,
-    "samsa_event_partition": PLAIN, "samsa_event_offset": PLAIN, "samsa_event_broker": Row(absent="-1"),
+    "samsa_event_partition": PLAIN, "samsa_event_offset": PLAIN, "samsa_event_positions": LIST, "samsa_event_broker": Row(absent="-1"),
     "samsa_event_free": PLAIN,
     # topic
     "samsa_topic_name": PLAIN, "samsa_topic_free": PLAIN,
@@ -127,6 +129,18 @@ ROWS = {
     "samsa_consumer_offsets_for_times": Row(args=POSITION_ARGS, bad=NO_ARRAY),
     "samsa_consumer_wakeup": PLAIN, "samsa_consumer_free": PLAIN, "samsa_consumer_fd": READ,
     "samsa_consumer_close": Row(closed="SAMSA_OK"),
+    "samsa_consumer_subscribe": Row(args={"topics": "topic_names", "n": "1"}, bad={"n": ["0", "SIZE_MAX"]}),
+    "samsa_consumer_unsubscribe": Row(), "samsa_consumer_subscription": Row(),
+    "samsa_consumer_extend": Row(bad={"ms": ["-1", "INT32_MIN"]}),
+    "samsa_consumer_enforce_rebalance": Row(), "samsa_consumer_empty": Row(absent="true"),
+    "samsa_consumer_membership": Row(),
+    "samsa_membership_group": PLAIN, "samsa_membership_member": PLAIN,
+    "samsa_membership_instance": PLAIN, "samsa_membership_generation": Row(absent="-1"),
+    "samsa_membership_free": PLAIN,
+    "samsa_consumer_commit": Row(optional="outcome", args=POSITION_ARGS, bad=NO_ARRAY),
+    "samsa_consumer_stop_partitions": Row(optional="outcome", args=POSITION_ARGS, bad=NO_ARRAY),
+    "samsa_consumer_store": Row(args=POSITION_ARGS, bad=NO_ARRAY),
+    "samsa_consumer_committed": Row(args=POSITION_ARGS, bad=NO_ARRAY),
     "samsa_positions_list": LIST, "samsa_positions_free": PLAIN,
     "samsa_message_get": PLAIN, "samsa_message_topic": PLAIN, "samsa_message_partition": PLAIN,
     "samsa_message_copy": PLAIN, "samsa_message_free": PLAIN,
@@ -197,7 +211,7 @@ class Parameter:
         self.is_handle = stars == 1 and base in opaque
         self.is_out = stars >= 1 and not self.is_err and not self.type.startswith("const") \
             and not self.is_handle and base not in ("char", "void", "samsa_columns", "samsa_header", "samsa_message_view") \
-            or stars == 2 and not self.is_err
+            or stars == 2 and not self.is_err and "*const" not in self.type
         self.is_text = self.type.replace(" ", "") == "constchar*"
         self.is_pointer = stars > 0 or base.endswith("_callback")
 

@@ -4,6 +4,10 @@
 mod codes;
 mod eras;
 mod failures;
+mod group_commits;
+mod group_endings;
+mod group_script;
+mod group_steps;
 mod memory;
 mod positions;
 mod racks;

@@ -241,7 +241,7 @@ fn a_whole_topic_is_read_with_the_partitions_that_are_added_later() {
     let rig = Rig::new(2);
     (0..2).for_each(|partition| rig.write(partition, 3));
     let topic = rig.cluster.topic("t").unwrap();
-    let consumer = Consumer::subscribe(&rig.cluster, &topic, None, true, Some(deadline())).unwrap();
+    let consumer = Consumer::of_topic(&rig.cluster, &topic, None, true, Some(deadline())).unwrap();
     let offsets = read(&consumer, 6);
     assert_eq!((&offsets[&0][..], &offsets[&1][..]), (&[0, 1, 2][..], &[0, 1, 2][..]));
     rig.kafka.grow_topic("t", 3).unwrap();
@@ -258,7 +258,7 @@ fn a_whole_topic_from_its_end_gives_what_is_written_after_the_call() {
     latest.set("auto.offset.reset", "latest").unwrap();
     let topic = rig.cluster.topic("t").unwrap();
     let subscribe = |overrides: &Config| {
-        Consumer::subscribe(&rig.cluster, &topic, Some(overrides), true, Some(deadline()))
+        Consumer::of_topic(&rig.cluster, &topic, Some(overrides), true, Some(deadline()))
     };
     let consumer = subscribe(&latest).unwrap();
     rig.write(0, 2);
@@ -287,7 +287,7 @@ fn rule_7_10_under_latest_a_partition_added_later_is_read_from_its_beginning() {
     latest.set("auto.offset.reset", "latest").unwrap();
     let topic = rig.cluster.topic("t").unwrap();
     let consumer =
-        Consumer::subscribe(&rig.cluster, &topic, Some(&latest), true, Some(deadline())).unwrap();
+        Consumer::of_topic(&rig.cluster, &topic, Some(&latest), true, Some(deadline())).unwrap();
     rig.kafka.grow_topic("t", 2).unwrap();
     rig.write(1, 2);
     rig.cluster.refresh_now("the topic grew");
@@ -328,7 +328,7 @@ fn kip_1106_reading_starts_with_the_first_message_that_is_young_enough() {
     let mut overrides = Config::new();
     overrides.set("auto.offset.reset", "by_duration:P0DT2H30M").unwrap();
     let topic = rig.cluster.topic("t").unwrap();
-    let whole = Consumer::subscribe(&rig.cluster, &topic, Some(&overrides), true, Some(deadline()));
+    let whole = Consumer::of_topic(&rig.cluster, &topic, Some(&overrides), true, Some(deadline()));
     let whole = whole.unwrap();
     assert_eq!(read(&whole, 3)[&0], [1, 2, 3]);
     rig.write(1, 1);

@@ -76,7 +76,7 @@ fn samsa_a_whole_topic_is_read_with_the_brokers_that_get_it_later() {
     rig.wait_registered(0);
     let topic = rig.cluster.topic(TOPIC).unwrap();
     let consumer =
-        Consumer::subscribe(&rig.cluster, &topic, None, true, Some(soon())).expect("subscribed");
+        Consumer::of_topic(&rig.cluster, &topic, None, true, Some(soon())).expect("subscribed");
     assert_eq!(read(&consumer, 1), ["first"]);
     // Broker 1 does not have the topic yet; its partition 1 is not even virtual.
     rig.write(1, 1, &["second"]);

@@ -172,6 +172,13 @@ pub(super) const ROWS: &[Property] = &[
         &[],
     ),
     refused(
+        "consumer.timeout.ms",
+        Owner::Consumer,
+        &["-1"],
+        "each call has its own timeout_ms: poll and next give SAMSA_NOTHING when it is over",
+        &[pykafka("consumer_timeout_ms")],
+    ),
+    refused(
         "queued.min.messages",
         Owner::Consumer,
         &[],

@@ -1,0 +1,260 @@
+//! What applications call about offsets of their group.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::commits::{How, Item, Then};
+use super::part::Tell;
+use super::place::{Place, Stored};
+use crate::consumer::front::Consumer;
+use crate::consumer::position::Position;
+use crate::consumer::state::State;
+use crate::error::{Code, Error, Result};
+use crate::group::{Committed, TopicPartition};
+use crate::runtime::{self, Completion};
+
+/// The store ends at the deadline and says then of each partition what held it up.
+const LAST_WORD: Duration = Duration::from_millis(250);
+
+impl Consumer {
+    /// Commits positions: given ones, or for each assigned partition the first place that was handed out
+    /// and not freed (with `enable.auto.offset.store=false`: what was stored). `timeout_ms` 0: does not
+    /// wait, and the outcome comes as [`Event::Committed`](super::super::Event::Committed), or an error
+    /// of the next poll; −1: no limit.
+    ///
+    /// Gives what was committed; each position carries its own error.
+    ///
+    /// # Errors
+    /// [`Code::INVALID_GROUP_ID`] without `group.id`; [`Code::INVALID_ARGUMENT`] for a position without
+    /// an offset; TIMED_OUT and WOKEN (a condition): the outcome comes as that of an asynchronous one.
+    pub fn commit(
+        &self,
+        positions: Option<&[Position]>,
+        timeout_ms: i32,
+        tell: Option<&mut Tell<'_>>,
+    ) -> Result<Vec<Position>> {
+        let limit = runtime::deadline(timeout_ms)?;
+        drop(self.open()?);
+        self.core().member()?;
+        let items = match positions {
+            Some(positions) => self.given(positions)?,
+            None => self.open()?.whole(),
+        };
+        self.commit_items(items, (timeout_ms != 0).then_some(limit), tell)
+    }
+
+    /// Stops reading partitions (as a pause does) and then commits where they stand. None = all.
+    pub fn stop_partitions(
+        &self,
+        partitions: Option<&[Position]>,
+        timeout_ms: i32,
+        tell: Option<&mut Tell<'_>>,
+    ) -> Result<Vec<Position>> {
+        let limit = runtime::deadline(timeout_ms)?;
+        drop(self.open()?);
+        self.core().member()?;
+        self.pause(partitions)?;
+        let items = {
+            let mut state = self.open()?;
+            let indices = self.indices(&state, partitions)?;
+            state.items(&indices, How::Asked, Instant::now())
+        };
+        self.commit_items(items, (timeout_ms != 0).then_some(limit), tell)
+    }
+
+    fn commit_items(
+        &self,
+        items: Vec<Item>,
+        limit: Option<Option<Instant>>,
+        tell: Option<&mut Tell<'_>>,
+    ) -> Result<Vec<Position>> {
+        let core = self.core();
+        let Some(limit) = limit else {
+            let list = items.iter().map(|item| item.position.clone()).collect();
+            if !items.is_empty() {
+                // An asynchronous commit is not repeated: a newer one may be behind it (11.5).
+                let deadline = Instant::now() + core.config.request_timeout;
+                core.send_commit(items, true, deadline, Then::Tell);
+            }
+            return Ok(list);
+        };
+        let (sender, answer) = Completion::new();
+        let deadline = limit.unwrap_or_else(far);
+        core.send_commit(items, false, deadline, Then::Answer(sender));
+        self.await_commit(&answer, limit.map(|limit| limit + LAST_WORD), tell)
+    }
+
+    /// Waits for the outcome; what the membership asks of a polling thread meanwhile is done, for the
+    /// commit may wait for just that.
+    fn await_commit(
+        &self,
+        answer: &Completion<Vec<Position>>,
+        limit: Option<Instant>,
+        mut tell: Option<&mut Tell<'_>>,
+    ) -> Result<Vec<Position>> {
+        let core = self.core();
+        let outcome = loop {
+            let found = core.signal.wait_for_result(limit, || match answer.try_take() {
+                Some(answer) => Some(Some(answer)),
+                None => (tell.is_some() && core.part.has_turn()).then_some(None),
+            });
+            match (found, tell.as_deref_mut()) {
+                (Ok(Some(answer)), _) => break answer,
+                (Ok(None), Some(tell)) => core.take_turn(tell),
+                (Ok(None), None) => {}
+                (Err(error), _) if error.code() == Code::NOTHING => {
+                    let text = "the commit is not confirmed yet; its outcome comes as an event";
+                    return Err(Error::new(Code::TIMED_OUT, text));
+                }
+                (Err(error), _) => return Err(error),
+            }
+        };
+        // The outcomes of earlier asynchronous ones are told first (11.5).
+        if let Some(tell) = tell {
+            core.take_turn(tell);
+        }
+        outcome
+    }
+
+    /// The items of positions that the application gives.
+    fn given(&self, positions: &[Position]) -> Result<Vec<Item>> {
+        let mut items = Vec::with_capacity(positions.len());
+        for position in positions {
+            let offset = position.offset.filter(|offset| *offset >= 0).ok_or_else(|| {
+                let text = format!(
+                    "topic {}, partition {}: no offset is given that could be committed",
+                    position.topic, position.partition
+                );
+                Error::new(Code::INVALID_ARGUMENT, text)
+                    .with_topic(position.topic.as_str())
+                    .with_partition(position.partition)
+            })?;
+            // Checks the number of the partition.
+            position.start()?;
+            let topic = self.core().cluster.topic(position.topic.as_str())?;
+            let mut position = position.clone();
+            position.error = None;
+            position.timestamp = None;
+            items.push((topic, position, offset));
+        }
+        let state = self.open()?;
+        let item = |(topic, position, offset): (Arc<crate::cluster::Topic>, Position, i64)| {
+            let index = state.find(&topic, position.partition);
+            let life = index.and_then(|index| state.partitions.get(index)).map(|p| p.books.life);
+            Item {
+                noted: life.map(|life| (topic.index(), position.partition, life)),
+                partition: TopicPartition {
+                    topic: Arc::clone(topic.name()),
+                    partition: position.partition,
+                },
+                committed: Committed {
+                    offset,
+                    leader_epoch: position.leader_epoch,
+                    metadata: position.metadata.clone(),
+                },
+                position,
+            }
+        };
+        Ok(items.into_iter().map(item).collect())
+    }
+
+    /// Notes positions as done, for the automatic commit and for a commit without positions. Needs
+    /// `enable.auto.offset.store=false`.
+    ///
+    /// # Errors
+    /// [`Code::INVALID_STATE`] with `enable.auto.offset.store=true`; [`Code::NOT_ASSIGNED`];
+    /// [`Code::INVALID_ARGUMENT`] without an offset. Then nothing is stored.
+    pub fn store(&self, positions: &[Position]) -> Result<()> {
+        drop(self.open()?);
+        self.core().member()?;
+        let items = self.given(positions)?;
+        let mut state = self.open()?;
+        if !state.group.stores_by_hand {
+            let text =
+                "offsets are stored by the library as long as enable.auto.offset.store is true";
+            let error = Error::new(Code::INVALID_STATE, text);
+            return Err(error.with_property("enable.auto.offset.store"));
+        }
+        if let Some(item) = items.iter().find(|item| item.noted.is_none()) {
+            let TopicPartition { topic, partition } = &item.partition;
+            let text = format!("topic {topic}, partition {partition} is not assigned");
+            let error = Error::new(Code::NOT_ASSIGNED, text);
+            return Err(error.with_topic(&**topic).with_partition(*partition));
+        }
+        for item in items {
+            let Some((topic, number, _)) = item.noted else { continue };
+            if let Some(partition) = state.find_key((topic, number)) {
+                let place = Place::from(&item.committed);
+                let metadata = item.committed.metadata;
+                partition.books.stored = Some(Stored { place, metadata });
+            }
+        }
+        state.ring();
+        Ok(())
+    }
+
+    /// What the group has committed, in the order asked; without an offset where nothing is committed,
+    /// with an error where one partition failed. The partitions need not be assigned. None = all
+    /// assigned. TIMED_OUT, WOKEN.
+    pub fn committed(
+        &self,
+        partitions: Option<&[Position]>,
+        timeout_ms: i32,
+    ) -> Result<Vec<Position>> {
+        let limit = runtime::deadline(timeout_ms)?;
+        let asked = match partitions {
+            Some(partitions) => partitions.to_vec(),
+            None => self.position(None)?,
+        };
+        drop(self.open()?);
+        let core = self.core();
+        let member = core.member()?;
+        let name = |position: &Position| {
+            let topic = core.cluster.topic(position.topic.as_str())?;
+            let (topic, partition) = (Arc::clone(topic.name()), position.partition);
+            Ok(TopicPartition { topic, partition })
+        };
+        let names = asked.iter().map(name).collect::<Result<Vec<_>>>()?;
+        let deadline = limit.unwrap_or_else(|| Instant::now() + core.config.request_timeout);
+        let found = member.offsets.fetch(names, deadline);
+        let (sender, answer) = Completion::new();
+        let shared = Arc::clone(core);
+        let ask = async move { sender.send(found.await) };
+        core.keep(core.cluster.runtime().spawn("committed", move |e| shared.fail(e), ask));
+        let found = answer.wait(limit.map(|limit| limit + LAST_WORD), Some(&core.signal))?;
+        Ok(asked.into_iter().zip(found).map(|(asked, found)| place(&asked, found)).collect())
+    }
+
+    /// Whether nothing waits to be read: no message, no event, no error.
+    pub fn is_empty(&self) -> Result<bool> {
+        Ok(!self.open()?.has_news())
+    }
+}
+
+fn place(asked: &Position, found: Result<Option<Committed>>) -> Position {
+    let mut position = Position::new(asked.topic.clone(), asked.partition);
+    match found {
+        Ok(Some(found)) => {
+            position.offset = Some(found.offset);
+            position.leader_epoch = found.leader_epoch;
+            position.metadata = found.metadata;
+        }
+        Ok(None) => {}
+        Err(error) => position.error = Some(error),
+    }
+    position
+}
+
+impl State {
+    /// What a commit without positions commits.
+    fn whole(&mut self) -> Vec<Item> {
+        let all = self.assigned();
+        self.items(&all, How::Asked, Instant::now())
+    }
+}
+
+/// "No limit", for what needs an instant.
+fn far() -> Instant {
+    let now = Instant::now();
+    now.checked_add(Duration::from_secs(365 * 24 * 3600)).unwrap_or(now)
+}

@@ -1,0 +1,145 @@
+//! Leaving the group: at close for good, at unsubscribe until the next subscription.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::apply::Mode;
+use super::commits::{How, Then};
+use super::part::Tell;
+use super::steps::{Route, Turn};
+use crate::consumer::core::Core;
+use crate::consumer::event::{Event, Partitions};
+use crate::consumer::front::Consumer;
+use crate::consumer::position::Position;
+use crate::error::{Code, Error, Result};
+use crate::group::{Done, Subscription};
+use crate::runtime::{self, Completion};
+
+/// What is done, in this order (8.25): nothing more is handed out; the application's callback, which may
+/// commit; the automatic commit; then the membership leaves.
+struct Farewell {
+    dones: Vec<Done>,
+    /// What the application is told of, if by a callback.
+    revoked: Vec<Position>,
+}
+
+impl Consumer {
+    /// Ends the subscription: the callback hears of all partitions as revoked, what was handed out and
+    /// freed is committed with `enable.auto.commit`, and the group is left. No event is made. Does
+    /// nothing without a subscription. `timeout_ms` bounds it; 0: does not wait for the commit.
+    ///
+    /// # Errors
+    /// TIMED_OUT, or why the commit failed: the subscription has ended all the same.
+    pub fn unsubscribe(&self, timeout_ms: i32, tell: Option<&mut Tell<'_>>) -> Result<()> {
+        let limit = runtime::deadline(timeout_ms)?;
+        drop(self.open()?);
+        self.core().leave_group(limit, tell, false)
+    }
+}
+
+impl Core {
+    /// Leaves the group, if the consumer is in one, within `limit` (none: as long as requests may take).
+    pub(in crate::consumer) fn leave_group(
+        self: &Arc<Self>,
+        limit: Option<Instant>,
+        tell: Option<&mut Tell<'_>>,
+        for_good: bool,
+    ) -> Result<()> {
+        let Some(member) = self.part.made() else { return Ok(()) };
+        let Some(farewell) = self.begin_farewell(for_good) else { return Ok(()) };
+        // The membership hears without our lock held.
+        drop(farewell.dones);
+        if let Some(tell) = tell.filter(|_| !farewell.revoked.is_empty()) {
+            tell(Event::Revoked(Partitions::new(farewell.revoked, None)));
+        }
+        // With no time at all nothing is waited for, and nothing missed.
+        let waits = limit.is_none_or(|limit| limit > Instant::now());
+        // A coordinator that never answers does not hold up who waits without a limit.
+        let limit = limit.unwrap_or_else(|| Instant::now() + self.config.request_timeout);
+        let committed = self.last_commit(limit, for_good);
+        if !for_good {
+            member.membership.subscribe(Subscription::default());
+            return committed;
+        }
+        let left = member.membership.leave();
+        if !waits {
+            return committed;
+        }
+        let left = left.wait(Some(limit), None);
+        committed.and(left.or_else(|error| match error.code() {
+            Code::TIMED_OUT => Err(Error::new(
+                Code::TIMED_OUT,
+                "the group did not confirm in time that it was left",
+            )),
+            // Nobody is left to be told.
+            Code::ABANDONED => Ok(()),
+            _ => Err(error),
+        }))
+    }
+
+    /// The consumer goes without a close: the group is told, and nobody waits.
+    pub(in crate::consumer) fn abandon_group(&self) {
+        let closed = std::mem::replace(&mut self.lock().group.ending, true);
+        if let Some(member) = self.part.made().filter(|_| !closed) {
+            drop(member.membership.leave());
+        }
+    }
+
+    /// Stops delivery; none if there is nothing to leave.
+    fn begin_farewell(&self, for_good: bool) -> Option<Farewell> {
+        let mut state = self.lock();
+        let subscribed = state.group.is_subscribed();
+        if state.closed || state.group.ending || !(subscribed || for_good) {
+            return None;
+        }
+        state.group.ending = for_good;
+        let mut revoked = Vec::new();
+        for index in state.assigned() {
+            state.fence(index);
+            revoked.extend(state.position(index).filter(|_| !state.is_told_revoked(index)));
+        }
+        if !subscribed || state.group.steps.routes.of(Turn::Revoked) != Route::Callback {
+            revoked.clear();
+        }
+        // From here on the membership's steps are answered by themselves.
+        state.group.mode = Mode::Idle;
+        state.group.out = false;
+        state.group.steps.end();
+        let dones = std::mem::take(&mut state.group.steps.dones);
+        self.look_around(&state);
+        Some(Farewell { dones, revoked })
+    }
+
+    /// The automatic commit of what was handed out and freed: the application that leaves has come back
+    /// for it.
+    fn last_commit(self: &Arc<Self>, limit: Instant, for_good: bool) -> Result<()> {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let assigned = state.assigned();
+        let items = match self.config.group.auto_commit {
+            true => state.items(&assigned, How::Leaving, now),
+            false => Vec::new(),
+        };
+        if !for_good {
+            assigned.into_iter().for_each(|index| state.remove(index));
+        }
+        drop(state);
+        self.kick.notify_one();
+        if items.is_empty() {
+            return Ok(());
+        }
+        let (sender, answer) = Completion::new();
+        // Who does not wait lets it go its way.
+        let deadline = if limit <= now { now + self.config.request_timeout } else { limit };
+        // Not one of the tasks that the end of the consumer stops.
+        drop(self.start_commit(items, false, deadline, Then::Answer(sender)));
+        if limit <= now {
+            return Ok(());
+        }
+        let outcome: Vec<Position> = answer.wait(Some(limit), None).map_err(|_| {
+            let text = "the positions were not committed in time";
+            Error::new(Code::TIMED_OUT, text)
+        })?;
+        outcome.into_iter().find_map(|position| position.error).map_or(Ok(()), Err)
+    }
+}

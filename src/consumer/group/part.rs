@@ -1,0 +1,193 @@
+//! The consumer's membership: made at first need, heard by [`Ear`], driven by a task of its own.
+
+use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::Instant;
+
+use once_cell::sync::OnceCell;
+use tokio::sync::Notify;
+
+use super::apply::{Heard, Polled};
+use super::driver;
+use super::handed::thread;
+use super::steps::{Share, Task};
+use crate::cluster::Cluster;
+use crate::config::GroupConfig;
+use crate::consumer::core::Core;
+use crate::consumer::event::Event;
+use crate::consumer::name::Name;
+use crate::consumer::state::State;
+use crate::error::{Code, Error, Result};
+use crate::group::{Job, Listener, Member, Step, TopicPartition};
+
+/// Makes a member that tells its steps to the listener.
+pub type MakeMember =
+    dyn Fn(&Arc<Cluster>, &GroupConfig, Arc<dyn Listener>) -> Result<Member> + Send + Sync;
+
+/// Where the application hears of events, on the thread that polls.
+pub type Tell<'a> = dyn FnMut(Event) + 'a;
+
+/// What the consumer has of its group.
+pub(in crate::consumer) struct Part {
+    /// Wakes the task that drives the group.
+    pub(super) kick: Arc<Notify>,
+    /// Whether a thread that polls has something to do first.
+    turn: AtomicBool,
+    member: OnceCell<Member>,
+    make: Box<MakeMember>,
+}
+
+impl fmt::Debug for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Part").field("member", &self.member.get()).finish_non_exhaustive()
+    }
+}
+
+impl Part {
+    pub(in crate::consumer) fn new(make: Box<MakeMember>) -> Self {
+        let (kick, turn) = (Arc::default(), AtomicBool::new(false));
+        Self { kick, turn, member: OnceCell::new(), make }
+    }
+
+    /// The member, if it was needed yet.
+    pub(super) fn made(&self) -> Option<&Member> {
+        self.member.get()
+    }
+
+    /// Whether a thread that polls has something to do first.
+    #[inline]
+    pub(in crate::consumer) fn has_turn(&self) -> bool {
+        self.turn.load(Ordering::Acquire)
+    }
+
+    /// Has the driving task look at the state.
+    pub(in crate::consumer) fn kick(&self) {
+        self.kick.notify_one();
+    }
+}
+
+/// Hears the membership for the consumer, as long as that lives.
+#[derive(Debug)]
+struct Ear(Weak<Core>);
+
+impl Listener for Ear {
+    fn step(&self, step: Step) {
+        if let Some(core) = self.0.upgrade() {
+            core.hear(step);
+        }
+    }
+}
+
+impl Core {
+    /// The member, made now if it was not before. [`Code::INVALID_GROUP_ID`] without `group.id`.
+    pub(in crate::consumer) fn member(self: &Arc<Self>) -> Result<&Member> {
+        if self.config.group.id.is_none() {
+            let text = "group.id is not set: without a group nothing is committed and no partitions \
+                        are shared";
+            return Err(Error::new(Code::INVALID_GROUP_ID, text).with_property("group.id"));
+        }
+        self.part.member.get_or_try_init(|| {
+            let ear = Arc::new(Ear(Arc::downgrade(self)));
+            let member = (self.part.make)(&self.cluster, &self.config.group, ear)?;
+            self.keep(driver::start(self));
+            Ok(member)
+        })
+    }
+
+    /// A step of the membership. Does not wait.
+    fn hear(self: &Arc<Self>, step: Step) {
+        let heard = match step {
+            Step::Assign(list, done) => {
+                let shares = self.shares(&list);
+                let topics: Vec<_> = shares.iter().map(|share| Arc::clone(&share.topic)).collect();
+                self.cluster.want_topics(&topics);
+                Heard::Assign(shares, done)
+            }
+            Step::Revoke(list, done) => Heard::Revoke(self.shares(&list), done),
+            Step::Lost(list) => Heard::Lost(self.shares(&list)),
+            Step::Run(job) => Heard::Run(job),
+            Step::Failed(error) => Heard::Failed(error),
+        };
+        let mut state = self.lock();
+        if state.closed || state.group.ending {
+            drop(state);
+            // The membership takes no answer while it tells.
+            let late = self.cluster.runtime().spawn("group", |_| {}, async move { drop(heard) });
+            self.keep(late);
+            return;
+        }
+        state.hear(heard);
+        self.look_around(&state);
+        drop(state);
+        self.part.kick();
+        self.signal.notify();
+    }
+
+    /// Partitions by their topics' handles; one that cannot be is left out.
+    pub(super) fn shares(&self, list: &[TopicPartition]) -> Vec<Share> {
+        let share = |one: &TopicPartition| -> Result<Share> {
+            Ok(Share {
+                topic: self.cluster.topic(&one.topic)?,
+                name: Name::new(&one.topic)?,
+                number: one.partition,
+                own: self.config.for_topic(&one.topic),
+            })
+        };
+        let known = |one: &TopicPartition| {
+            share(one)
+                .inspect_err(|error| {
+                    let logger = self.cluster.logger();
+                    logger.warn("consumer", format_args!("a partition of the group: {error}"));
+                })
+                .ok()
+        };
+        list.iter().filter_map(known).collect()
+    }
+
+    /// Notes whether a thread that polls has something to do; after each change of the steps.
+    pub(super) fn look_around(&self, state: &State) {
+        self.part.turn.store(state.group.steps.has_task(), Ordering::Release);
+    }
+
+    /// Does what waits for a thread that polls: the membership's own work, and telling the application.
+    pub(in crate::consumer) fn take_turn(self: &Arc<Self>, tell: &mut Tell<'_>) {
+        while let Some(task) = self.next_task() {
+            match task {
+                Task::Job(Job(run)) => run(),
+                Task::Tell(event) => tell(event),
+            }
+        }
+    }
+
+    /// A thread came back, for whatever.
+    pub(in crate::consumer) fn came_back(&self) {
+        let mut state = self.lock();
+        if state.group.on && state.group.polled(thread()) == Polled::Matters {
+            self.part.kick();
+        }
+    }
+
+    fn next_task(self: &Arc<Self>) -> Option<Task> {
+        let mut state = self.lock();
+        let task = state.take_task(&Arc::downgrade(self), Instant::now());
+        self.look_around(&state);
+        drop(state);
+        if task.is_some() {
+            // What was assigned can be looked up, and another step may be next.
+            self.kick.notify_one();
+            self.part.kick();
+        }
+        task
+    }
+
+    /// The application has done with a step that it was told of.
+    pub(in crate::consumer) fn release(&self, id: u64) {
+        let mut state = self.lock();
+        state.release(id);
+        state.wake_fetchers();
+        drop(state);
+        self.kick.notify_one();
+        self.part.kick();
+    }
+}

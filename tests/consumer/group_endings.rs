@@ -1,0 +1,126 @@
+//! How a member leaves: close, unsubscribe, drop, a coordinator that says nothing.
+
+use std::time::{Duration, Instant};
+
+use samsa::Code;
+use samsa::consumer::{Callbacks, Event};
+
+use crate::group_script::{SLOW, words};
+use crate::rig::{Rig, assert_code, deadline, poll, read};
+
+#[test]
+fn rule_8_25_close_tells_the_callback_commits_and_leaves() {
+    let rig = Rig::new(1);
+    rig.write(0, 5);
+    let callbacks = Callbacks { rebalance: true, commit: false };
+    let (consumer, script) = rig.scripted_with(&[SLOW], callbacks);
+    consumer.subscribe(&["t"]).unwrap();
+    script.assign(&[0]);
+    let mut seen = Vec::new();
+    drop(consumer.poll_telling(20_000, &mut |event| seen.push(words(&event))).unwrap());
+    let mut tell = |event: Event| {
+        seen.push(words(&event));
+        assert!(script.commits().is_empty(), "the callback first");
+        consumer.commit(None, 20_000, None).unwrap();
+    };
+    consumer.close_telling(20_000, Some(&mut tell)).unwrap();
+    assert_eq!(seen, ["assigned [0]", "revoked [0]"]);
+    assert_eq!(script.commits(), [[(0, 5)]], "and not again what the group knows");
+    assert_eq!(script.calls().last().unwrap(), "leave");
+    assert_code(consumer.poll(0), Code::CLOSED);
+    consumer.close(0).unwrap();
+    assert_eq!(script.calls().iter().filter(|call| *call == "leave").count(), 1);
+}
+
+#[test]
+fn close_commits_what_was_freed_and_makes_no_event() {
+    let rig = Rig::new(1);
+    rig.write(0, 8);
+    let events = ("samsa.events", "revoked,lost");
+    let (consumer, script) = rig.member(&[SLOW, events, ("max.poll.records", "4")], &[0]);
+    drop(poll(&consumer));
+    let held = poll(&consumer);
+    consumer.close(20_000).unwrap();
+    assert_eq!(script.commits(), [[(0, 4)]]);
+    assert_code(consumer.next_event(), Code::CLOSED);
+    assert_eq!(held.len(), 4, "what was handed out stays readable");
+}
+
+#[test]
+fn rule_8_25_a_silent_coordinator_does_not_hold_up_a_close() {
+    let rig = Rig::new(1);
+    rig.write(0, 5);
+    let (consumer, script) = rig.member(&[SLOW], &[0]);
+    drop(poll(&consumer));
+    script.fall_silent();
+    let start = Instant::now();
+    assert_code(consumer.close(100), Code::TIMED_OUT);
+    assert!(start.elapsed() < Duration::from_secs(5));
+    assert_code(consumer.poll(0), Code::CLOSED);
+    let (consumer, script) = rig.member(&[SLOW], &[0]);
+    script.fall_silent();
+    let start = Instant::now();
+    consumer.close(0).unwrap();
+    assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn closing_the_cluster_leaves_the_group_too() {
+    let rig = Rig::new(1);
+    rig.write(0, 5);
+    let (consumer, script) = rig.member(&[SLOW], &[0]);
+    drop(poll(&consumer));
+    rig.cluster.close(Some(deadline())).unwrap();
+    assert_eq!(script.commits(), [[(0, 5)]]);
+    assert_eq!(script.calls().last().unwrap(), "leave");
+}
+
+#[test]
+fn a_consumer_that_is_dropped_leaves_without_waiting_and_commits_nothing() {
+    let rig = Rig::new(1);
+    rig.write(0, 5);
+    let (consumer, script) = rig.member(&[SLOW], &[0]);
+    drop(poll(&consumer));
+    script.fall_silent();
+    drop(consumer);
+    script.wait_call("leave");
+    assert!(script.commits().is_empty());
+}
+
+#[test]
+fn steps_that_wait_at_a_close_are_done_with_it() {
+    let rig = Rig::new(1);
+    rig.write(0, 5);
+    let events = ("samsa.events", "assigned,revoked,lost");
+    let (consumer, script) = rig.scripted(&[SLOW, events]);
+    consumer.subscribe(&["t"]).unwrap();
+    let assigned = script.assign(&[0]);
+    assert_code(consumer.poll(20_000), Code::EVENT);
+    consumer.close(20_000).unwrap();
+    assigned.wait();
+    script.revoke(&[0]).wait();
+    assert_code(consumer.next_event(), Code::CLOSED);
+}
+
+#[test]
+fn an_ended_subscription_gives_everything_up_and_can_be_followed_by_another() {
+    let rig = Rig::new(1);
+    rig.write(0, 5);
+    let (consumer, script) = rig.member(&[SLOW], &[0]);
+    drop(poll(&consumer));
+    consumer.unsubscribe(20_000, None).unwrap();
+    assert_eq!(script.commits(), [[(0, 5)]]);
+    script.wait_call("unsubscribe");
+    assert!(consumer.assignment().unwrap().is_empty());
+    assert!(consumer.subscription().unwrap().is_empty());
+    script.revoke(&[0]).wait();
+    // An assignment that crossed the end is not taken.
+    script.assign(&[0]).wait();
+    assert!(consumer.assignment().unwrap().is_empty());
+    consumer.subscribe(&["t"]).unwrap();
+    script.assign(&[0]).wait();
+    rig.write(0, 1);
+    assert_eq!(read(&consumer, 1)[&0], [5]);
+    consumer.unsubscribe(20_000, None).unwrap();
+    consumer.unsubscribe(20_000, None).unwrap();
+}
