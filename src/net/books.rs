@@ -37,6 +37,34 @@ pub(super) struct Outgoing {
     pub(super) deadline: Instant,
 }
 
+/// Somebody who is told of an answer where a future would need a task of its own to wait for it.
+///
+/// Told at most once, on whatever thread brings the answer, and under the connection's lock: it makes a
+/// note of the answer, and leaves all that follows from it to somebody else. One that is dropped
+/// without having been told will never be.
+pub trait Listener: Send + std::fmt::Debug {
+    /// The answer's frame, still to be read by [`Connection::response`](super::Connection::response);
+    /// or why there is none.
+    fn tell(self: Box<Self>, frame: Result<Bytes>);
+}
+
+/// Where an answer goes.
+#[derive(Debug)]
+pub(super) enum Reply {
+    Future(oneshot::Sender<Result<Bytes>>),
+    Listener(Box<dyn Listener>),
+}
+
+impl Reply {
+    fn send(self, frame: Result<Bytes>) {
+        match self {
+            // Nobody may listen any more: giving up on one request disturbs no other.
+            Self::Future(reply) => drop(reply.send(frame)),
+            Self::Listener(listener) => listener.tell(frame),
+        }
+    }
+}
+
 /// The receiving side of one request: its frame, without the length.
 pub(super) type Pending = oneshot::Receiver<Result<Bytes>>;
 
@@ -49,7 +77,7 @@ struct Waiting {
     end: u64,
     since: Instant,
     deadline: Instant,
-    reply: oneshot::Sender<Result<Bytes>>,
+    reply: Reply,
 }
 
 /// Why a connection is over.
@@ -115,10 +143,22 @@ impl Books {
 
     /// Queues a request. On a connection that is over: its first error, not one byte written.
     pub(super) fn queue(&mut self, request: Outgoing, now: Instant) -> Result<Pending> {
+        let (reply, pending) = oneshot::channel();
+        self.queue_for(request, Reply::Future(reply), now)?;
+        Ok(pending)
+    }
+
+    /// As [`queue`](Self::queue); the answer goes to `reply`, unless there is an error: then `reply`
+    /// hears nothing.
+    pub(super) fn queue_for(
+        &mut self,
+        request: Outgoing,
+        reply: Reply,
+        now: Instant,
+    ) -> Result<()> {
         if let Some(poison) = &self.poison {
             return Err(poison.error.clone().with_persistence(Persistence::NotPersisted));
         }
-        let (reply, pending) = oneshot::channel();
         let length: usize = request.segments.iter().map(Bytes::len).sum();
         let start = self.queued;
         self.queued += length as u64;
@@ -141,7 +181,7 @@ impl Books {
             Expects::Nothing => self.silent.push_back(waiting),
             Expects::Answer => self.answers.push_back(waiting),
         }
-        Ok(pending)
+        Ok(())
     }
 
     /// Whether bytes wait that somebody should write now: none is being written and the broker has
@@ -196,7 +236,7 @@ impl Books {
                     self.unasked.pop_front();
                 }
                 self.unasked.push_back(done.correlation);
-                let _ = done.reply.send(Ok(Bytes::new()));
+                done.reply.send(Ok(Bytes::new()));
             }
         }
     }
@@ -212,8 +252,7 @@ impl Books {
         self.last_used = now;
         if self.answers.front().is_some_and(|first| first.correlation == correlation) {
             if let Some(first) = self.answers.pop_front() {
-                // Nobody may listen any more: giving up on one request disturbs no other.
-                let _ = first.reply.send(Ok(frame));
+                first.reply.send(Ok(frame));
             }
             return Ok(());
         }
@@ -236,7 +275,7 @@ impl Books {
         let Some(first) = self.answers.pop_front() else {
             return Err(Error::new(Code::PROTOCOL, "it sent an answer that nobody asked for"));
         };
-        let _ = first.reply.send(Ok(frame));
+        first.reply.send(Ok(frame));
         Ok(())
     }
 
@@ -300,7 +339,7 @@ impl Books {
             } else {
                 Persistence::NotPersisted
             };
-            let _ = waiting.reply.send(Err(poison.error.clone().with_persistence(known)));
+            waiting.reply.send(Err(poison.error.clone().with_persistence(known)));
         }
         self.poison = Some(poison);
         true

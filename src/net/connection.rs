@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use super::books::{Expects, Outgoing, Pending};
+use super::books::{Expects, Listener, Outgoing, Pending};
 use super::wire::{Flush, Wire};
 use super::{Versions, throttle};
 use crate::error::{Code, Error, Persistence, Result};
@@ -130,6 +130,43 @@ impl Connection {
         Ok(Answer { pending, connection: self.clone(), version, request: PhantomData })
     }
 
+    /// As [`start`](Self::start), written before this returns if the stream has room; `listener` is told
+    /// of the answer, which [`response`](Self::response) reads. After an error it hears nothing.
+    pub fn start_for<R: Request>(
+        &self,
+        version: i16,
+        request: &R,
+        deadline: Instant,
+        listener: Box<dyn Listener>,
+    ) -> Result<()> {
+        let outgoing = self.outgoing(version, request, Expects::Answer, deadline)?;
+        self.inner.wire.send_for(outgoing, Flush::Now, listener)
+    }
+
+    /// Reads what a listener was told.
+    pub fn response<R: Request>(
+        &self,
+        version: i16,
+        frame: Result<bytes::Bytes>,
+    ) -> Result<R::Response> {
+        let decoded = header::decode_response::<R>(version, frame?);
+        let (_, response) = decoded.map_err(|cause| self.undecodable::<R>(cause))?;
+        let silence = throttle::asked::<R>(version, &response);
+        if !silence.is_zero() {
+            self.wire().throttle(silence);
+        }
+        Ok(response)
+    }
+
+    /// A peer that answers nonsense is not listened to any longer.
+    fn undecodable<R: Request>(&self, cause: Error) -> Error {
+        let broker = self.broker();
+        let text = format!("broker {broker} answered {} with nonsense", R::KEY.name());
+        let error = Error::new(Code::PROTOCOL, text).caused_by(cause).with_broker(&**broker);
+        self.wire().end(error.clone(), false);
+        error.with_persistence(Persistence::PossiblyPersisted)
+    }
+
     /// Sends a request that is never answered (Produce with acks=0), and waits until its last byte is
     /// written (invariant 1.23). Bounded by `request.timeout.ms`.
     pub async fn send_only<R: Request>(&self, request: &R) -> Result<()> {
@@ -184,27 +221,6 @@ pub struct Answer<R: Request> {
     request: PhantomData<fn() -> R>,
 }
 
-impl<R: Request> Answer<R> {
-    fn decode(&self, frame: bytes::Bytes) -> Result<R::Response> {
-        let decoded = header::decode_response::<R>(self.version, frame);
-        let (_, response) = decoded.map_err(|cause| self.undecodable(cause))?;
-        let silence = throttle::asked::<R>(self.version, &response);
-        if !silence.is_zero() {
-            self.connection.wire().throttle(silence);
-        }
-        Ok(response)
-    }
-
-    /// A peer that answers nonsense is not listened to any longer.
-    fn undecodable(&self, cause: Error) -> Error {
-        let broker = self.connection.broker();
-        let text = format!("broker {broker} answered {} with nonsense", R::KEY.name());
-        let error = Error::new(Code::PROTOCOL, text).caused_by(cause).with_broker(&**broker);
-        self.connection.wire().end(error.clone(), false);
-        error.with_persistence(Persistence::PossiblyPersisted)
-    }
-}
-
 impl<R: Request> Future for Answer<R> {
     type Output = Result<R::Response>;
 
@@ -213,7 +229,7 @@ impl<R: Request> Future for Answer<R> {
             Poll::Pending => Poll::Pending,
             Poll::Ready(received) => {
                 let frame = self.connection.outcome(received);
-                Poll::Ready(frame.and_then(|frame| self.decode(frame)))
+                Poll::Ready(self.connection.response::<R>(self.version, frame))
             }
         }
     }

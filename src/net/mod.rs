@@ -32,6 +32,7 @@ mod versions;
 mod wire;
 
 pub use backoff::{Backoff, jitter};
+pub use books::Listener;
 pub use broker::Broker;
 pub use connection::{Answer, Connection};
 pub use dial::{Dialed, Dialer, Stage, TcpDialer};

@@ -17,7 +17,7 @@ use bytes::{Buf, Bytes};
 use tokio::time::Sleep;
 
 use super::Transport;
-use super::books::{Books, Outgoing, Pending, Poison};
+use super::books::{Books, Listener, Outgoing, Pending, Poison, Reply};
 use super::frame::{FrameReader, Progress};
 use crate::error::{Code, Error, Result};
 use crate::os::fork::Era;
@@ -209,6 +209,21 @@ impl Wire {
         let pending = state.books.queue(request, Instant::now())?;
         self.after_queue(state, flush);
         Ok(pending)
+    }
+
+    /// As [`send`](Self::send); the answer, or that there is none, is told to `listener`. After an error
+    /// it hears nothing.
+    pub(super) fn send_for(
+        &self,
+        request: Outgoing,
+        flush: Flush,
+        listener: Box<dyn Listener>,
+    ) -> Result<()> {
+        self.shared.era.check()?;
+        let mut state = self.shared.lock();
+        state.books.queue_for(request, Reply::Listener(listener), Instant::now())?;
+        self.after_queue(state, flush);
+        Ok(())
     }
 
     fn after_queue(&self, state: MutexGuard<'_, State>, flush: Flush) {

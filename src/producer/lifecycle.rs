@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::ptr;
 use std::time::Instant;
 
-use super::accumulator::Purge;
+use super::accumulator::{Purge, Stretch};
 use super::core::{Core, Life};
 use super::send::Seals;
 use super::{Deliveries, Producer};
@@ -144,7 +144,9 @@ impl Producer {
         }
         core.refuse_records();
         core.finish_open_batches();
-        let decided = core.await_all(deadline, &mut on_deliveries);
+        // No batch opens after the walk that finished them: all are older than this.
+        let last = core.ledger.pending.cut();
+        let decided = core.await_all(last, deadline, &mut on_deliveries);
         let result = match decided {
             Ok(()) => Ok(()),
             Err(error) if error.code() == Code::NOTHING => {
@@ -180,15 +182,16 @@ impl Core {
         self.signal.nudge();
     }
 
-    /// Waits until every batch has its outcome. `NOTHING` at the deadline.
+    /// Waits until every batch of `last` and all before it has its outcome. `NOTHING` at the deadline.
     fn await_all(
         &self,
+        last: Stretch,
         deadline: Option<Instant>,
         on_deliveries: &mut Option<OnDeliveries<'_>>,
     ) -> Result<()> {
         loop {
             let waited = self.signal.wait_through_wakeups(deadline, || {
-                if self.ledger.pending.batches() == 0 {
+                if self.ledger.pending.is_settled(last) {
                     return Some(true);
                 }
                 (on_deliveries.is_some() && !self.ledger.outbox.is_empty()).then_some(false)

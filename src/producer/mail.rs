@@ -4,10 +4,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tokio::sync::{Notify, Semaphore};
 
 use super::accumulator::Queue;
 use super::identity::BATCHES_IN_FLIGHT;
+use super::sender::Office;
 use crate::error::{Code, Error, Result};
 use crate::net::{Broker, Versions};
 use crate::protocol::modern::messages::produce::ProduceRequest;
@@ -34,6 +36,8 @@ pub(crate) struct Mail {
     contact: Mutex<Contact>,
     /// Requests without an answer yet.
     in_flight: AtomicUsize,
+    /// Who sends.
+    pub(super) office: Office,
     task: OnceLock<()>,
 }
 
@@ -47,6 +51,8 @@ struct Contact {
 struct Inbox {
     ready: Vec<Arc<Queue>>,
     timers: Vec<(Instant, Arc<Queue>)>,
+    /// The answers of requests, by their numbers.
+    answers: Vec<(u64, Result<Bytes>)>,
     /// The earliest time the task wakes by itself; none = it is awake, or sleeps without end.
     wakes_at: Option<Instant>,
     /// The task looks at nothing but answers now: spare it the bell.
@@ -116,6 +122,7 @@ impl Profile {
 pub(crate) struct Letters {
     pub(crate) ready: Vec<Arc<Queue>>,
     pub(crate) timers: Vec<(Instant, Arc<Queue>)>,
+    pub(crate) answers: Vec<(u64, Result<Bytes>)>,
     pub(crate) stopped: bool,
 }
 
@@ -129,6 +136,7 @@ impl Mail {
             profile: Mutex::new(None),
             contact: Mutex::default(),
             in_flight: AtomicUsize::new(0),
+            office: Office::new(),
             task: OnceLock::new(),
         })
     }
@@ -178,6 +186,27 @@ impl Mail {
         }
     }
 
+    /// The request of this number was answered, or never will be.
+    pub(super) fn answer(&self, number: u64, frame: Result<Bytes>) {
+        let ring = {
+            let mut inbox = self.lock();
+            if inbox.stopped {
+                return;
+            }
+            inbox.answers.push((number, frame));
+            inbox.answers.len() == 1
+        };
+        if ring {
+            self.bell.notify_one();
+        }
+    }
+
+    /// Whether somebody waits to be sent whom the task has not seen yet.
+    pub(super) fn has_letters(&self) -> bool {
+        let inbox = self.lock();
+        inbox.stopped || !inbox.ready.is_empty()
+    }
+
     /// Rings whatever the box holds.
     pub(crate) fn ring(&self) {
         self.bell.notify_one();
@@ -191,7 +220,9 @@ impl Mail {
             // Queues hold mail and mail holds queues: the circle ends here.
             inbox.ready.clear();
             inbox.timers.clear();
+            inbox.answers.clear();
         }
+        self.office.close(self);
         self.end.close();
         self.ring();
     }
@@ -209,6 +240,7 @@ impl Mail {
         Letters {
             ready: std::mem::take(&mut inbox.ready),
             timers: std::mem::take(&mut inbox.timers),
+            answers: std::mem::take(&mut inbox.answers),
             stopped: inbox.stopped,
         }
     }
@@ -219,7 +251,7 @@ impl Mail {
     pub(crate) fn may_sleep(&self, until: Option<Instant>, saturated: bool, idle: bool) -> bool {
         let mut inbox = self.lock();
         let fresh = !saturated && !inbox.ready.is_empty() || !inbox.timers.is_empty();
-        if fresh || inbox.stopped {
+        if fresh || !inbox.answers.is_empty() || inbox.stopped {
             return false;
         }
         if idle && inbox.ready.is_empty() {
@@ -249,8 +281,8 @@ impl Mail {
         self.profile.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(crate) fn set_profile(&self, profile: Profile) {
-        *self.profile.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(profile));
+    pub(crate) fn set_profile(&self, profile: Arc<Profile>) {
+        *self.profile.lock().unwrap_or_else(PoisonError::into_inner) = Some(profile);
     }
 
     /// Why the broker cannot be reached now, if so: the last failure, or how far the attempt under way

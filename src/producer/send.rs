@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Producer;
-use super::accumulator::{Appended, Arrival, Entrance, Reserved, Seal, largest_encoding};
+use super::accumulator::{Appended, Arrival, Duty, Entrance, Reserved, Seal, largest_encoding};
 use super::core::Core;
 use super::record::Record;
+use super::sender;
 use super::topics::TopicQueues;
 use crate::cluster::Topic;
 use crate::error::{Code, Error, Result};
@@ -315,17 +316,35 @@ impl Core {
         timeout_ms: i32,
     ) -> Result<()> {
         let mut patience = Patience::new(timeout_ms, self.config.max_block)?;
-        self.put(record, chosen, now, &mut patience)
+        let mut duty = None;
+        let result = self.put_owing(record, chosen, now, &mut patience, &mut duty);
+        if let Some(duty) = duty {
+            sender::send_now(self, duty);
+        }
+        result
     }
 
-    /// The long way, for every record. `chosen`: what the partitioner said, if it was asked.
-    #[inline(never)]
+    /// As [`put_owing`](Self::put_owing), for one of several records: the sender is told, and until it
+    /// comes others join the first.
     fn put(
         self: &Arc<Self>,
         record: &Record<'_>,
         chosen: Option<Choice>,
         now: &mut Now,
         patience: &mut Patience,
+    ) -> Result<()> {
+        self.put_owing(record, chosen, now, patience, &mut None)
+    }
+
+    /// The long way, for every record. `chosen`: what the partitioner said, if it was asked.
+    #[inline(never)]
+    fn put_owing(
+        self: &Arc<Self>,
+        record: &Record<'_>,
+        chosen: Option<Choice>,
+        now: &mut Now,
+        patience: &mut Patience,
+        duty: &mut Option<Duty>,
     ) -> Result<()> {
         self.ledger.check_open()?;
         // Before any wait: a record that can never be accepted must not stand in the line for room
@@ -345,7 +364,7 @@ impl Core {
         let (mut room, mut seals) = (None, Seals::default());
         loop {
             let queue = topic.queue(partition).ok_or_else(|| unreachable_partition(topic))?;
-            match queue.append(&arrival, &mut room, seals.list())? {
+            match queue.append_owing(&arrival, &mut room, seals.list(), duty)? {
                 Appended::Done => return Ok(()),
                 Appended::MoveOn => {
                     topic.move_on(partition);

@@ -57,7 +57,8 @@ fn a_flush_out_of_time_says_how_much_is_left_and_a_wakeup_ends_it() {
 
 #[test]
 fn purge_ends_what_is_queued_and_what_is_in_flight_apart() {
-    let bench = bench(&[("batch.size", "100")]);
+    // One batch in flight, so that the second is not sent.
+    let bench = bench(&[("batch.size", "100"), ("enable.idempotence", "false")]);
     bench.send(1);
     assert_eq!(bench.outcomes(1).len(), 1);
     let fault = bench.kafka.inject(on_produce(FaultKind::Silence));

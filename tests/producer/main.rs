@@ -4,6 +4,7 @@
 
 mod bench;
 mod codes;
+mod direct;
 mod ends;
 mod faults;
 mod idempotence;

@@ -172,13 +172,17 @@ pub enum RegisteredTopic {
     Modern(BTreeMap<i32, Vec<i32>>),
 }
 
+/// The most partitions of a topic at one broker of Kafka 0.7 that are believed: each costs memory.
+const PARTITIONS_MAX: i32 = 100_000;
+
 /// Reads the data of `/brokers/topics/<topic>/<broker>` of Kafka 0.7; nothing counts as 1.
 pub fn partition_count(data: &[u8]) -> Result<i32> {
-    let wrong =
-        || Error::new(Code::PROTOCOL, "a partition count in ZooKeeper is no number above 0");
+    let wrong = || {
+        Error::new(Code::PROTOCOL, "a partition count in ZooKeeper is no number from 1 to 100000")
+    };
     let text = text(data).map_err(|_| wrong())?.trim();
     let count = if text.is_empty() { Ok(1) } else { text.parse::<i32>() };
-    count.ok().filter(|count| *count > 0).ok_or_else(wrong)
+    count.ok().filter(|count| (1..=PARTITIONS_MAX).contains(count)).ok_or_else(wrong)
 }
 
 /// Reads the data of `/brokers/topics/<topic>` of Kafka 0.8 and later.
@@ -411,6 +415,8 @@ mod tests {
             ("0", None),
             ("x", None),
             ("-1", None),
+            ("100000", Some(100_000)),
+            ("2147483647", None),
         ] {
             assert_eq!(partition_count(data.as_bytes()).ok(), count, "{data:?}");
         }

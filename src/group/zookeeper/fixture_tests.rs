@@ -81,11 +81,29 @@ impl Ground {
         self.member_with(properties, None)
     }
 
-    /// The same, with this store in Kafka.
+    /// A member whose steps are heard by somebody else.
+    pub(super) fn heard_by(
+        &self,
+        properties: &[(&str, &str)],
+        listener: Arc<dyn Listener>,
+    ) -> Peer {
+        self.make(properties, None, Some(listener)).unwrap()
+    }
+
+    /// A member with this store in Kafka.
     pub(super) fn member_with(
         &self,
         properties: &[(&str, &str)],
         kafka: Option<Arc<dyn OffsetStore>>,
+    ) -> Result<Peer> {
+        self.make(properties, kafka, None)
+    }
+
+    fn make(
+        &self,
+        properties: &[(&str, &str)],
+        kafka: Option<Arc<dyn OffsetStore>>,
+        listener: Option<Arc<dyn Listener>>,
     ) -> Result<Peer> {
         let mut config = Config::new();
         for (name, value) in [
@@ -114,7 +132,8 @@ impl Ground {
         };
         let shared = Arc::new(Shared::new(group, config, settings, runtime, logger));
         let recorder = Arc::new(Recorder::default());
-        let member = begin(&shared, kafka, Arc::clone(&recorder) as Arc<dyn Listener>);
+        let own = Arc::clone(&recorder) as Arc<dyn Listener>;
+        let member = begin(&shared, kafka, listener.unwrap_or(own));
         Ok(Peer { membership: member.membership, offsets: member.offsets, recorder, shared })
     }
 }

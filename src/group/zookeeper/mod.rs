@@ -197,6 +197,8 @@ impl Membership for ZooKeeperMembership {
 }
 
 #[cfg(test)]
+mod chaos_tests;
+#[cfg(test)]
 mod fixture_tests;
 #[cfg(test)]
 mod layouts_tests;

@@ -48,10 +48,12 @@ impl Task {
                 Ok(orders) if !orders.has_left => {}
                 _ => return,
             }
+            let number = self.orders.borrow().number;
             let stop = self.belong().await;
             let orders = self.orders.borrow_and_update().clone();
             if let Stop::Failed(error) = stop {
-                self.failed = orders.number;
+                // A wish that came later is another one.
+                self.failed = number;
                 self.member.lose();
                 self.member.teller.failed(error.fatal());
             } else if orders.is_out {

@@ -72,7 +72,8 @@ impl Bench {
     }
 
     fn take_from(&self, mail: &Arc<Mail>) -> Option<Flight> {
-        let wanted = Wanted { format: Format::V2, room: None, window: 5, now: self.later };
+        let wanted =
+            Wanted { format: Format::V2, room: None, window: 5, now: self.later, once: false };
         loop {
             match self.queue.take(mail, &wanted) {
                 Take::Flight(flight) => return Some(flight),
@@ -338,4 +339,53 @@ fn rule_5_2_a_batch_that_may_be_written_is_never_cut() {
     bench.refuse(flight, 10);
     let maybe = |number| (number, Code::MESSAGE_TOO_LARGE, Persistence::PossiblyPersisted);
     assert_eq!(bench.outcomes(), [maybe(1), maybe(2), maybe(3)]);
+}
+
+#[test]
+fn a_request_takes_one_batch_of_a_partition_however_often_the_queue_comes() {
+    let bench = proven(&[]);
+    (1..3).for_each(|number| bench.send(number));
+    let mut wanted =
+        Wanted { format: Format::V2, room: None, window: 5, now: bench.later, once: true };
+    let mut taken = Vec::new();
+    for _ in 0..9 {
+        match bench.queue.take(&bench.mail, &wanted) {
+            Take::Flight(flight) => taken.push(flight),
+            Take::Seal(seal) => assert!(seal.run_on_io_thread(1)),
+            Take::Again => wanted.now += Duration::from_nanos(1),
+            _ => break,
+        }
+        assert!(taken.len() < 2 || wanted.now > bench.later, "two in one request");
+    }
+    assert_eq!(taken.len(), 2);
+}
+
+#[test]
+fn rule_4_12_an_acceptance_that_overtakes_a_batch_which_is_sent_again_is_told_after_it() {
+    let bench = proven(&[]);
+    bench.outcomes();
+    let mut flights = bench.fly(1..4);
+    bench.refuse(flights.pop_front().unwrap(), 7);
+    flights.drain(..).zip(2..).for_each(|(flight, offset)| bench.acknowledge(flight, offset));
+    assert_eq!(bench.outcomes(), [], "the first is not decided");
+    assert_eq!((bench.queue.undecided(), bench.ledger.pending.batches()), (3, 3));
+    let again = bench.take().unwrap();
+    assert_eq!(bench.outcomes(), []);
+    bench.refuse(again, 46);
+    let told: Vec<_> = bench.outcomes().iter().map(|told| (told.0, told.1)).collect();
+    assert_eq!(told, [1, 2, 3].map(|number| (number, Code::NONE)));
+    assert_eq!((bench.queue.undecided(), bench.ledger.pending.batches()), (0, 0));
+}
+
+#[test]
+fn rule_4_12_what_waited_for_a_batch_is_told_when_that_is_purged() {
+    let bench = proven(&[]);
+    bench.outcomes();
+    let mut flights = bench.fly(1..3);
+    bench.refuse(flights.pop_front().unwrap(), 7);
+    bench.acknowledge(flights.pop_front().unwrap(), 2);
+    let purge = Purge { queued: true, in_flight: false };
+    assert_eq!(bench.queue.purge(purge, &Error::bare(Code::PURGED)), 1);
+    let told: Vec<_> = bench.outcomes().iter().map(|told| (told.0, told.1)).collect();
+    assert_eq!(told, [(1, Code::PURGED), (2, Code::NONE)]);
 }

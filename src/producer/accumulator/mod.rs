@@ -3,6 +3,7 @@
 mod batch;
 mod budget;
 mod builder;
+mod duty;
 mod fill;
 mod ledger;
 mod pending;
@@ -10,6 +11,8 @@ mod queue;
 mod queue_answer;
 mod queue_fate;
 mod queue_move;
+mod queue_order;
+mod queue_ready;
 mod queue_room;
 mod queue_send;
 mod seal;
@@ -33,7 +36,9 @@ pub(crate) use batch::Body;
 pub(crate) use budget::Budget;
 pub(crate) use budget::Reserved;
 pub(crate) use builder::{Builder, Sealed};
+pub(crate) use duty::Duty;
 pub(crate) use ledger::Ledger;
+pub(crate) use pending::Stretch;
 pub(crate) use queue::{
     Appended, Arrival, Entrance, LARGEST_OVERHEAD, Leader, Queue, largest_encoding, largest_plain,
     largest_record,

@@ -28,11 +28,14 @@ impl State {
         self.oldest + self.counts.len() as u64 - 1
     }
 
-    fn forget_settled(&mut self) {
+    /// True if a stretch that somebody ended is settled now.
+    fn forget_settled(&mut self) -> bool {
+        let before = self.oldest;
         while self.counts.len() > 1 && self.counts.front() == Some(&0) {
             self.counts.pop_front();
             self.oldest += 1;
         }
+        self.oldest > before
     }
 }
 
@@ -65,14 +68,13 @@ impl Pending {
         let settled = {
             let mut state = self.lock();
             let at = stretch.checked_sub(state.oldest).map_or(usize::MAX, |at| at as usize);
-            let mut left = 1;
             if let Some(count) = state.counts.get_mut(at) {
                 *count = count.saturating_sub(1);
-                left = *count;
             }
-            state.forget_settled();
-            left == 0
+            state.forget_settled()
         };
+        // Only a flush or a close waits for it, and has ended a stretch. Without one a nudge would make
+        // a poll that looks at the same time look again, and its descriptor readable once for nothing.
         if settled {
             self.signal.nudge();
         }
@@ -88,7 +90,7 @@ impl Pending {
             return ended - 1;
         }
         state.counts.push_back(0);
-        state.forget_settled();
+        let _ = state.forget_settled();
         ended
     }
 

@@ -15,6 +15,7 @@ use bytes::BytesMut;
 use super::batch::{Batch, OpenBatch, PublishSender};
 use super::budget::Reserved;
 use super::builder::Builder;
+use super::duty::Duty;
 use super::fill::Fill;
 use super::ledger::Ledger;
 use super::queue_answer::Answer;
@@ -26,6 +27,7 @@ use crate::error::{Code, Error, Result};
 use crate::producer::identity::{Books, Stamp};
 use crate::producer::legacy::{Seat, SetBuilder};
 use crate::producer::mail::Mail;
+use crate::producer::outcome::Outcome;
 use crate::producer::partitioner::moves_on;
 use crate::producer::record::Record;
 use crate::protocol::record::{BATCH_OVERHEAD, BatchBuilder, Format};
@@ -54,7 +56,9 @@ pub(super) struct State {
     pub(super) sealed: VecDeque<Batch>,
     /// What is with a broker, in the order of sending.
     pub(super) flying: VecDeque<Flying>,
-    /// How many may be, as the leader's sender said last.
+    /// What was answered before an older batch was, with its outcome, in order.
+    pub(super) held: Vec<(Batch, Outcome)>,
+    /// How many may be in flight, as the leader's sender said last.
     pub(super) window: usize,
     pub(super) books: Books,
     /// The head waits for the producer's id.
@@ -201,14 +205,26 @@ impl Queue {
         Entrance { state, ledger: &self.ledger, limit }
     }
 
-    /// Encodes a record into the open batch. `room` is what a wait for memory brought; what is left
-    /// of it afterwards the caller gives back. Batches that became full are handed out in `seals`: the
-    /// caller finishes them once this has returned.
+    /// As [`append_owing`](Self::append_owing); the sender is told.
+    #[cfg(test)]
     pub(crate) fn append(
         self: &Arc<Self>,
         arrival: &Arrival<'_>,
         room: &mut Option<Reserved>,
         seals: &mut Vec<Seal>,
+    ) -> Result<Appended> {
+        self.append_owing(arrival, room, seals, &mut None)
+    }
+
+    /// Encodes a record into the open batch. `room` is what a wait for memory brought; what is left
+    /// of it afterwards the caller gives back. Batches that became full are handed out in `seals`: the
+    /// caller finishes them once this has returned. If the record may leave at once there is a `duty`.
+    pub(crate) fn append_owing(
+        self: &Arc<Self>,
+        arrival: &Arrival<'_>,
+        room: &mut Option<Reserved>,
+        seals: &mut Vec<Seal>,
+        duty: &mut Option<Duty>,
     ) -> Result<Appended> {
         let mut state = self.lock();
         self.ledger.check_open()?;
@@ -232,7 +248,7 @@ impl Queue {
         } else if let Some(bytes) = self.grow(&mut state, size, room) {
             return Ok(Appended::NeedRoom(bytes));
         }
-        self.encode(&mut state, arrival)?;
+        *duty = self.encode(&mut state, arrival)?;
         if state.open.as_ref().is_some_and(|open| open.builder.size() >= limit) {
             seals.extend(self.close_open(&mut state));
         }
@@ -241,8 +257,8 @@ impl Queue {
 
     /// The copy itself: into a batch that is open and has room.
     #[inline]
-    fn encode(self: &Arc<Self>, state: &mut State, arrival: &Arrival<'_>) -> Result<()> {
-        let Some(open) = &mut state.open else { return Ok(()) };
+    fn encode(self: &Arc<Self>, state: &mut State, arrival: &Arrival<'_>) -> Result<Option<Duty>> {
+        let Some(open) = &mut state.open else { return Ok(None) };
         let (before, index) = (open.builder.size(), open.builder.count());
         let timestamp = match open.builder.append(&arrival.record.to_new(arrival.timestamp)) {
             Ok(timestamp) => timestamp,
@@ -263,11 +279,11 @@ impl Queue {
         if arrival.sticky {
             state.sticky_bytes += grown;
         }
-        if index == 0 {
-            self.time_expiry(state);
-            self.announce(state);
+        if index > 0 {
+            return Ok(None);
         }
-        Ok(())
+        self.time_expiry(state);
+        Ok(self.owe(state))
     }
 
     /// Opens a batch with room for its first record; `Some(bytes)` if the budget has too little.
@@ -448,65 +464,6 @@ impl Queue {
         self.announce(&mut state);
     }
 
-    /// Tells the leader's sender if something can leave now, or when. Cheap when nothing changed.
-    pub(super) fn announce(self: &Arc<Self>, state: &mut State) {
-        if state.listed || !self.has_room(state) {
-            return; // the sender comes by itself; a flight that ends announces again
-        }
-        if state.awaits_id {
-            if self.ledger.identity.is_awaited() {
-                return; // whoever brings the id comes here again
-            }
-            state.awaits_id = false;
-        }
-        let readiness = self.readiness(state);
-        let Some(leader) = &state.leader else {
-            let waits = state.open.is_some() || !state.sealed.is_empty();
-            // On 0.7 what is bound to no partition has others to go to.
-            if waits && (state.parked || self.is_free()) {
-                state.parked = false;
-                self.ledger.keeper.post(Arc::clone(self));
-            }
-            return;
-        };
-        match readiness {
-            Readiness::Now => {
-                state.listed = true;
-                leader.mail.post(Arc::clone(self));
-            }
-            Readiness::At(at) if state.timed.is_none_or(|timed| timed > at) => {
-                state.timed = Some(at);
-                leader.mail.time(at, Arc::clone(self));
-            }
-            Readiness::At(_) | Readiness::Never => {}
-        }
-    }
-
-    pub(super) fn readiness(&self, state: &State) -> Readiness {
-        if let Some(head) = state.sealed.front() {
-            return match (&head.body, state.rest_until) {
-                (None, _) => Readiness::Never, // whoever finishes it announces
-                (Some(_), None) => Readiness::Now,
-                (Some(_), Some(until)) => Readiness::At(until),
-            };
-        }
-        match &state.open {
-            None => Readiness::Never,
-            Some(open) if self.leaves_now(open, state.flying.len()) => Readiness::Now,
-            Some(open) => Readiness::At(open.opened + self.config.linger),
-        }
-    }
-
-    /// Whether the open batch does not linger (any longer): invariant 4.10. Flush, close, publish and
-    /// a full buffer close the batch instead of asking here. Without linger a record leaves at once,
-    /// but behind two batches in flight a third one waits until it is worth a request: else a fast
-    /// caller would fill the pipe with batches of one record.
-    pub(super) fn leaves_now(&self, open: &OpenBatch, in_flight: usize) -> bool {
-        let lingers = self.config.linger > Duration::ZERO;
-        let worth_it = || in_flight < 2 || open.builder.size() >= self.config.batch_size / 4;
-        open.due || (!lingers && worth_it()) || self.ledger.budget.is_exhausted()
-    }
-
     pub(super) fn time_expiry(self: &Arc<Self>, state: &mut State) {
         if std::mem::replace(&mut state.expiry_timed, true) {
             return;
@@ -544,7 +501,7 @@ pub(crate) struct Entrance<'a> {
 impl Entrance<'_> {
     /// Encodes a record without headers. False, and nothing done, when it takes more than that (a batch
     /// must be opened, closed or made larger, the producer is closed, the record is not right):
-    /// [`Queue::append`] does it then, or says why not.
+    /// [`Queue::append_owing`] does it then, or says why not.
     #[inline(always)]
     pub(crate) fn append_plain(
         &mut self,
@@ -567,12 +524,6 @@ impl Entrance<'_> {
         }
         true
     }
-}
-
-pub(super) enum Readiness {
-    Now,
-    At(Instant),
-    Never,
 }
 
 impl State {

@@ -79,6 +79,7 @@ impl Queue {
                 self.land(&mut state, flying, &broker, answer, now, &mut landed);
             }
         }
+        self.release(&mut state);
         self.announce(&mut state);
         landed
     }
@@ -105,10 +106,10 @@ impl Queue {
         let refusal = match answer {
             Answer::Written { base_offset, log_append_time } => {
                 let outcome = Outcome::persisted(base_offset, log_append_time);
-                return self.ledger.settle(self, batch, outcome);
+                return self.end(state, batch, outcome);
             }
             Answer::Unacknowledged => {
-                return self.ledger.settle(self, batch, Outcome::unacknowledged());
+                return self.end(state, batch, Outcome::unacknowledged());
             }
             Answer::Refused { action, error, records, log_start } => {
                 let error = self.name(error).with_broker(broker);
@@ -138,7 +139,7 @@ impl Queue {
                 self.fail(state, batch, error, Persistence::NotPersisted);
             }
             Action::Split => landed.seals.extend(self.split(state, batch, error)),
-            Action::Duplicate => self.ledger.settle(self, batch, Outcome::persisted(-1, -1)),
+            Action::Duplicate => self.end(state, batch, Outcome::persisted(-1, -1)),
             Action::Identity => match batch.stamp {
                 Some(stamp) => self.judge(state, batch, stamp, error, log_start, now),
                 None => self.fail(state, batch, error, Persistence::NotPersisted),
@@ -147,7 +148,7 @@ impl Queue {
                 state.leave(&batch);
                 let status = batch.known(Persistence::NotPersisted);
                 let outcome = Outcome::failed(error.with_persistence(status)).with_records(records);
-                self.ledger.settle(self, batch, outcome);
+                self.end(state, batch, outcome);
             }
             Action::Fail(persistence) => self.fail(state, batch, error, persistence),
         }

@@ -47,6 +47,7 @@ impl Queue {
                     self.fail(&mut state, batch, error, Persistence::NotPersisted);
                 }
             }
+            self.release(&mut state);
             self.announce(&mut state);
         }
         let next = state.earliest_deadline(delivery_timeout);
@@ -73,6 +74,7 @@ impl Queue {
                 self.fail(&mut state, batch, error.clone(), Persistence::NotPersisted);
             }
         }
+        self.release(&mut state);
         self.announce(&mut state);
         records
     }
@@ -95,6 +97,7 @@ impl Queue {
         let flying = state.flying.iter_mut().find(|flying| flying.id == batch);
         if let Some(batch) = flying.and_then(|flying| flying.batch.take()) {
             self.fail(&mut state, batch, error(), Persistence::PossiblyPersisted);
+            self.release(&mut state);
             return Withdrawn::Sent;
         }
         let Some(at) = state.sealed.iter().position(|queued| queued.id == batch) else {
@@ -106,6 +109,7 @@ impl Queue {
         }
         let sent = batch.maybe_written;
         self.fail(&mut state, batch, error(), Persistence::NotPersisted);
+        self.release(&mut state);
         self.announce(&mut state);
         if sent { Withdrawn::Sent } else { Withdrawn::Unsent }
     }
@@ -115,7 +119,12 @@ impl Queue {
         let state = self.lock();
         let open = state.open.as_ref().map_or(0, |open| u64::from(open.builder.count()));
         let flying = state.flying.iter().filter_map(|flying| flying.batch.as_ref());
-        open + flying.chain(&state.sealed).map(|batch| u64::from(batch.count)).sum::<u64>()
+        let held = state.held.iter().map(|(batch, _)| batch);
+        open + flying
+            .chain(&state.sealed)
+            .chain(held)
+            .map(|batch| u64::from(batch.count))
+            .sum::<u64>()
     }
 }
 

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::batch::{Batch, Body};
-use super::queue::{Flying, Leader, Queue, Readiness, State};
+use super::queue::{Flying, Leader, Queue, State};
+use super::queue_ready::Readiness;
 use super::seal::{Encoding, Seal, Work};
 use crate::error::{Code, Error, Persistence, Result};
 use crate::log::Level;
@@ -23,6 +24,9 @@ pub(crate) struct Wanted {
     /// How many batches of a partition with identity may be in flight (invariant 5.3).
     pub(crate) window: usize,
     pub(crate) now: Instant,
+    /// What is taken at the same `now` goes into one request, which takes one batch of a partition: a
+    /// broker would lose sight of a second.
+    pub(crate) once: bool,
 }
 
 /// What the sender gets.
@@ -33,6 +37,8 @@ pub(crate) enum Take {
     Seal(Seal),
     /// It does not fit into this request: keep the queue for the next.
     NoRoom,
+    /// The queue came twice, and this request has a batch of it: keep it for the next.
+    Again,
     Nothing,
 }
 
@@ -186,6 +192,10 @@ impl Queue {
             return Take::NoRoom;
         }
         drop(body);
+        if wanted.once && state.taken_at == Some(wanted.now) {
+            state.listed = true;
+            return Take::Again;
+        }
         state.taken_at = Some(wanted.now);
         self.fly(&mut state, with_identity)
     }
@@ -268,6 +278,7 @@ impl Queue {
         for batch in std::mem::take(&mut state.sealed) {
             self.fail(state, batch, error.clone(), Persistence::NotPersisted);
         }
+        self.release(state);
     }
 
     fn fly(self: &Arc<Self>, state: &mut State, with_identity: bool) -> Take {
@@ -366,6 +377,7 @@ impl Queue {
                     let error = self.name_leader(&state, error);
                     self.fail(&mut state, ended, error.clone(), Persistence::NotPersisted);
                     self.ledger.bring_late(batch, Err(error));
+                    self.release(&mut state);
                 }
             }
         }

@@ -77,7 +77,7 @@ impl Bench {
     }
 
     fn take_from(&self, mail: &Arc<Mail>, room: Option<usize>, now: Instant) -> Take {
-        let wanted = Wanted { format: Format::V2, room, window: 5, now };
+        let wanted = Wanted { format: Format::V2, room, window: 5, now, once: false };
         match self.queue.take(mail, &wanted) {
             Take::Seal(seal) => {
                 assert!(seal.run_on_io_thread(1), "uncompressed batches are light");
@@ -397,7 +397,8 @@ fn rule_4_14_the_old_sender_takes_nothing_after_a_move_and_its_answer_is_awaited
 fn rule_4_14_a_batch_that_is_finished_while_the_partition_moves_is_announced_to_the_new_leader() {
     let bench = bench(&[]);
     bench.send(b"moved");
-    let wanted = Wanted { format: Format::V2, room: None, window: 5, now: Instant::now() };
+    let wanted =
+        Wanted { format: Format::V2, room: None, window: 5, now: Instant::now(), once: false };
     let Take::Seal(seal) = bench.queue.take(&bench.mail, &wanted) else { panic!("not open") };
     let new = Mail::new(2);
     bench.queue.lead(Some(Leader { mail: Arc::clone(&new), epoch: 6 }));
@@ -473,7 +474,7 @@ fn rule_3_16_a_batch_of_another_format_is_encoded_anew_for_its_broker() {
     let bench = bench(&[]);
     bench.send(b"1");
     let now = Instant::now();
-    let wanted = |format| Wanted { format, room: None, window: 5, now };
+    let wanted = |format| Wanted { format, room: None, window: 5, now, once: false };
     let Take::Seal(seal) = bench.queue.take(&bench.mail, &wanted(Format::V0)) else { panic!() };
     seal.run();
     let Take::Seal(seal) = bench.queue.take(&bench.mail, &wanted(Format::V0)) else { panic!() };

@@ -58,6 +58,13 @@ impl Seal {
         }
     }
 
+    /// As [`run`](Self::run), for a thread that sends the batch itself: nobody is told.
+    pub(crate) fn run_quietly(mut self) {
+        if let Some(work) = self.work.take() {
+            self.queue.sealed(self.batch, work.run(), false);
+        }
+    }
+
     /// Lets go of the work: its batch has ended, and nobody needs its bytes.
     pub(super) fn forget(mut self) -> Option<Arc<Body>> {
         self.work = None;
@@ -76,7 +83,7 @@ impl Seal {
 
     /// For a sender task: does light work at once and gives true (the batch is ready, nobody needs to
     /// be told), hands heavy work to the codec pool.
-    pub(crate) fn run_on_io_thread(mut self, codec_threads: usize) -> bool {
+    pub(crate) fn run_on_io_thread(self, codec_threads: usize) -> bool {
         if self.is_heavy() {
             // A full pool gives the job back: then it is done here after all, late but done.
             if let Err(job) = codec::submit(codec_threads, Box::new(move || self.run())) {
@@ -84,9 +91,7 @@ impl Seal {
             }
             return false;
         }
-        if let Some(work) = self.work.take() {
-            self.queue.sealed(self.batch, work.run(), false);
-        }
+        self.run_quietly();
         true
     }
 }

@@ -259,7 +259,7 @@ impl Simulation {
         while let Some(queue) = broker.rotation.pop_front() {
             turns += 1;
             assert!(turns < 1_000, "the sender goes in circles");
-            let wanted = Wanted { format: Format::V2, room: None, window: five, now };
+            let wanted = Wanted { format: Format::V2, room: None, window: five, now, once: false };
             match queue.take(&broker.mail, &wanted) {
                 Take::Flight(flight) => {
                     again.extend(flight.more.then(|| Arc::clone(&queue)));
@@ -269,7 +269,7 @@ impl Simulation {
                     assert!(seal.run_on_io_thread(1));
                     broker.rotation.push_front(queue);
                 }
-                Take::NoRoom => panic!("there is no limit"),
+                Take::NoRoom | Take::Again => panic!("there is no limit"),
                 Take::Nothing => {}
             }
         }

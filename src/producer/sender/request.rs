@@ -28,6 +28,13 @@ impl Cargo {
         (!self.flights.is_empty()).then(|| max_request_size.saturating_sub(used))
     }
 
+    /// One batch.
+    pub(super) fn of(flight: Flight) -> Self {
+        let mut cargo = Self::default();
+        cargo.add(flight);
+        cargo
+    }
+
     pub(super) fn add(&mut self, flight: Flight) {
         self.bytes += flight.body.bytes().len() + PARTITION_OVERHEAD;
         self.flights.push(flight);

@@ -1,21 +1,19 @@
 //! The sender task of one broker.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::super::accumulator::{Answer, Flight, Queue, Take, Wanted};
 use super::super::core::Core;
-use super::super::legacy;
-use super::super::mail::{InFlight, Mail, Profile};
+use super::super::mail::{Mail, Profile};
 use super::super::timers::Timers;
-use super::answer::{answers, hints, refused};
+use super::answer::refused;
+use super::call::{land, launch};
+use super::office::Live;
 use super::request::Cargo;
-use crate::config::Acks;
 use crate::error::{Code, Error, Result};
-use crate::net::{Backoff, Connection, Flush, Purpose, jitter};
-use crate::protocol::modern::Uuid;
-use crate::protocol::modern::messages::produce::{ProduceRequest, ProduceResponse};
+use crate::net::{Backoff, Purpose, jitter};
 use crate::runtime::inject_panic;
 
 /// Serves the queues that post to `mail` until it is stopped.
@@ -31,9 +29,13 @@ pub(crate) async fn run(core: Arc<Core>, mail: Arc<Mail>) {
         failures: 0,
         rests_until: None,
     };
-    while sender.collect() {
+    loop {
         inject_panic("sender");
+        if !sender.collect() {
+            return;
+        }
         sender.send_all().await;
+        sender.mail.office.set_backlog(!sender.rotation.is_empty());
         sender.sleep().await;
     }
 }
@@ -52,10 +54,12 @@ struct Sender {
     rests_until: Option<Instant>,
 }
 
-#[derive(Clone)]
-struct Live {
-    connection: Connection,
-    profile: Profile,
+/// What came of an attempt to send.
+enum Sent {
+    One,
+    Nothing,
+    /// The office is taken: the bell will ring.
+    Later,
 }
 
 impl Sender {
@@ -74,7 +78,13 @@ impl Sender {
             for (at, queue) in letters.timers {
                 self.timers.add(at, queue);
             }
-            more = false;
+            // What follows from them may come to this very box.
+            more = !letters.answers.is_empty();
+            for (number, frame) in letters.answers {
+                if let Some(call) = self.mail.office.take(number) {
+                    call.answered(frame);
+                }
+            }
             while let Some((at, queue)) = self.timers.due(now) {
                 queue.timer_fired(&self.mail, at, now);
                 more = true; // it may have posted to this very box
@@ -91,14 +101,32 @@ impl Sender {
     async fn send_all(&mut self) {
         while !self.rotation.is_empty() && !self.is_saturated() {
             let Some(live) = self.connect().await else { return self.let_go() };
-            let cargo = self.gather(&live.profile);
-            if cargo.is_empty() {
-                continue; // whoever was in the rotation had nothing after all
+            match self.send_one(live) {
+                Sent::One => {}
+                Sent::Nothing => continue,
+                Sent::Later => return,
             }
-            self.launch(&live, cargo);
             // A request is up to a megabyte to seal: let other tasks of this thread have their turn.
             tokio::task::yield_now().await;
         }
+    }
+
+    /// Sends one request, unless a calling thread does so now.
+    fn send_one(&mut self, live: Live) -> Sent {
+        let mail = Arc::clone(&self.mail);
+        let Some(mut seat) = mail.office.enter_or_be_rung_for(&mail) else { return Sent::Later };
+        if self.is_saturated() {
+            return Sent::Nothing;
+        }
+        let cargo = self.gather(&live.profile);
+        let sent = if cargo.is_empty() {
+            Sent::Nothing // whoever was in the rotation had nothing after all
+        } else {
+            launch(&self.core, &mail, &live, cargo);
+            Sent::One
+        };
+        seat.set_live(live);
+        sent
     }
 
     /// The broker cannot be reached: forgets the queues that need it no longer. A broker that is gone
@@ -126,7 +154,7 @@ impl Sender {
             Ok(live) => {
                 (self.failures, self.rests_until) = (0, None);
                 self.mail.set_failure(None);
-                self.mail.set_profile(live.profile.clone());
+                self.mail.set_profile(Arc::clone(&live.profile));
                 self.connection = Some(live.clone());
                 Some(live)
             }
@@ -153,7 +181,7 @@ impl Sender {
             connection = broker.connection(Purpose::Produce, deadline) => connection?,
             () = self.mail.ended() => return Err(Error::bare(Code::CLOSED)),
         };
-        let profile = Profile::of(connection.versions())?;
+        let profile = Arc::new(Profile::of(connection.versions())?);
         Ok(Live { connection, profile })
     }
 
@@ -164,7 +192,7 @@ impl Sender {
         let mut again = Vec::new();
         while let Some(queue) = self.rotation.pop_front() {
             let room = cargo.room(self.core.config.max_request_size);
-            let wanted = Wanted { format: profile.format, room, window, now };
+            let wanted = Wanted { format: profile.format, room, window, now, once: true };
             match queue.take(&self.mail, &wanted) {
                 Take::Flight(flight) => {
                     // A request carries one batch of a partition; the next one goes with the next.
@@ -183,6 +211,8 @@ impl Sender {
                     self.rotation.push_front(queue);
                     break;
                 }
+                // Two threads may have announced it one after the other.
+                Take::Again => again.push(queue),
                 Take::Nothing => {}
             }
         }
@@ -194,50 +224,6 @@ impl Sender {
         land(&self.core, flight, broker, answer);
     }
 
-    /// Writes the request; a task of its own awaits the answer.
-    fn launch(&self, live: &Live, cargo: Cargo) {
-        let config = &self.core.config;
-        if live.connection.is_legacy() {
-            let (flights, in_flight) = (cargo.into_flights(), self.mail.take_off());
-            return legacy::launch(&self.core, &live.connection, flights, in_flight);
-        }
-        let mut ids = cargo.topic_ids();
-        let version = match &ids {
-            Some(_) => live.connection.versions().pick_with_topic_ids::<ProduceRequest>(),
-            None => live.connection.versions().pick::<ProduceRequest>(),
-        };
-        let version = version.unwrap_or(live.profile.version);
-        if version < FIRST_WITH_TOPIC_IDS {
-            ids = None;
-        }
-        let request = cargo.request(config.acks, config.request_timeout, ids.as_ref());
-        let call = Call {
-            core: Arc::clone(&self.core),
-            broker: live.profile.address.clone(),
-            flights: cargo.into_flights(),
-            ids,
-            in_flight: self.mail.take_off(),
-        };
-        let core = Arc::clone(&self.core);
-        let broken = move |error| core.fail(&error);
-        let connection = live.connection.clone();
-        if config.acks == Acks::None {
-            let call = call.unacknowledged(connection, version, request);
-            self.core.runtime.spawn("produce call", broken, call);
-            return;
-        }
-        let deadline = Instant::now() + config.request_timeout;
-        // Written by this task, before the next request is made: the order of requests is that of
-        // the batches.
-        match connection.start(version, &request, deadline, Flush::Now) {
-            Ok(answer) => {
-                let call = call.answered(answer);
-                self.core.runtime.spawn("produce call", broken, call);
-            }
-            Err(error) => call.failed(&error),
-        }
-    }
-
     /// Until the bell rings or a timer is due.
     async fn sleep(&self) {
         let resting = self.rests_until.filter(|_| !self.rotation.is_empty());
@@ -245,79 +231,5 @@ impl Sender {
         if self.mail.may_sleep(until, self.is_saturated(), self.rotation.is_empty()) {
             self.mail.sleep(until).await;
         }
-    }
-}
-
-/// The first version of Produce that names topics by id.
-const FIRST_WITH_TOPIC_IDS: i16 = 13;
-
-/// A request under way.
-struct Call {
-    core: Arc<Core>,
-    broker: String,
-    flights: Vec<Flight>,
-    ids: Option<BTreeMap<usize, Uuid>>,
-    /// Rings the sender when it is dropped.
-    in_flight: InFlight,
-}
-
-impl Call {
-    async fn answered(self, answer: impl Future<Output = Result<ProduceResponse>>) {
-        let response = tokio::select! {
-            response = answer => response,
-            // Every batch has its outcome then: nobody waits for this answer.
-            () = self.in_flight.ended() => return,
-        };
-        inject_panic("produce-call");
-        match response {
-            Ok(response) => self.done(response),
-            Err(error) => self.failed(&error),
-        }
-    }
-
-    async fn unacknowledged(self, connection: Connection, version: i16, request: ProduceRequest) {
-        let written = tokio::select! {
-            written = connection.send_only_at(version, &request) => written,
-            () = self.in_flight.ended() => return,
-        };
-        inject_panic("produce-call");
-        match written {
-            Err(error) => self.failed(&error),
-            Ok(()) => {
-                for flight in &self.flights {
-                    land(&self.core, flight, &self.broker, Answer::Unacknowledged);
-                }
-            }
-        }
-    }
-
-    fn done(self, response: ProduceResponse) {
-        let (hints, endpoints) = hints(&response, &self.flights, self.ids.as_ref());
-        if !hints.is_empty() {
-            // Before the batches go back to their queues: they then find the new leader.
-            self.core.cluster.take_hints(&hints, &endpoints);
-        }
-        let acks = self.core.config.acks;
-        for (flight, answer) in answers(response, self.flights, self.ids.as_ref(), acks) {
-            land(&self.core, &flight, &self.broker, answer);
-        }
-        drop(self.in_flight);
-    }
-
-    fn failed(self, error: &Error) {
-        for flight in &self.flights {
-            land(&self.core, flight, &self.broker, refused(error));
-        }
-    }
-}
-
-/// Brings an answer to its queue, and does what follows from it.
-pub(crate) fn land(core: &Core, flight: &Flight, broker: &str, answer: Answer) {
-    let landed = flight.queue.settle(flight, broker, answer, Instant::now());
-    if landed.refresh {
-        core.cluster.refresh("a partition's leader refused a batch");
-    }
-    for seal in landed.seals {
-        seal.run_on_io_thread(core.config.codec_threads);
     }
 }

@@ -16,8 +16,9 @@ const OWNERS: &str = "/consumers/g/owners/t";
 
 /// Who reads which partition at this moment, as the members were told.
 #[derive(Debug, Default)]
-struct Ledger {
-    readers: BTreeMap<TopicPartition, &'static str>,
+pub struct Ledger {
+    /// Who reads a partition.
+    pub readers: BTreeMap<TopicPartition, &'static str>,
     /// Partitions that two members were to read at once.
     faults: Vec<String>,
     /// What each member was told, in order.
@@ -27,7 +28,8 @@ struct Ledger {
 }
 
 impl Ledger {
-    fn check(&self) {
+    /// No partition was read by two.
+    pub fn check(&self) {
         assert!(self.faults.is_empty(), "{self:#?}");
     }
 }
@@ -39,7 +41,8 @@ struct Ear {
     ledger: Arc<Mutex<Ledger>>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// What is behind a lock, whoever panicked.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -68,35 +71,53 @@ impl Listener for Ear {
     }
 }
 
+/// Where a member belongs.
+pub struct Group<'a> {
+    /// `zookeeper.connect`.
+    pub connect: &'a str,
+    /// `group.id`.
+    pub group: &'a str,
+    /// What it reads.
+    pub topic: &'a str,
+}
+
 /// A member of ours, whose node is called after it.
-struct Ours {
+pub struct Ours {
     name: &'static str,
     ledger: Arc<Mutex<Ledger>>,
     cluster: Arc<Cluster>,
-    member: Member,
+    /// Itself.
+    pub member: Member,
 }
 
 impl Ours {
-    fn join(connect: &str, name: &'static str, topic: &str, ledger: &Arc<Mutex<Ledger>>) -> Ours {
-        let options = [
-            ("group.id", "g"),
+    /// Joins a group, with these properties besides.
+    pub fn join(
+        group: &Group<'_>,
+        name: &'static str,
+        more: &[(&str, &str)],
+        ledger: &Arc<Mutex<Ledger>>,
+    ) -> Ours {
+        let mut options = vec![
+            ("group.id", group.group),
             ("group.protocol", "zookeeper"),
             ("consumer.id", name),
             ("rebalance.backoff.ms", "200"),
         ];
-        let config = config(connect, &options);
+        options.extend(more);
+        let config = config(group.connect, &options);
         let cluster = Cluster::open(&config).expect("open does not wait");
-        let group = ConsumerConfig::from(&config).expect("the properties").group;
+        let properties = ConsumerConfig::from(&config).expect("the properties").group;
         lock(ledger).gone.remove(name);
         let ear = Arc::new(Ear { name, ledger: Arc::clone(ledger) });
-        let member = group::start(&cluster, &group, ear).expect("a member");
-        let topics = vec![Arc::from(topic)];
+        let member = group::start(&cluster, &properties, ear).expect("a member");
+        let topics = vec![Arc::from(group.topic)];
         member.membership.subscribe(Subscription { topics, ..Subscription::default() });
         Ours { name, ledger: Arc::clone(ledger), cluster, member }
     }
 
     /// As a consumer leaves: it stops reading first.
-    fn leave(self) {
+    pub fn leave(self) {
         {
             let mut ledger = lock(&self.ledger);
             ledger.gone.insert(self.name);
@@ -105,6 +126,10 @@ impl Ours {
         self.member.membership.leave().wait(Some(soon()), None).expect("it left");
         self.cluster.close(Some(soon())).expect("closed");
     }
+}
+
+fn join(connect: &str, name: &'static str, ledger: &Arc<Mutex<Ledger>>) -> Ours {
+    Ours::join(&Group { connect, group: "g", topic: "t" }, name, &[], ledger)
 }
 
 /// Registers a broker that nobody can reach, and a topic of so many partitions.
@@ -117,7 +142,8 @@ fn prepare(witness: &Witness, partitions: i32) {
     witness.create("/brokers/topics/t", data.as_bytes());
 }
 
-fn wait_readers(ledger: &Mutex<Ledger>, wanted: &[&str]) {
+/// Waits until the partitions are read by these, in their order.
+pub fn wait_readers(ledger: &Mutex<Ledger>, wanted: &[&str]) {
     let readers = || lock(ledger).readers.values().copied().collect::<Vec<_>>();
     let there = wait_until(PATIENCE, || readers() == wanted);
     assert!(there, "not read by {wanted:?}: {:#?}", lock(ledger));
@@ -133,9 +159,9 @@ pub fn read_back(place: &Place) {
     let witness = place.witness();
     prepare(&witness, 3);
     let ledger = Arc::new(Mutex::new(Ledger::default()));
-    let a = Ours::join(&place.connect(), "a", "t", &ledger);
+    let a = join(&place.connect(), "a", &ledger);
     wait_readers(&ledger, &["a", "a", "a"]);
-    let b = Ours::join(&place.connect(), "b", "t", &ledger);
+    let b = join(&place.connect(), "b", &ledger);
     wait_readers(&ledger, &["a", "a", "b"]);
     assert_eq!(witness.children("/consumers/g/ids"), ["g_a", "g_b"]);
     let data = text(&witness, "/consumers/g/ids/g_a");
@@ -171,9 +197,9 @@ pub fn silence(place: &Place) {
     let (witness, proxy) = (place.witness(), Proxy::before(&place.server));
     prepare(&witness, 4);
     let ledger = Arc::new(Mutex::new(Ledger::default()));
-    let a = Ours::join(&place.through(&proxy.address()), "a", "t", &ledger);
+    let a = join(&place.through(&proxy.address()), "a", &ledger);
     wait_readers(&ledger, &["a", "a", "a", "a"]);
-    let b = Ours::join(&place.connect(), "b", "t", &ledger);
+    let b = join(&place.connect(), "b", &ledger);
     wait_readers(&ledger, &["a", "a", "b", "b"]);
     let session = || witness.get(&format!("{OWNERS}/0")).expect("an owner").1;
     let before = session();
@@ -207,8 +233,8 @@ pub fn many(place: &Place) {
     let witness = place.witness();
     prepare(&witness, 12);
     let ledger = Arc::new(Mutex::new(Ledger::default()));
-    let join = |name: &&'static str| Ours::join(&place.connect(), name, "t", &ledger);
-    let mut members: Vec<Ours> = NAMES.iter().map(join).collect();
+    let enter = |name: &&'static str| join(&place.connect(), name, &ledger);
+    let mut members: Vec<Ours> = NAMES.iter().map(enter).collect();
     let begun = Instant::now();
     let shares = |names: &[&'static str]| -> Vec<&'static str> {
         let each = 12 / names.len();
@@ -219,7 +245,7 @@ pub fn many(place: &Place) {
     let leaving: Vec<Ours> = members.drain(3..).collect();
     leaving.into_iter().for_each(Ours::leave);
     wait_readers(&ledger, &shares(&NAMES[..3]));
-    members.extend(NAMES[3..].iter().map(join));
+    members.extend(NAMES[3..].iter().map(enter));
     wait_readers(&ledger, &shares(&NAMES));
     lock(&ledger).check();
 }

@@ -3,6 +3,7 @@
 pub mod embedded;
 mod group_next;
 mod group_zookeeper;
+mod group_zookeeper_peers;
 mod groups;
 mod harness;
 mod idempotence;
@@ -171,6 +172,17 @@ pub const ALL: &[Case] = &[
         own_cluster: 3,
         run: leader::killing_the_leader_loses_and_reorders_nothing,
     },
+    // The old consumer went with 2.0.
+    shared(
+        "the_scala_consumer_shares_a_group_with_our_member",
+        &[Need::Before(2, 0)],
+        group_zookeeper_peers::scala,
+    ),
+    shared(
+        "pykafka_shares_a_group_in_zookeeper_with_our_member",
+        &[Need::Before(4, 0)],
+        group_zookeeper_peers::pykafka,
+    ),
     shared(
         "the_programs_find_the_cluster_through_zookeeper",
         &[Need::Before(4, 0)],

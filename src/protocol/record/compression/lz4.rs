@@ -7,6 +7,8 @@
 //! 0.9 put the frame's magic number into the hash too; their peers refuse correct frames, Java
 //! refuses the others (invariant 3.10).
 
+use std::cell::RefCell;
+
 use lz4_flex::block::{
     CompressTable, compress_into_with_table, decompress_into, decompress_into_with_dict,
     get_maximum_output_size,
@@ -36,6 +38,12 @@ const CONTENT_SIZE: u8 = 0x08;
 const CONTENT_CHECKSUM: u8 = 0x04;
 const RESERVED_OR_DICTIONARY: u8 = 0x03;
 
+thread_local! {
+    /// The large kind, whatever the input: it looks at five bytes where the small one looks at four, and
+    /// text of 16 kB becomes a quarter smaller at the same cost. Kept, as it is 16 kB itself.
+    static TABLE: RefCell<CompressTable> = RefCell::new(CompressTable::large());
+}
+
 pub(super) fn compress(input: &[u8], format: Format, out: &mut Vec<u8>) -> Result<()> {
     let magic_at = out.len();
     out.extend_from_slice(&MAGIC);
@@ -44,24 +52,39 @@ pub(super) fn compress(input: &[u8], format: Format, out: &mut Vec<u8>) -> Resul
     let checksum = header_checksum(&out[hashed_from..]);
     out.push(checksum);
 
-    let mut table = CompressTable::default();
-    for block in input.chunks(BLOCK) {
-        let length_at = out.len();
-        let begin = length_at + 4;
-        out.resize(begin + get_maximum_output_size(block.len()), 0);
-        let length = compress_into_with_table(block, &mut out[begin..], &mut table)
-            .map_err(|error| not_compressed(Compression::Lz4, error))?;
-        let mut field = length as u32;
-        out.truncate(begin + length);
-        if length >= block.len() {
-            field = block.len() as u32 | STORED;
-            out.truncate(begin);
-            out.extend_from_slice(block);
+    let end = TABLE.with_borrow_mut(|table| -> Result<usize> {
+        let mut end = out.len();
+        for block in input.chunks(BLOCK) {
+            end = compress_block(block, table, out, end)?;
         }
-        out[length_at..begin].copy_from_slice(&field.to_le_bytes());
-    }
+        Ok(end)
+    })?;
+    out.truncate(end);
     out.extend_from_slice(&[0; 4]);
     Ok(())
+}
+
+/// Puts a block and its length to `at`, whatever `out` holds from there on: what was cleared for the
+/// worst case of one block serves the next. Gives the end.
+fn compress_block(
+    block: &[u8],
+    table: &mut CompressTable,
+    out: &mut Vec<u8>,
+    at: usize,
+) -> Result<usize> {
+    let begin = at + 4;
+    let most = begin + get_maximum_output_size(block.len());
+    let target = &mut super::room(out, most)[begin..];
+    let length = compress_into_with_table(block, target, table)
+        .map_err(|error| not_compressed(Compression::Lz4, error))?;
+    let (field, end) = if length < block.len() {
+        (length as u32, begin + length)
+    } else {
+        target[..block.len()].copy_from_slice(block);
+        (block.len() as u32 | STORED, begin + block.len())
+    };
+    out[at..begin].copy_from_slice(&field.to_le_bytes());
+    Ok(end)
 }
 
 pub(super) fn decompress(
@@ -307,6 +330,25 @@ mod tests {
             FrameDecoder::new(&frame[..]).read_to_end(&mut read).expect("decodes");
             assert!(read == content);
         }
+    }
+
+    #[test]
+    fn fields_and_numbers_shrink_nearly_as_much_in_a_small_batch_as_in_a_large_one() {
+        let mut state = 7_u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state >> 16
+        };
+        let names = ["status", "delta", "order", "Berlin", "total", "price", "updated", "amount"];
+        let mut field = || format!("\"{}\":{},", names[next() as usize % 8], next() % 100);
+        let text: String = (0..20_000).map(|_| field()).collect();
+        let shrinks_to = |content: &str| {
+            let mut frame = Vec::new();
+            compress(content.as_bytes(), Format::V2, &mut frame).expect("compressed");
+            frame.len() as f64 / content.len() as f64
+        };
+        let (small, large) = (shrinks_to(&text[..16_000]), shrinks_to(&text));
+        assert!(small < 1.25 * large, "{small} {large}");
     }
 
     #[test]
