@@ -105,6 +105,7 @@ check-all: check
 .PHONY: bench
 bench: bench-programs
 	python3 bench/run.py
+	python3 bench/groups.py
 	python3 bench/plot.py
 
 ## bench-quick: the most telling rows of the bench, in a few minutes
@@ -120,7 +121,7 @@ bench-publish:
 .PHONY: bench-programs
 bench-programs:
 	@scripts/setup.sh bench
-	@$(MAKE) --no-print-directory $(LIBRARY)
+	@$(MAKE) --no-print-directory $(LIBRARY) examples
 	bench/build.sh
 
 ## microbench: what encoding, decoding, checksums, partitioners and the accumulator cost

@@ -38,11 +38,17 @@ build_librdkafka() {
     # shellcheck disable=SC2086 # a list of flags
     ${CC:-cc} $warnings -O2 -g bench/librdkafka.c -o "$out/client-librdkafka" \
         -L"$library" -lrdkafka -Wl,-rpath,"$library"
+    # shellcheck disable=SC2086
+    ${CC:-cc} $warnings -O2 -g bench/group-librdkafka.c -o "$out/group-librdkafka" -pthread \
+        -L"$library" -lrdkafka -Wl,-rpath,"$library"
 }
 
 build_samsa() {
     # shellcheck disable=SC2086
     ${CC:-cc} $warnings -O2 -g -Iinclude bench/samsa.c -o "$out/client-samsa" \
+        -Ltarget/release -lsamsa -Wl,-rpath,"$PWD/target/release"
+    # shellcheck disable=SC2086
+    ${CC:-cc} $warnings -O2 -g -Iinclude bench/group-samsa.c -o "$out/group-samsa" -pthread \
         -Ltarget/release -lsamsa -Wl,-rpath,"$PWD/target/release"
 }
 
@@ -72,9 +78,10 @@ build_java() {
 
 lint() {
     # shellcheck disable=SC2086
-    ${CC:-cc} $warnings -Iinclude -fsyntax-only bench/samsa.c
+    ${CC:-cc} $warnings -Iinclude -fsyntax-only bench/samsa.c bench/group-samsa.c
     # shellcheck disable=SC2086
-    [ ! -e /usr/include/librdkafka/rdkafka.h ] || ${CC:-cc} $warnings -fsyntax-only bench/librdkafka.c
+    [ ! -e /usr/include/librdkafka/rdkafka.h ] || ${CC:-cc} $warnings -fsyntax-only bench/librdkafka.c \
+        bench/group-librdkafka.c
     ! command -v go >/dev/null || (cd bench/franz-go && go vet ./... && [ -z "$(gofmt -l .)" ])
     bench/null-broker --lint
     python3 -m py_compile bench/*.py

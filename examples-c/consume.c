@@ -1,10 +1,15 @@
-/* consume [-n COUNT] [-H] TOPIC [name=value]...
+/* consume [-n COUNT] [-H] [-g GROUP] TOPIC [name=value]...
  *
  * Prints each message of the topic on a line: partition, offset, next offset, timestamp, key,
  * value, separated by tabs; with -H a further column `name=value,...` for the headers. Bytes print
  * as they are but for \t \n \r \\ and \xHH for control bytes and what is not UTF-8; NULL prints as
  * \N. Starts at the earliest message unless told otherwise (auto.offset.reset=latest). Ends after
- * COUNT messages, or at SIGINT. */
+ * COUNT messages, or at SIGINT or SIGTERM.
+ *
+ * With -g it is a member of a consumer group: it begins where the group has come to, commits what
+ * it has printed, and leaves politely. Partitions that it is given, gives up, or loses are told on
+ * standard error: `assigned TOPIC PARTITION...`, `revoked ...`, `lost ...`. TOPIC may then be a
+ * pattern, as in '^logs[.].*'. */
 #define _POSIX_C_SOURCE 200809L
 #include "options.h"
 
@@ -100,71 +105,139 @@ static void print_message(const samsa_message *message, int with_headers) {
     fflush(stdout);
 }
 
-int main(int argc, char **argv) {
-    static const char *const defaults[] = {"auto.offset.reset=earliest", NULL};
-    int64_t wanted = -1;
-    int with_headers = 0, option;
-    /* Options come before the topic: what follows it belongs to the library. */
-    while ((option = getopt(argc, argv, "+n:H")) != -1) {
-        char *end = NULL;
-        if (option == 'n') {
-            wanted = strtoll(optarg, &end, 10);
-            if (*end != '\0' || end == optarg || wanted < 0) {
-                fprintf(stderr, "-n %s: expected a number of messages\n", optarg);
-                return 2;
-            }
-        } else if (option == 'H') {
-            with_headers = 1;
-        } else {
-            return 2;
-        }
-    }
-    if (optind >= argc) {
-        fprintf(stderr, "usage: consume [-n COUNT] [-H] TOPIC [name=value]...\n");
-        return 2;
-    }
+static struct options {
+    const char *group;
+    int64_t wanted; /* messages; -1: no end */
+    int with_headers;
+} options = {NULL, -1, 0};
+
+/* Every partition, no membership, nothing committed. */
+static void read_all(samsa_cluster *cluster, const char *name) {
     samsa_error *error = NULL;
     samsa_topic *topic = NULL;
-    samsa_cluster *cluster = open_cluster(argv + optind + 1, defaults);
-    samsa_code code = samsa_cluster_topic(cluster, argv[optind], &topic, &error);
+    samsa_code code = samsa_cluster_topic(cluster, name, &topic, &error);
     check(code, &error);
-    /* No group: every partition, no membership, nothing committed. */
     code = samsa_topic_subscribe(topic, NULL, 30000, &consumer, &error);
     check(code, &error);
+    samsa_topic_free(topic); /* the consumer keeps what it needs */
+}
 
-    struct sigaction action = {0};
-    action.sa_handler = interrupt;
-    sigaction(SIGINT, &action, NULL);
+/* A share of the partitions, by the group's rules. */
+static void join_group(samsa_cluster *cluster, const char *name) {
+    samsa_error *error = NULL;
+    samsa_config *config = samsa_config_new();
+    samsa_code code = samsa_config_set(config, "group.id", options.group, &error);
+    check(code, &error);
+    code = samsa_config_set(config, "samsa.events", "assigned,revoked,lost", &error);
+    check(code, &error);
+    code = samsa_consumer_new(cluster, config, &consumer, &error);
+    check(code, &error);
+    samsa_config_free(config);
+    code = samsa_consumer_subscribe(consumer, &name, 1, &error);
+    check(code, &error);
+}
 
-    int status = 0;
-    for (int64_t seen = 0; seen != wanted && !interrupted;) {
+/* Tells of partitions. Freed, the event lets the group go on. */
+static samsa_code tell_event(samsa_error **error) {
+    samsa_event *event = NULL;
+    samsa_code code = samsa_consumer_next_event(consumer, &event, error);
+    const samsa_position *list = NULL;
+    size_t count = samsa_event_positions(event, &list);
+    const char *what = NULL, *topic = NULL;
+    switch (samsa_event_kind(event)) {
+    case SAMSA_EVENT_ASSIGNED: what = "assigned"; break;
+    case SAMSA_EVENT_REVOKED: what = "revoked"; break;
+    case SAMSA_EVENT_LOST: what = "lost"; break;
+    }
+    for (size_t i = 0; what != NULL && i < count; i++) {
+        if (topic == NULL || strcmp(topic, list[i].topic) != 0)
+            fprintf(stderr, "%s%s %s", topic == NULL ? "" : "\n", what, list[i].topic);
+        topic = list[i].topic;
+        fprintf(stderr, " %" PRId64, list[i].partition);
+    }
+    if (topic != NULL)
+        fputc('\n', stderr);
+    samsa_event_free(event);
+    return code;
+}
+
+/* Prints messages until there were enough, or a signal comes; 1 after an error that lasts. */
+static int print_all(void) {
+    for (int64_t seen = 0; seen != options.wanted && !interrupted;) {
+        samsa_error *error = NULL;
         samsa_message *message = NULL;
-        code = samsa_consumer_next(consumer, -1, &message, &error);
+        samsa_code code = samsa_consumer_next(consumer, -1, &message, &error);
+        if (code == SAMSA_EVENT)
+            code = tell_event(&error);
         if (samsa_code_is_error(code)) {
             fprintf(stderr, "%s: %s\n", samsa_code_name(code), samsa_error_message(error));
-            int again = samsa_error_is_retriable(error);
+            int lasts = !samsa_error_is_retriable(error);
             samsa_error_free(error);
-            if (again)
-                continue;
-            status = 1;
-            break;
+            if (lasts)
+                return 1;
         }
         if (message == NULL)
-            continue; /* woken */
-        print_message(message, with_headers);
+            continue; /* an event, or woken */
+        print_message(message, options.with_headers);
         samsa_message_free(message);
         seen++;
     }
+    return 0;
+}
 
-    struct sigaction again = {0};
-    again.sa_handler = SIG_DFL;
-    sigaction(SIGINT, &again, NULL);
-    code = samsa_consumer_close(consumer, 5000, &error);
+static void on_signals(void (*handler)(int)) {
+    struct sigaction action = {0};
+    action.sa_handler = handler;
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+}
+
+/* Options come before the topic: what follows it belongs to the library. */
+static void read_options(int argc, char **argv) {
+    for (int option; (option = getopt(argc, argv, "+n:Hg:")) != -1;) {
+        char *end = NULL;
+        if (option == 'n') {
+            options.wanted = strtoll(optarg, &end, 10);
+            if (*end != '\0' || end == optarg || options.wanted < 0) {
+                fprintf(stderr, "-n %s: expected a number of messages\n", optarg);
+                exit(2);
+            }
+        } else if (option == 'H') {
+            options.with_headers = 1;
+        } else if (option == 'g') {
+            options.group = optarg;
+        } else {
+            exit(2);
+        }
+    }
+    if (optind >= argc) {
+        fprintf(stderr, "usage: consume [-n COUNT] [-H] [-g GROUP] TOPIC [name=value]...\n");
+        exit(2);
+    }
+}
+
+int main(int argc, char **argv) {
+    static const char *const defaults[] = {"auto.offset.reset=earliest", NULL};
+    read_options(argc, argv);
+    samsa_cluster *cluster = open_cluster(argv + optind + 1, defaults);
+    if (options.group == NULL)
+        read_all(cluster, argv[optind]);
+    else
+        join_group(cluster, argv[optind]);
+
+    on_signals(interrupt);
+    int status = print_all();
+    on_signals(SIG_DFL);
+    /* Commits what was printed, and leaves the group. */
+    samsa_error *error = NULL;
+    samsa_code code = samsa_consumer_close(consumer, 5000, &error);
+    if (samsa_code_is_error(code)) {
+        fprintf(stderr, "%s: %s\n", samsa_code_name(code), samsa_error_message(error));
+        status = 1;
+    }
     samsa_error_free(error);
     samsa_consumer_free(consumer);
-    samsa_topic_free(topic);
-    code = samsa_cluster_close(cluster, 5000, &error);
-    samsa_error_free(error);
+    samsa_cluster_close(cluster, 5000, NULL);
     samsa_cluster_free(cluster);
     return status;
 }

@@ -5,6 +5,15 @@
 
 #include <inttypes.h>
 
+/* On Kafka 0.7 a partition is a number of a broker; else the broker is 0 here. */
+static void print_place(const char *what, int64_t partition) {
+    if (samsa_partition_broker(partition) > 0)
+        printf("%s -> broker %" PRId32 ", partition %" PRId32, what,
+               samsa_partition_broker(partition), samsa_partition_number(partition));
+    else
+        printf("%s -> partition %" PRId64, what, partition);
+}
+
 static void publish_one(samsa_topic *topic, const char *key, const char *value) {
     samsa_error *error = NULL;
     int64_t partition, offset;
@@ -12,7 +21,10 @@ static void publish_one(samsa_topic *topic, const char *key, const char *value) 
     samsa_code code = samsa_topic_publish(topic, key, key_length, value, strlen(value), 30000,
                                           &partition, &offset, &error);
     check(code, &error);
-    printf("%s -> partition %" PRId64 ", offset %" PRId64 "\n", value, partition, offset);
+    print_place(value, partition);
+    if (offset >= 0) /* Kafka 0.7 tells none */
+        printf(", offset %" PRId64, offset);
+    printf("\n");
 }
 
 int main(int argc, char **argv) {
@@ -41,8 +53,10 @@ int main(int argc, char **argv) {
     code = samsa_topic_publish_list(topic, records, 3, sizeof *records, 30000, &partition, &first,
                                     &error);
     check(code, &error);
-    printf("a list of 3 -> partition %" PRId64 ", offsets %" PRId64 " to %" PRId64 "\n", partition,
-           first, first + 2);
+    print_place("a list of 3", partition);
+    if (first >= 0)
+        printf(", offsets %" PRId64 " to %" PRId64, first, first + 2);
+    printf("\n");
 
     samsa_topic_free(topic);
     code = samsa_cluster_close(cluster, 5000, &error);

@@ -1423,7 +1423,8 @@ samsa_code samsa_cluster_brokers(samsa_cluster *cluster,
                                  samsa_error **err);
 
 /**
- * Asks a broker for all topics of the cluster and gives them in order of their names.
+ * Asks a broker for all topics of the cluster, on Kafka 0.7 ZooKeeper, and gives them in order of their
+ * names.
  *
  * Who frees: the caller, by samsa_topics_free. NULL: cluster and topics are required. Thread: any.
  * On error: `*topics` is NULL; SAMSA_ERR_TIMED_OUT. Condition: SAMSA_WOKEN.

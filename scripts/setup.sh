@@ -61,6 +61,7 @@ wanted_for_bench() {
     need javac default-jdk-headless
     need mvn maven
     need unzip unzip
+    need ss iproute2
     need_package librdkafka-dev
     need_package libjemalloc2
 }

@@ -51,15 +51,15 @@ impl Loop {
 
     /// Takes what the registry of a 0.7 cluster shows now.
     pub(super) fn take_registry(&mut self, registry: &Registry) {
+        if !registry.is_live {
+            return;
+        }
         if !self.is_legacy() {
             // What was asked before anybody knew whom is asked nobody any more.
             self.round = None;
             self.schedule.answered(true, Instant::now());
             self.schedule.trigger(Urgency::Wish, "the cluster is of Kafka 0.7");
             self.core.logger.info("metadata", format_args!("the cluster is of Kafka 0.7"));
-        }
-        if !registry.is_live {
-            return;
         }
         let before = self.known.metadata.number;
         let (known, actions) = legacy::merge(&self.known, registry, &self.legacy.wanted);

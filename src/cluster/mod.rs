@@ -485,7 +485,10 @@ impl Drop for Cluster {
 impl Core {
     /// See [`Cluster::topic`].
     fn topic(&self, name: &str) -> Result<Arc<Topic>> {
-        check_name(name)?;
+        match self.metadata().generation {
+            Some(Generation::Legacy) => topic::check_legacy_name(name)?,
+            _ => check_name(name)?,
+        }
         self.check_open()?;
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(topic) = topics.get(name) {

@@ -117,14 +117,54 @@ pub fn check_name(name: &str) -> Result<()> {
     } else {
         return Ok(());
     };
+    Err(illegal(name, why))
+}
+
+/// Checks a topic name by the rules of Kafka 0.7.2: 1 to 255 characters, not `.` or `..`, no `/`, and none
+/// that cannot be printed. Java counts them, and judges them, in UTF-16.
+pub(super) fn check_legacy_name(name: &str) -> Result<()> {
+    let legal = |unit: u16| {
+        let control = matches!(unit, 0x00..=0x1f | 0x7f..=0x9f);
+        let private = matches!(unit, 0xd800..=0xf8ff | 0xfff0..=0xffff);
+        unit != u16::from(b'/') && !control && !private
+    };
+    let why = if name.is_empty() {
+        "it is empty"
+    } else if name == "." || name == ".." {
+        "'.' and '..' are reserved"
+    } else if name.encode_utf16().count() > 255 {
+        "it is longer than 255 characters"
+    } else if !name.encode_utf16().all(legal) {
+        "'/' and what cannot be printed is not allowed"
+    } else {
+        return Ok(());
+    };
+    Err(illegal(name, why))
+}
+
+fn illegal(name: &str, why: &str) -> Error {
     let shown: String = name.chars().take(60).collect();
-    Err(Error::new(Code::INVALID_ARGUMENT, format!("{shown:?} is not a topic name: {why}"))
-        .with_topic(shown))
+    let text = format!("{shown:?} is not a topic name: {why}");
+    Error::new(Code::INVALID_ARGUMENT, text).with_topic(shown)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_0_7_may_hold_what_can_be_printed() {
+        for good in ["a b", "tö…", "a:b,c", "...", &"x".repeat(255), &"ö".repeat(255)] {
+            assert!(check_legacy_name(good).is_ok(), "{good}");
+        }
+        let long = "x".repeat(256);
+        let bad =
+            ["", ".", "..", "a/b", "a\n", "\u{7f}", "\u{9f}", "\u{e000}", "😀", "\u{fff0}", &long];
+        for bad in bad {
+            let error = check_legacy_name(bad).unwrap_err();
+            assert_eq!(error.code(), Code::INVALID_ARGUMENT, "{bad:?}");
+        }
+    }
 
     #[test]
     fn names_follow_kafkas_rules() {

@@ -66,6 +66,15 @@ impl ThroughZooKeeper {
         modern.filter_map(|broker| broker.address(&self.listener).ok().cloned()).collect()
     }
 
+    /// Why nothing new is known.
+    fn away(&self, registry: &Registry) -> Error {
+        let text = format!("ZooKeeper {} cannot be asked", self.config.ensemble);
+        let error = Error::new(Code::ZOOKEEPER, text);
+        let offline = self.zookeeper.status().borrow().trouble.clone();
+        let cause = registry.trouble.clone().or(offline);
+        cause.map_or(error.clone(), |cause| error.caused_by(cause))
+    }
+
     /// Why there are no seeds.
     fn nobody(&self, registry: &Registry) -> Error {
         let text = format!("no broker is known from ZooKeeper {}", self.config.ensemble);
@@ -125,8 +134,12 @@ impl Discovery for ThroughZooKeeper {
     fn trouble(&self) -> Option<Error> {
         let registry = self.registry.borrow().clone();
         // Brokers of 0.7 are no seeds, for they tell nothing; but they are there.
-        let is_legacy = registry.generation() == Some(Generation::Legacy);
-        (!is_legacy && self.addresses(&registry).is_empty()).then(|| self.nobody(&registry))
+        if registry.generation() == Some(Generation::Legacy) {
+            // The registry may still wait for an answer that will not come.
+            let connected = self.zookeeper.status().borrow().is_connected();
+            return (!registry.is_live || !connected).then(|| self.away(&registry));
+        }
+        self.addresses(&registry).is_empty().then(|| self.nobody(&registry))
     }
 
     fn listener(&self) -> Option<&Listener> {

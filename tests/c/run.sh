@@ -82,7 +82,7 @@ echo "headers: C11 and C++17 without a warning, sizes and offsets: ok"
 
 # LeakSanitizer reports what only the vanished threads of a forked child held.
 leaks=detect_leaks=0
-for program in abuse structs endings callbacks waiting producing faults groups; do
+for program in abuse structs endings callbacks waiting producing faults groups group_faults; do
     link "$program" plain
     run "$program"
 done

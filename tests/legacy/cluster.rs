@@ -98,7 +98,12 @@ fn while_zookeeper_is_away_the_cluster_stays_as_it_was_known() {
     rig.zookeeper.stop();
     assert_eq!(partitions(&topic), [(0, 0, false), (0, 1, false)]);
     assert!(cluster.broker(0).is_some());
+    let other = cluster.topic("other").unwrap();
+    let within = Instant::now() + Duration::from_millis(100);
+    let error = cluster.wait_topic(&other, Some(within)).unwrap_err();
+    assert!(error.to_string().contains("ZooKeeper"), "nobody can say: {error}");
     rig.zookeeper.start_server(0).unwrap();
+    known(&cluster, "other");
     rig.register_topic("t", 0, 3);
     wait_partitions(&topic, &[(0, 0, false), (0, 1, false), (0, 2, false)]);
 }

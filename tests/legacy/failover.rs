@@ -162,6 +162,31 @@ fn a_broker_that_can_be_reached_again_is_used_again_though_it_never_registered_a
     }
 }
 
+#[test]
+fn a_batch_over_which_every_broker_closes_ends_with_its_time_and_does_not_run_around() {
+    let rig = Rig::start(3, 1);
+    let properties = [("delivery.timeout.ms", "600"), ("request.timeout.ms", "500")];
+    let cluster = rig.open(&[&properties[..], &[("linger.ms", "0")]].concat());
+    let topic = known(&cluster, "t");
+    let producer = producer(&cluster);
+    let closes = Fault::new(FaultKind::CloseBefore).request(RequestId::Produce);
+    rig.brokers.inject(closes.times(u32::MAX));
+    let begun = Instant::now();
+    producer.send(&Record::new(&topic, b"m"), -1).unwrap();
+    let told = producer.poll(20_000).unwrap();
+    let error = told.error(0).expect("it failed");
+    assert_eq!(error.code(), Code::TIMED_OUT);
+    assert_eq!(error.persistence(), Persistence::PossiblyPersisted);
+    // The first retry is at once, the others rest, 8 ms at least and soon 40.
+    let tries: u64 = error
+        .message()
+        .split("after ")
+        .nth(1)
+        .map_or(0, |rest| rest.split(' ').next().unwrap().parse().unwrap());
+    let most = 10 + begun.elapsed().as_millis() as u64 / 30;
+    assert!((2..most).contains(&tries), "{tries} tries: {error}");
+}
+
 /// Brokers die in the middle of a stream of lists, one after the other, and come back.
 #[test]
 fn samsa_every_publish_is_written_to_at_least_one_node_as_long_as_a_node_is_up() {

@@ -35,6 +35,16 @@ fn a_topic_is_made_by_writing_to_it() {
 }
 
 #[test]
+fn names_that_only_0_7_allows_are_topics_there() {
+    let rig = Rig::start(1, 1);
+    let cluster = rig.open(&[]);
+    let topic = known(&cluster, "tö … 1");
+    publisher(&cluster).publish(&[Record::new(&topic, b"m")], Some(soon())).unwrap();
+    assert_eq!(rig.messages(0, "tö … 1", 0), ["m"]);
+    assert_eq!(cluster.topic("a/b").unwrap_err().code(), Code::INVALID_ARGUMENT);
+}
+
+#[test]
 fn a_list_is_one_request_to_one_partition_in_order() {
     let rig = Rig::start(2, 2);
     rig.register_topic("t", 0, 2);

@@ -1,7 +1,8 @@
 //! What belongs to producers.
 
 use super::{
-    Alias, INT_MAX, Kind, Owner, Property, Unit, bytes, librdkafka, librdkafka_as, millis, pykafka,
+    Alias, INT_MAX, Kind, Owner, Property, Unit, bytes, kafka_0_7, librdkafka, librdkafka_as,
+    millis, pykafka,
 };
 
 /// -1, or 1 to 9: 0 would be "stored", which the codec `none` does better.
@@ -45,7 +46,11 @@ pub(super) const ROWS: &[Property] = &[
         kind: millis(0),
         default: "5",
         doc: "How long a record may wait for others of its partition to share a batch. `flush`, `publish` and a full batch end the wait.",
-        aliases: &[librdkafka("queue.buffering.max.ms"), pykafka("linger_ms")],
+        aliases: &[
+            librdkafka("queue.buffering.max.ms"),
+            pykafka("linger_ms"),
+            kafka_0_7("queue.time"),
+        ],
     },
     Property {
         name: "batch.size",
@@ -90,7 +95,11 @@ pub(super) const ROWS: &[Property] = &[
         kind: bytes(1),
         default: "1048576",
         doc: "The largest record that is accepted, and the size up to which batches are put into one request. On Kafka 0.7 the largest message, and 1000000 unless it is set: that is what its brokers take, and they drop larger ones in silence.",
-        aliases: &[librdkafka("message.max.bytes"), pykafka("max_request_size")],
+        aliases: &[
+            librdkafka("message.max.bytes"),
+            pykafka("max_request_size"),
+            kafka_0_7("max.message.size"),
+        ],
     },
     Property {
         name: "delivery.timeout.ms",

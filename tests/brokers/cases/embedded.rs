@@ -2,6 +2,7 @@
 
 use samsa::embedded::Cluster;
 
+use super::rebalance_aware;
 use crate::group::journal;
 use crate::harness::{Release, java};
 use crate::peers::{Message, message, python::Client};
@@ -11,6 +12,10 @@ use crate::programs::{run, text};
 pub const ALL: &[(&str, fn())] = &[
     ("librdkafka_produces_to_it_and_consumes_from_it", librdkafka),
     ("javas_console_consumer_reads_a_partition", console_consumer),
+    (
+        "state_by_partition_counts_every_message_once",
+        rebalance_aware::state_counts_every_message_once,
+    ),
     ("the_judge_of_groups_finds_every_kind_of_fault", journal::the_judge_finds_every_kind_of_fault),
 ];
 

@@ -14,7 +14,8 @@ use samsa::runtime::Runtime;
 use zookeeper::{Acl, CreateMode, WatchedEvent};
 
 use super::{
-    group_zookeeper as group, zookeeper_discovery as discovery, zookeeper_session as session,
+    group_zookeeper as group, legacy, zookeeper_discovery as discovery,
+    zookeeper_session as session,
 };
 use crate::harness::ensemble::{Ensemble, LINES, Line};
 
@@ -34,6 +35,9 @@ const CASES: &[Case] = &[
     ("partitions_appear_as_zookeeper_shows_them", discovery::live_partitions),
     ("a_lost_zookeeper_leaves_the_brokers_usable", discovery::zookeeper_away),
     ("kafka_0_7_is_recognised_and_followed", discovery::legacy),
+    ("every_publish_to_0_7_is_written_while_brokers_die", legacy::publishing),
+    ("a_topic_of_0_7_is_virtual_until_it_is_written_to", legacy::virtual_partitions),
+    ("the_programs_publish_to_0_7", legacy::programs),
     ("the_cluster_program_follows_what_changes", discovery::program_follows),
     ("a_child_after_fork_opens_its_own_cluster", discovery::fork),
     ("what_a_group_member_writes_is_read_back_by_another_client", group::read_back),
