@@ -106,12 +106,18 @@ check-all: check
 bench: bench-programs
 	python3 bench/run.py
 	python3 bench/groups.py
+	target/bench/legacy
 	python3 bench/plot.py
 
 ## bench-quick: the most telling rows of the bench, in a few minutes
 .PHONY: bench-quick
 bench-quick: bench-programs
 	python3 bench/run.py --quick
+
+## bench-legacy: what Kafka 0.7 costs the client beside today's, in a minute
+.PHONY: bench-legacy
+bench-legacy: bench-programs
+	target/bench/legacy
 
 ## bench-publish: the last bench into docs/performance.md and docs/performance.svg
 .PHONY: bench-publish

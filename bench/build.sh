@@ -50,6 +50,9 @@ build_samsa() {
     # shellcheck disable=SC2086
     ${CC:-cc} $warnings -O2 -g -Iinclude bench/group-samsa.c -o "$out/group-samsa" -pthread \
         -Ltarget/release -lsamsa -Wl,-rpath,"$PWD/target/release"
+    # shellcheck disable=SC2086
+    ${CC:-cc} $warnings -O2 -g -Iinclude bench/legacy.c -o "$out/legacy" \
+        -Ltarget/release -lsamsa -Wl,-rpath,"$PWD/target/release"
 }
 
 build_franz_go() {
@@ -78,7 +81,7 @@ build_java() {
 
 lint() {
     # shellcheck disable=SC2086
-    ${CC:-cc} $warnings -Iinclude -fsyntax-only bench/samsa.c bench/group-samsa.c
+    ${CC:-cc} $warnings -Iinclude -fsyntax-only bench/samsa.c bench/group-samsa.c bench/legacy.c
     # shellcheck disable=SC2086
     [ ! -e /usr/include/librdkafka/rdkafka.h ] || ${CC:-cc} $warnings -fsyntax-only bench/librdkafka.c \
         bench/group-librdkafka.c

@@ -1,10 +1,11 @@
 /*
  * embedded [BROKERS] [NAME=VALUE]...: a Kafka cluster in this process, for demos and tests.
- * embedded legacy [BROKERS] [PARTITIONS]: brokers of Kafka 0.7, and the ZooKeeper that they are found by.
+ * embedded legacy [BROKERS] [PARTITIONS]: brokers of Kafka 0.7, and the ZooKeeper that they are
+ * found by.
  *
- * Prints the bootstrap list, or the ZooKeeper's address, and runs until standard input ends, or until SIGINT or SIGTERM.
- * NAME is an option of the brokers as in server.properties, for example num.partitions=12 or
- * log.retention.bytes=67108864 (per partition).
+ * Prints the bootstrap list, or the ZooKeeper's address, and runs until standard input ends, or
+ * until SIGINT or SIGTERM. NAME is an option of the brokers as in server.properties, for example
+ * num.partitions=12 or log.retention.bytes=67108864 (per partition).
  */
 #define _POSIX_C_SOURCE 200809L
 

@@ -25,6 +25,7 @@ const SAMSA: &[(&str, &str)] = &[
     ("snapshot.rs", "What the cluster looks like"),
     ("event.rs", "Events"),
     ("admin.rs", "Topics: create and delete"),
+    ("group_admin.rs", "Groups: list, describe, delete"),
     ("topic.rs", "Topic"),
     ("publish.rs", "Publish: synchronous, one partition, in order"),
     ("record.rs", "Records"),

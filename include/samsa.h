@@ -545,6 +545,17 @@ enum {
 };
 
 enum {
+  /** In samsa_group_view.kind: the broker does not say, which those below 3.8 do not. */
+  SAMSA_GROUP_UNKNOWN = 0,
+  /** In samsa_group_view.kind: members agree by the classic protocol. */
+  SAMSA_GROUP_CLASSIC = 1,
+  /** In samsa_group_view.kind: the coordinator assigns (KIP-848). */
+  SAMSA_GROUP_CONSUMER = 2,
+  /** In samsa_group_view.kind: no group of consumers, such as a share group. */
+  SAMSA_GROUP_OTHER = 3,
+};
+
+enum {
   /**
    * In samsa_record.flags and samsa_packed.flags: `partition` says where to; else the partitioner
    * chooses.
@@ -643,6 +654,16 @@ typedef struct samsa_error samsa_error;
  * lost, only merged. Any thread may read it.
  */
 typedef struct samsa_event samsa_event;
+
+/**
+ * A group and its members at one moment; never changes. Any thread may read it.
+ */
+typedef struct samsa_group samsa_group;
+
+/**
+ * The groups of a cluster at one moment; never changes. Any thread may read it.
+ */
+typedef struct samsa_groups samsa_groups;
 
 /**
  * One line of the log, lent to a log callback; valid until the callback returns.
@@ -846,6 +867,54 @@ typedef struct samsa_new_topic {
   /** 0. */
   uint32_t reserved;
 } samsa_new_topic;
+
+/**
+ * One group, 48 bytes; strings live as long as the handle that it came with.
+ */
+typedef struct samsa_group_view {
+  /** The group. */
+  const char *id;
+  /** What its members are: consumer, connect; empty for a group that has offsets only. */
+  const char *protocol_type;
+  /** Such as Stable or Empty; empty where the broker does not say (in lists below 2.6). */
+  const char *state;
+  /** The assignor; empty while none is chosen, and in lists. */
+  const char *assignor;
+  /** SAMSA_GROUP_UNKNOWN, SAMSA_GROUP_CLASSIC, SAMSA_GROUP_CONSUMER or SAMSA_GROUP_OTHER. */
+  uint32_t kind;
+  /** The id of the broker that coordinates it. */
+  int32_t coordinator;
+  /** Counts its rebalances (KIP-848); -1 elsewhere. */
+  int32_t epoch;
+  /** 0. */
+  uint32_t reserved;
+} samsa_group_view;
+
+/**
+ * One member of a group, 72 bytes; strings and arrays live as long as the samsa_group.
+ */
+typedef struct samsa_group_member_view {
+  /** The id that the coordinator knows it by. */
+  const char *id;
+  /** group.instance.id of a static member, or NULL. */
+  const char *instance;
+  /** client.id. */
+  const char *client_id;
+  /** Where it connects from. */
+  const char *host;
+  /** The topics that it subscribes by name. */
+  const char *const *topics;
+  /** What it reads: partitions without a place in them. */
+  const samsa_position *assignment;
+  /** How many topics. */
+  size_t topics_count;
+  /** How many partitions. */
+  size_t assignment_count;
+  /** Its epoch (KIP-848); -1 elsewhere. */
+  int32_t epoch;
+  /** 0. */
+  uint32_t reserved;
+} samsa_group_member_view;
 
 /**
  * One header of a message, 24 bytes. Names may repeat; their order is kept. Names and values are
@@ -1552,6 +1621,100 @@ samsa_code samsa_cluster_delete_topic(samsa_cluster *cluster,
                                       const char *name,
                                       int32_t timeout_ms,
                                       samsa_error **err);
+
+/* ---- Groups: list, describe, delete -------------------------------------------------------- */
+
+/**
+ * Asks every broker for the groups that it coordinates and gives them in order of their names.
+ *
+ * Who frees: the caller, by samsa_groups_free. NULL: cluster and groups are required. Thread: any.
+ * On error: `*groups` is NULL; SAMSA_ERR_TIMED_OUT; SAMSA_ERR_UNSUPPORTED_FEATURE by brokers below 0.9.
+ * Condition: SAMSA_WOKEN.
+ */
+samsa_code samsa_cluster_groups(samsa_cluster *cluster,
+                                int32_t timeout_ms,
+                                samsa_groups **groups,
+                                samsa_error **err);
+
+/**
+ * Gives the array of groups, in order of their names, and returns how many there are; 0 and NULL for
+ * NULL.
+ *
+ * Borrowed: the array is valid until the samsa_groups is freed. Thread: any.
+ */
+size_t samsa_groups_list(const samsa_groups *groups,
+                         const samsa_group_view **views);
+
+/**
+ * Frees the snapshot. NULL is fine.
+ */
+void samsa_groups_free(samsa_groups *groups);
+
+/**
+ * Asks the coordinator of a group, classic or KIP-848, for its state and its members.
+ *
+ * Who frees: the caller, by samsa_group_free. NULL: cluster, id and group are required. Thread: any.
+ * On error: `*group` is NULL; SAMSA_ERR_GROUP_ID_NOT_FOUND; SAMSA_ERR_TIMED_OUT;
+ * SAMSA_ERR_UNSUPPORTED_FEATURE by brokers below 0.9. Condition: SAMSA_WOKEN.
+ */
+samsa_code samsa_cluster_describe_group(samsa_cluster *cluster,
+                                        const char *id,
+                                        int32_t timeout_ms,
+                                        samsa_group **group,
+                                        samsa_error **err);
+
+/**
+ * Gives what concerns the group as a whole; NULL for NULL.
+ *
+ * Borrowed: valid until the samsa_group is freed. Thread: any.
+ */
+const samsa_group_view *samsa_group_info(const samsa_group *group);
+
+/**
+ * Gives the array of members and returns how many there are; 0 and NULL for NULL.
+ *
+ * Borrowed: the array is valid until the samsa_group is freed. Thread: any.
+ */
+size_t samsa_group_members(const samsa_group *group,
+                           const samsa_group_member_view **views);
+
+/**
+ * Frees the snapshot. NULL is fine.
+ */
+void samsa_group_free(samsa_group *group);
+
+/**
+ * Deletes a group that has no members, with its offsets.
+ *
+ * NULL: cluster and id are required. Thread: any. On error: SAMSA_ERR_NON_EMPTY_GROUP;
+ * SAMSA_ERR_GROUP_ID_NOT_FOUND; SAMSA_ERR_UNSUPPORTED_FEATURE by brokers below 1.1;
+ * SAMSA_ERR_TIMED_OUT.
+ */
+samsa_code samsa_cluster_delete_group(samsa_cluster *cluster,
+                                      const char *id,
+                                      int32_t timeout_ms,
+                                      samsa_error **err);
+
+/**
+ * Makes a group forget what it committed for these partitions; members must not read their topics.
+ * Places in the positions are not read.
+ *
+ * `*outcome`, may be NULL: the partitions in the order asked, with the code of each.
+ *
+ * Who frees: the caller, `*outcome` by samsa_positions_free; `positions` are copied. NULL: cluster and
+ * id are required, `positions` unless n is 0. Thread: any. On error: the error of the first partition
+ * that failed, such as SAMSA_ERR_GROUP_SUBSCRIBED_TO_TOPIC, with `*outcome`; without it
+ * SAMSA_ERR_GROUP_ID_NOT_FOUND, SAMSA_ERR_TIMED_OUT, SAMSA_ERR_UNSUPPORTED_FEATURE by brokers below 2.4.
+ * Condition: SAMSA_WOKEN.
+ */
+samsa_code samsa_cluster_delete_offsets(samsa_cluster *cluster,
+                                        const char *id,
+                                        const samsa_position *positions,
+                                        size_t n,
+                                        size_t stride,
+                                        int32_t timeout_ms,
+                                        samsa_positions **outcome,
+                                        samsa_error **err);
 
 /* ---- Topic --------------------------------------------------------------------------------- */
 

@@ -209,6 +209,12 @@ impl Cluster {
         self.core.want(topic, false, Instant::now());
     }
 
+    /// As [`want_held_topic`](Self::want_held_topic), for somebody who would only know of the topic: it
+    /// is never created for that.
+    pub(crate) fn look_at_held_topic(&self, topic: &Arc<Topic>) {
+        self.core.wish(|wishes| wishes.look(topic, Instant::now()));
+    }
+
     /// The opposite of [`hold_topic`](Self::hold_topic). A topic that nobody wants any more is forgotten.
     pub(crate) fn release_topic(&self, topic: &Arc<Topic>) {
         self.core.wish(|wishes| wishes.release(topic));
@@ -428,8 +434,9 @@ impl Cluster {
         outcome
     }
 
-    /// Runs `future` as a task and waits for it on this thread.
-    fn block<T: Send + 'static>(
+    /// Runs `future` as a task and waits for it on this thread, until a little after `deadline`; this
+    /// cluster's wake-up and its end do end it.
+    pub(crate) fn block<T: Send + 'static>(
         &self,
         name: &'static str,
         deadline: Option<Instant>,

@@ -20,6 +20,8 @@ struct Wish {
     create: bool,
     /// Wanted for as long as the cluster lives; else only while somebody holds the topic.
     stays: bool,
+    /// Whoever wants it would only know of it: it is never created for that, whatever the version.
+    looks_only: bool,
 }
 
 /// All wishes; shared between the callers and the loop.
@@ -86,8 +88,29 @@ impl Wishes {
         let create = topic.may_be_created() && !there;
         let topic = Arc::clone(topic);
         self.fresh.push(topic.index());
-        self.wanted.insert(topic.index(), Wish { topic, number, since, create, stays });
+        let wish = Wish { topic, number, since, create, stays, looks_only: false };
+        self.wanted.insert(wish.topic.index(), wish);
         (number, since)
+    }
+
+    /// Wants to know of this topic while somebody holds it, and never creates it. A wish that there is
+    /// already stays as it is.
+    pub(super) fn look(&mut self, topic: &Arc<Topic>, now: Instant) {
+        if self.wanted.contains_key(&topic.index()) {
+            return;
+        }
+        self.trigger(Urgency::Wish, "a topic is wanted");
+        self.number += 1;
+        self.fresh.push(topic.index());
+        let wish = Wish {
+            topic: Arc::clone(topic),
+            number: self.number,
+            since: now,
+            create: false,
+            stays: false,
+            looks_only: true,
+        };
+        self.wanted.insert(topic.index(), wish);
     }
 
     /// The topic was found: should it get lost later, the time counts from then, and no refresh brings
@@ -177,7 +200,7 @@ impl Wishes {
 impl Question {
     fn add(&mut self, wish: &Wish) {
         let name = Arc::clone(wish.topic.name());
-        match (wish.create, wish.topic.may_be_created()) {
+        match (wish.create, wish.topic.may_be_created() && !wish.looks_only) {
             (true, _) => self.creatable.push(name),
             (false, true) => self.found.push(name),
             (false, false) => self.others.push(name),
@@ -208,6 +231,23 @@ mod tests {
         let later = now + Duration::from_secs(3);
         let (again, since) = wishes.want(&a, true, later);
         assert!(again > second && since == now, "the time in vain counts from the first wish");
+    }
+
+    #[test]
+    fn rule_1_15_a_topic_that_is_only_looked_at_is_never_created() {
+        let now = Instant::now();
+        let mut wishes = Wishes::default();
+        wishes.look(&topic(0, true), now);
+        let question = wishes.question(Scope::Wishes);
+        assert_eq!(question.others, [Arc::from("t0")], "picked out of all where naming creates");
+        wishes.want(&topic(0, true), false, now);
+        assert_eq!(
+            wishes.question(Scope::Wishes).creatable,
+            [Arc::from("t0")],
+            "somebody else does"
+        );
+        wishes.look(&topic(0, true), now);
+        assert_eq!(wishes.question(Scope::Everything).creatable, [Arc::from("t0")]);
     }
 
     #[test]

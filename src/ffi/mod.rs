@@ -93,6 +93,7 @@ pub mod error;
 pub mod event;
 #[cfg(feature = "embedded")]
 pub mod fault;
+pub mod group_admin;
 pub mod guard;
 pub mod handle;
 pub mod header;

@@ -47,6 +47,14 @@ pub struct Seat {
     number: u64,
 }
 
+impl Seat {
+    /// The broker's node id.
+    #[must_use]
+    pub fn id(&self) -> i32 {
+        self.broker.id()
+    }
+}
+
 /// The coordinator of one group, for one member and its offsets.
 #[derive(Debug)]
 pub struct Coordinator {

@@ -8,6 +8,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::assign::Assign;
 use crate::error::Error;
 use crate::runtime::Completion;
 
@@ -98,6 +99,12 @@ impl fmt::Debug for Done {
 pub trait Listener: fmt::Debug + Send + Sync {
     /// Takes a step, in the order of the calls. Never blocks, never calls back into the membership.
     fn step(&self, step: Step);
+
+    /// The application's own assignor, if it has one: a classic group offers it before the configured
+    /// ones, and runs it by [`Step::Run`]. Asked once, when the membership starts.
+    fn assignor(&self) -> Option<Arc<dyn Assign>> {
+        None
+    }
 }
 
 /// Who a member is in its group, as commits and applications are told.

@@ -5,7 +5,10 @@
 //! `subscription` says which topics are meant, `coordinator` finds the broker of a group, and
 //! `kafka_offsets` keeps offsets there; `standing` is what it shares with a membership.
 
+pub mod admin;
+pub mod assign;
 pub mod assignor;
+mod classic;
 mod coordinator;
 mod kafka_offsets;
 pub mod membership;

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Listener, Membership, OffsetStore, group_id, next, undecided, zookeeper};
+use super::{Listener, Membership, OffsetStore, classic, group_id, next, undecided, zookeeper};
 use crate::cluster::Cluster;
 use crate::config::{GroupConfig, GroupProtocol};
 use crate::discovery::zookeeper::Generation;
-use crate::error::{Code, Error, Result};
+use crate::error::Result;
 
 /// A membership that has not joined yet, and where its group's offsets are.
 #[derive(Debug)]
@@ -46,11 +46,9 @@ pub(super) fn known(
     if cluster.metadata().generation == Some(Generation::Legacy) {
         return zookeeper::start(cluster, config, listener);
     }
-    let name = match config.protocol {
-        GroupProtocol::Classic => "classic",
-        GroupProtocol::Consumer => return next::start(cluster, config, listener),
-        GroupProtocol::ZooKeeper => return zookeeper::start(cluster, config, listener),
-    };
-    let text = format!("group.protocol={name} is not there yet");
-    Err(Error::new(Code::UNSUPPORTED_FEATURE, text).with_property("group.protocol"))
+    match config.protocol {
+        GroupProtocol::Classic => classic::start(cluster, config, listener),
+        GroupProtocol::Consumer => next::start(cluster, config, listener),
+        GroupProtocol::ZooKeeper => zookeeper::start(cluster, config, listener),
+    }
 }

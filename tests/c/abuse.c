@@ -14,6 +14,8 @@ static struct {
   samsa_message *message;
   samsa_batch *batch;
   samsa_brokers *brokers;
+  samsa_groups *groups;
+  samsa_group *group; /* none: nobody joined one */
   samsa_topics *topics;
   samsa_partitions *partitions;
   samsa_positions *positions;
@@ -123,6 +125,7 @@ static void make_live(void)
   OK(samsa_consumer_poll(live.consumer, 10000, &live.batch, &err));
   OK(samsa_consumer_assignment(live.consumer, &live.positions, &err));
   OK(samsa_cluster_brokers(live.cluster, &live.brokers, &err));
+  OK(samsa_cluster_groups(live.cluster, 10000, &live.groups, &err));
   OK(samsa_cluster_topics(live.cluster, 10000, &live.topics, &err));
   OK(samsa_topic_partitions(live.topic, 10000, &live.partitions, &err));
   OK(samsa_cluster_next_event(live.cluster, 10000, &live.event, &err));
@@ -157,6 +160,7 @@ int main(void)
   samsa_partitions_free(live.partitions);
   samsa_topics_free(live.topics);
   samsa_brokers_free(live.brokers);
+  samsa_groups_free(live.groups);
   samsa_positions_free(live.positions);
   samsa_batch_free(live.batch);
   samsa_message_free(live.message);

@@ -96,6 +96,24 @@ AT(samsa_partition_view, leader_epoch, 48);
 AT(samsa_partition_view, code, 52);
 AT(samsa_partition_view, flags, 56);
 
+ASSERT(sizeof(samsa_group_view) == 48);
+AT(samsa_group_view, protocol_type, 8);
+AT(samsa_group_view, state, 16);
+AT(samsa_group_view, assignor, 24);
+AT(samsa_group_view, kind, 32);
+AT(samsa_group_view, coordinator, 36);
+AT(samsa_group_view, epoch, 40);
+
+ASSERT(sizeof(samsa_group_member_view) == 72);
+AT(samsa_group_member_view, instance, 8);
+AT(samsa_group_member_view, client_id, 16);
+AT(samsa_group_member_view, host, 24);
+AT(samsa_group_member_view, topics, 32);
+AT(samsa_group_member_view, assignment, 40);
+AT(samsa_group_member_view, topics_count, 48);
+AT(samsa_group_member_view, assignment_count, 56);
+AT(samsa_group_member_view, epoch, 64);
+
 ASSERT(sizeof(samsa_property) == 16);
 AT(samsa_property, value, 8);
 

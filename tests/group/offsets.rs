@@ -13,10 +13,6 @@ use super::rig::{Rig, assert_code, at, error, place, soon};
 const COMMIT: ApiKey = ApiKey::OffsetCommit;
 const FETCH: ApiKey = ApiKey::OffsetFetch;
 
-fn alone(rig: &Rig) -> Arc<KafkaOffsets> {
-    KafkaOffsets::alone(&rig.cluster, &rig.config(&[])).expect("a store")
-}
-
 #[test]
 fn rule_11_9_offsets_come_back_in_the_versions_of_every_release() {
     for release in [
@@ -31,7 +27,7 @@ fn rule_11_9_offsets_come_back_in_the_versions_of_every_release() {
         Release::Newest,
     ] {
         let rig = Rig::with(Options { release, ..Options::default() });
-        let store = alone(&rig);
+        let store = rig.alone();
         assert_eq!(rig.committed(&*store).expect("fetched"), None, "{release:?}");
         let place_with = Committed {
             offset: 7,
@@ -59,7 +55,7 @@ fn rule_11_9_offsets_come_back_in_the_versions_of_every_release() {
 #[test]
 fn a_topic_without_a_known_id_is_named() {
     let rig = Rig::new(1);
-    let store = alone(&rig);
+    let store = rig.alone();
     rig.commit(&*store, 1).expect("by name: nobody asked about the topic");
     let topic = rig.cluster.topic("t").expect("a name");
     rig.cluster.wait_topic(&topic, Some(soon())).expect("metadata");
@@ -72,7 +68,7 @@ fn a_topic_without_a_known_id_is_named() {
 #[test]
 fn an_unknown_topic_id_is_asked_for_by_name() {
     let rig = Rig::new(1);
-    let store = alone(&rig);
+    let store = rig.alone();
     let topic = rig.cluster.topic("t").expect("a name");
     rig.cluster.wait_topic(&topic, Some(soon())).expect("metadata");
     rig.fail(COMMIT, Code::UNKNOWN_TOPIC_ID);
@@ -84,7 +80,7 @@ fn an_unknown_topic_id_is_asked_for_by_name() {
 #[test]
 fn rule_8_8_a_coordinator_that_moved_is_found_again() {
     let rig = Rig::new(3);
-    let store = alone(&rig);
+    let store = rig.alone();
     rig.commit(&*store, 1).expect("committed");
     for (broker, offset) in [(1, 2), (2, 3), (0, 4)] {
         rig.kafka.move_coordinator("g", broker).expect("moved");
@@ -98,7 +94,7 @@ fn rule_8_8_a_coordinator_that_moved_is_found_again() {
 #[test]
 fn rule_8_8_a_coordinator_that_died_is_found_elsewhere() {
     let rig = Rig::new(2);
-    let store = alone(&rig);
+    let store = rig.alone();
     rig.kafka.move_coordinator("g", 1).expect("moved");
     rig.commit(&*store, 1).expect("committed");
     rig.kafka.stop_broker(1).expect("stopped");
@@ -110,7 +106,7 @@ fn rule_8_8_a_coordinator_that_died_is_found_elsewhere() {
 #[test]
 fn rule_8_8_a_coordinator_that_loads_is_waited_for_and_not_looked_for() {
     let rig = Rig::new(1);
-    let store = alone(&rig);
+    let store = rig.alone();
     rig.commit(&*store, 1).expect("committed");
     let searches = rig.kafka.requests(ApiKey::FindCoordinator);
     rig.kafka.inject(error(COMMIT, Code::COORDINATOR_LOAD_IN_PROGRESS).times(3));
@@ -123,7 +119,7 @@ fn rule_8_8_a_coordinator_that_loads_is_waited_for_and_not_looked_for() {
 #[test]
 fn a_search_goes_on_until_a_coordinator_is_named() {
     let rig = Rig::new(2);
-    let store = alone(&rig);
+    let store = rig.alone();
     let search = ApiKey::FindCoordinator;
     let later = rig.kafka.inject(error(search, Code::COORDINATOR_NOT_AVAILABLE).times(3));
     let lost = rig.kafka.inject(Fault::new(FaultKind::DisconnectAfter).api(search));
@@ -134,7 +130,7 @@ fn a_search_goes_on_until_a_coordinator_is_named() {
 #[test]
 fn a_group_that_may_not_be_used_is_an_error_at_once() {
     let rig = Rig::new(1);
-    let store = alone(&rig);
+    let store = rig.alone();
     rig.kafka.inject(error(ApiKey::FindCoordinator, Code::GROUP_AUTHORIZATION_FAILED).always());
     assert_code(rig.commit(&*store, 1), Code::GROUP_AUTHORIZATION_FAILED);
     assert_code(rig.committed(&*store), Code::GROUP_AUTHORIZATION_FAILED);
@@ -150,7 +146,7 @@ fn without_a_group_id_there_is_no_store() {
 #[test]
 fn rule_11_6_each_partition_has_its_own_outcome() {
     let rig = Rig::new(1);
-    let store = alone(&rig);
+    let store = rig.alone();
     let faults = [(0, Code::OFFSET_METADATA_TOO_LARGE), (1, Code::NOT_COORDINATOR)];
     for (partition, code) in faults {
         let kind = FaultKind::ErrorCode(i16::try_from(code.0).expect("Kafka's"));
@@ -167,7 +163,7 @@ fn rule_11_6_each_partition_has_its_own_outcome() {
 #[test]
 fn rule_11_6_an_unknown_partition_is_tried_a_few_times_only() {
     let rig = Rig::new(1);
-    let store = alone(&rig);
+    let store = rig.alone();
     let gone = TopicPartition { topic: Arc::from("gone"), partition: 0 };
     let places = vec![(gone.clone(), at(1)), (place(0), at(1))];
     let outcomes = rig.run(store.commit(places, false, soon()));
@@ -179,7 +175,7 @@ fn rule_11_6_an_unknown_partition_is_tried_a_few_times_only() {
 #[test]
 fn rule_11_7_metadata_that_is_too_long_is_the_applications_to_know() {
     let rig = Rig::new(1);
-    let store = alone(&rig);
+    let store = rig.alone();
     let long = Committed { metadata: Some(Arc::from("x".repeat(5_000))), ..at(1) };
     let outcomes = rig.run(store.commit(vec![(place(0), long)], false, soon()));
     assert_code(outcomes[0].clone(), Code::OFFSET_METADATA_TOO_LARGE);
@@ -188,7 +184,7 @@ fn rule_11_7_metadata_that_is_too_long_is_the_applications_to_know() {
 #[test]
 fn rule_11_5_a_commit_that_is_tried_once_is_not_repeated() {
     let rig = Rig::new(1);
-    let store = alone(&rig);
+    let store = rig.alone();
     rig.fail(COMMIT, Code::COORDINATOR_LOAD_IN_PROGRESS);
     let outcomes = rig.run(store.commit(vec![(place(0), at(1))], true, soon()));
     assert_code(outcomes[0].clone(), Code::COORDINATOR_LOAD_IN_PROGRESS);
@@ -198,7 +194,7 @@ fn rule_11_5_a_commit_that_is_tried_once_is_not_repeated() {
 #[test]
 fn rule_11_5_commits_do_not_overtake_each_other() {
     let rig = Rig::new(1);
-    let store = alone(&rig);
+    let store = rig.alone();
     rig.kafka.inject(error(COMMIT, Code::COORDINATOR_LOAD_IN_PROGRESS).times(3));
     let commits: Vec<_> =
         (1..=5).map(|n| store.commit(vec![(place(0), at(n))], false, soon())).collect();
@@ -213,7 +209,7 @@ fn rule_11_5_commits_do_not_overtake_each_other() {
 #[test]
 fn rule_11_10_nobodys_commits_are_refused_while_the_group_has_members() {
     let rig = Rig::new(1);
-    let store = alone(&rig);
+    let store = rig.alone();
     rig.fail(COMMIT, Code::UNKNOWN_MEMBER_ID);
     assert_code(rig.commit(&*store, 1), Code::UNKNOWN_MEMBER_ID);
 }
@@ -221,7 +217,7 @@ fn rule_11_10_nobodys_commits_are_refused_while_the_group_has_members() {
 #[test]
 fn offsets_of_an_open_transaction_are_waited_for() {
     let rig = Rig::new(1);
-    let store = alone(&rig);
+    let store = rig.alone();
     rig.commit(&*store, 4).expect("committed");
     let kind =
         FaultKind::ErrorCode(i16::try_from(Code::UNSTABLE_OFFSET_COMMIT.0).expect("Kafka's"));
@@ -234,7 +230,7 @@ fn offsets_of_an_open_transaction_are_waited_for() {
 #[test]
 fn what_does_not_pass_in_time_is_told_with_its_cause() {
     let rig = Rig::new(1);
-    let store = alone(&rig);
+    let store = rig.alone();
     rig.kafka.inject(error(FETCH, Code::COORDINATOR_LOAD_IN_PROGRESS).always());
     rig.kafka.inject(error(COMMIT, Code::COORDINATOR_LOAD_IN_PROGRESS).always());
     let short = || Instant::now() + Duration::from_millis(60);
@@ -251,7 +247,7 @@ fn what_does_not_pass_in_time_is_told_with_its_cause() {
 #[test]
 fn a_silent_coordinator_holds_up_only_the_commits_behind_it_and_those_are_told() {
     let rig = Rig::new(1);
-    let store = alone(&rig);
+    let store = rig.alone();
     rig.kafka.inject(Fault::new(FaultKind::Silence).api(COMMIT).always());
     let short = || Instant::now() + Duration::from_millis(60);
     for offset in [1, 2] {
@@ -263,7 +259,7 @@ fn a_silent_coordinator_holds_up_only_the_commits_behind_it_and_those_are_told()
 #[test]
 fn after_the_end_of_the_cluster_calls_say_that_it_is_closed() {
     let rig = Rig::new(1);
-    let store = alone(&rig);
+    let store = rig.alone();
     rig.commit(&*store, 1).expect("committed");
     rig.cluster.close(Some(soon())).expect("closed");
     assert_code(rig.committed(&*store), Code::CLOSED);

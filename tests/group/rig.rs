@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use samsa::cluster::Cluster;
 use samsa::config::{Config, ConsumerConfig, GroupConfig};
 use samsa::embedded::{self, Fault, FaultKind, Options};
-use samsa::group::{Committed, OffsetStore, TopicPartition};
+use samsa::group::{Committed, KafkaOffsets, OffsetStore, TopicPartition};
 use samsa::protocol::modern::ApiKey;
 use samsa::{Code, Result};
 
@@ -29,7 +29,7 @@ impl Rig {
     pub(crate) fn with(options: Options) -> Self {
         let kafka = embedded::Cluster::start_with(options).expect("started");
         kafka.create_topic("t", 4).expect("created");
-        let cluster = open(&kafka);
+        let cluster = open(&kafka, &[]);
         Self { kafka, cluster }
     }
 
@@ -41,6 +41,25 @@ impl Rig {
             config.set(name, value).expect("a property");
         }
         ConsumerConfig::from(&config).expect("a configuration").group
+    }
+
+    /// Another client of the same brokers.
+    pub(crate) fn another(&self, properties: &[(&str, &str)]) -> Arc<Cluster> {
+        open(&self.kafka, properties)
+    }
+
+    /// The group's offsets for somebody who is no member.
+    pub(crate) fn alone(&self) -> Arc<KafkaOffsets> {
+        KafkaOffsets::alone(&self.cluster, &self.config(&[])).expect("a store")
+    }
+
+    /// Waits until this is true of the brokers.
+    pub(crate) fn until(&self, what: &str, done: impl Fn() -> bool) {
+        let end = soon();
+        while !done() {
+            assert!(Instant::now() < end, "never: {what}");
+            std::thread::yield_now();
+        }
     }
 
     /// An error for the next request of this API.
@@ -63,11 +82,14 @@ impl Rig {
     }
 }
 
-fn open(kafka: &embedded::Cluster) -> Arc<Cluster> {
+fn open(kafka: &embedded::Cluster, properties: &[(&str, &str)]) -> Arc<Cluster> {
     let mut config = Config::new();
     config.set("bootstrap.servers", &kafka.address()).expect("a property");
     config.set("retry.backoff.ms", "5").expect("a property");
     config.set("retry.backoff.max.ms", "50").expect("a property");
+    for (name, value) in properties {
+        config.set(name, value).expect("a property");
+    }
     let cluster = Cluster::open(&config).expect("open");
     cluster.wait_ready(Some(soon())).expect("contact");
     cluster

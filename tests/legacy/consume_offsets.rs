@@ -110,3 +110,23 @@ fn an_offset_in_the_last_message_of_a_segment_or_log_goes_on_behind_it() {
     rig.write(0, 0, &["three"]);
     assert_eq!(read(&at_the_end, 1), ["three"]);
 }
+
+#[test]
+fn samsa_the_bad_offset_vector_of_five_messages_gives_the_rest_of_them() {
+    let rig = Rig::new(1, 1);
+    let payloads = ["message 001", "message 002", "message 003", "message 004", "message 005"];
+    rig.write(0, 0, &payloads);
+    for (offset, count) in [(0, 5), (2, 4), (8, 4), (25, 3), (46, 2), (67, 1)] {
+        let consumer = rig.reader(&[place(0, 0).at(offset)]);
+        assert_eq!(read(&consumer, count), payloads[5 - count..], "from offset {offset}");
+        assert_quiet(&consumer);
+    }
+}
+
+#[test]
+fn samsa_the_end_moves_from_0_by_the_size_of_what_was_published() {
+    let rig = Rig::new(1, 1);
+    assert_eq!(bounds(&rig), (0, 0));
+    rig.write(0, 0, &["hello!"]);
+    assert_eq!(bounds(&rig), (0, 16));
+}

@@ -70,6 +70,37 @@ fn samsa_many_partitions_of_many_brokers_are_read_all_each_in_order() {
 }
 
 #[test]
+fn samsa_two_topics_are_read_at_once_each_in_order() {
+    let rig = Rig::new(1, 1);
+    rig.append_to("first", 0, 0, &set(&["f1"]));
+    rig.append_to("second", 0, 0, &set(&["s1"]));
+    let consumer = rig.reader(&[place_in("first", 0, 0), place_in("second", 0, 0)]);
+    let mut seen = read(&consumer, 2);
+    seen.sort();
+    assert_eq!(seen, ["f1", "s1"]);
+    rig.append_to("second", 0, 0, &set(&["s2", "s3"]));
+    rig.append_to("first", 0, 0, &set(&["f2", "f3"]));
+    let seen = read(&consumer, 4);
+    let of =
+        |topic: char| seen.iter().filter(|v| v.starts_with(topic)).cloned().collect::<Vec<_>>();
+    assert_eq!(
+        (of('f'), of('s')),
+        (vec!["f2".into(), "f3".into()], vec!["s2".into(), "s3".into()])
+    );
+}
+
+#[test]
+fn samsa_a_partition_that_a_broker_does_not_have_is_an_error_and_an_empty_topic_is_none() {
+    let rig = Rig::new(1, 2);
+    rig.write(0, 0, &["one"]);
+    rig.wait_registered(0);
+    let consumer = rig.reader(&[place(0, 10)]);
+    let error = consumer.poll(30_000).map(|_| ()).unwrap_err();
+    assert_eq!((error.code(), error.partition()), (Code::UNKNOWN_TOPIC_OR_PARTITION, Some(10)));
+    assert_quiet(&rig.reader(&[place_in("nobody-wrote-here", 0, 0)]));
+}
+
+#[test]
 fn samsa_a_whole_topic_is_read_with_the_brokers_that_get_it_later() {
     let rig = Rig::new(2, 2);
     rig.write(0, 0, &["first"]);

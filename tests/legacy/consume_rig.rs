@@ -57,9 +57,14 @@ impl Rig {
 
     /// Appends a set to the log of a partition, as it is.
     pub fn append(&self, broker: i32, partition: i32, set: &[u8]) {
+        self.append_to(TOPIC, broker, partition, set);
+    }
+
+    /// The same for any topic.
+    pub fn append_to(&self, topic: &str, broker: i32, partition: i32, set: &[u8]) {
         let done = self.brokers.requests(broker, RequestId::Produce).expect("a broker");
         let mut bytes = Vec::new();
-        let produce = Request::Produce(Produce { topic: TOPIC, partition, set });
+        let produce = Request::Produce(Produce { topic, partition, set });
         produce.encode(&mut bytes).expect("encoded");
         let mut stream = TcpStream::connect(self.brokers.address(broker).expect("a broker"));
         stream.as_mut().expect("connected").write_all(&bytes).expect("written");
@@ -110,7 +115,12 @@ pub fn wrapped(payloads: &[&str], codec: Compression) -> Vec<u8> {
 
 /// The partition of a broker, as the API numbers it.
 pub fn place(broker: i64, partition: i64) -> Position {
-    Position::new(Name::new(TOPIC).expect("a name"), broker << 32 | partition)
+    place_in(TOPIC, broker, partition)
+}
+
+/// The same of any topic.
+pub fn place_in(topic: &str, broker: i64, partition: i64) -> Position {
+    Position::new(Name::new(topic).expect("a name"), broker << 32 | partition)
 }
 
 pub fn values(batch: &Batch) -> Vec<String> {

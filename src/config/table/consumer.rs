@@ -31,7 +31,7 @@ pub(super) const ROWS: &[Property] = &[
         per_topic: false,
         kind: millis(0),
         default: "500",
-        doc: "How long a broker waits for `fetch.min.bytes`. Must be less than `request.timeout.ms`.",
+        doc: "How long a broker waits for `fetch.min.bytes`. Must be less than `request.timeout.ms`. Kafka 0.7 does not wait: there it is the longest pause of a consumer that finds nothing.",
         aliases: &[librdkafka("fetch.wait.max.ms"), pykafka("fetch_wait_max_ms")],
     },
     Property {
@@ -40,7 +40,7 @@ pub(super) const ROWS: &[Property] = &[
         per_topic: false,
         kind: bytes(0),
         default: "52428800",
-        doc: "The most bytes in the answer to one fetch. A larger first batch comes all the same.",
+        doc: "The most bytes in the answer to one fetch. A larger first batch comes all the same; from brokers before 0.10.1 a message larger than this does not come at all.",
         aliases: &[],
     },
     Property {

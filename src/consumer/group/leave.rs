@@ -47,8 +47,6 @@ impl Core {
     ) -> Result<()> {
         let Some(member) = self.part.made() else { return Ok(()) };
         let Some(farewell) = self.begin_farewell(for_good) else { return Ok(()) };
-        // The membership hears without our lock held.
-        drop(farewell.dones);
         if let Some(tell) = tell.filter(|_| !farewell.revoked.is_empty()) {
             tell(Event::Revoked(Partitions::new(farewell.revoked, None)));
         }
@@ -57,6 +55,9 @@ impl Core {
         // A coordinator that never answers does not hold up who waits without a limit.
         let limit = limit.unwrap_or_else(|| Instant::now() + self.config.request_timeout);
         let committed = self.last_commit(limit, for_good);
+        // Only now are partitions given up whose revocation was not told yet (10.1): until then they
+        // can be committed. The membership hears without our lock held.
+        drop(farewell.dones);
         if !for_good {
             member.membership.subscribe(Subscription::default());
             return committed;

@@ -120,13 +120,20 @@ impl Reader {
         let set = &self.set[..];
         let (mut at, mut outcome) = (self.at, Ok(true));
         let (views, most) = into.views();
+        // Which instructions there are is looked up once, not for each message.
+        let blank = crc32fast::Hasher::new();
+        let check_crc = self.decoding.check_crc;
+        if let Some(first) = plain_at(set, at) {
+            let alike = (set.len() - at) / (HEAD + first.length);
+            views.reserve(alike.min(most.saturating_sub(views.len())));
+        }
         while let Some(plain) = plain_at(set, at) {
             if views.len() >= most {
                 outcome = Ok(false);
                 break;
             }
             let Some(payload) = set.get(plain.payload..plain.payload + plain.length) else { break };
-            if self.decoding.check_crc && crc32fast::hash(payload) != crc_at(set, at) {
+            if check_crc && crc_of(&blank, payload) != crc_at(set, at) {
                 // Said as for every other one: Message knows the words.
                 let place = self.place(at);
                 outcome = self.complain(at, place).map(|()| true);
@@ -199,6 +206,13 @@ fn plain_at(set: &[u8], at: usize) -> Option<Plain> {
     let length = size.checked_sub(COUNTED)?;
     let is_plain = head[4] == 1 && head[5] & CODEC == 0 && length <= rest.len() - HEAD;
     is_plain.then_some(Plain { payload: at + HEAD, length })
+}
+
+#[inline(always)]
+fn crc_of(blank: &crc32fast::Hasher, payload: &[u8]) -> u32 {
+    let mut hasher = blank.clone();
+    hasher.update(payload);
+    hasher.finalize()
 }
 
 #[inline(always)]

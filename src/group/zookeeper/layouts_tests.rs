@@ -1,5 +1,7 @@
 //! Groups of Kafka 0.7 and of PyKafka, where offsets are kept, and how members come and go.
 
+use std::time::Instant;
+
 use super::fixture_tests::*;
 use super::*;
 use crate::group::{Boxed, Committed, TopicPartition};
@@ -275,6 +277,21 @@ fn leaving_is_bounded_and_quiet_although_zookeeper_is_silent() {
     member.leave();
     assert!(begun.elapsed() < PATIENCE / 2);
     assert_eq!(member.recorder.look(|told| told.steps.clone()), ["+t/0"]);
+}
+
+#[test]
+fn rule_10_1_commits_on_their_way_are_done_before_the_session_ends() {
+    let ground = Ground::modern("t", 1);
+    let member = ground.member(&[]);
+    member.subscribe(&["t"]);
+    member.has(&["t/0"]);
+    for offset in 1..=20 {
+        // Nobody waits for it.
+        drop(member.offsets.commit(vec![(partition("t", 0), place(offset))], false, soon()));
+    }
+    member.leave();
+    assert_eq!(ground.text("/consumers/g/offsets/t/0").unwrap(), "20");
+    assert!(ground.zookeeper.sessions().is_empty());
 }
 
 #[test]

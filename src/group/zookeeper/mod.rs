@@ -34,7 +34,6 @@ mod tries;
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use tokio::sync::watch;
 
@@ -42,7 +41,7 @@ use self::member::Member as Seat;
 use self::orders::Orders;
 use self::shared::{Shared, lock};
 use self::store::Store;
-use self::task::{LAST_WORDS, Task};
+use self::task::Task;
 use self::teller::{Gate, Teller};
 use super::{Identity, KafkaOffsets, Listener, Member, Membership, OffsetStore, Subscription};
 use crate::cluster::Cluster;
@@ -183,13 +182,10 @@ impl Membership for ZooKeeperMembership {
             return completion;
         }
         *lock(&self.gate) = true;
-        // The session ends first, so that its end can be waited for here.
-        let client = self.shared.clients.end(Instant::now() + LAST_WORDS);
         self.order(|orders| orders.has_left = true);
+        let shared = Arc::clone(&self.shared);
         self.shared.runtime.spawn("zookeeper group leaves", |_| {}, async move {
-            if let Some(client) = client {
-                client.closed().await;
-            }
+            shared.farewell().await;
             sender.send(Ok(()));
         });
         completion

@@ -1,5 +1,7 @@
 //! Section 10 of the rules, one by one, on an embedded ZooKeeper.
 
+use std::time::Instant;
+
 use super::fixture_tests::*;
 use super::*;
 use crate::embedded::zookeeper::{Fault, FaultKind};

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+use tokio::time::timeout_at;
 
 use super::identity::member_id;
 use super::layout::{Layout, Paths};
@@ -12,6 +15,12 @@ use crate::group::{Identity, TopicPartition};
 use crate::log::Logger;
 use crate::runtime::Runtime;
 
+/// How long the last commits may take before the session ends all the same.
+const LAST_COMMITS: Duration = Duration::from_secs(3);
+
+/// How long ZooKeeper is given to hear that a session ends.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
 /// The membership's own client of ZooKeeper, started when it is needed: its session, and what happens
 /// to it, are this member's alone.
 #[derive(Debug)]
@@ -19,7 +28,14 @@ pub(super) struct Clients {
     settings: Settings,
     runtime: Runtime,
     logger: Logger,
-    current: Mutex<Option<ZooKeeper>>,
+    current: Mutex<Option<Current>>,
+}
+
+#[derive(Debug)]
+struct Current {
+    client: ZooKeeper,
+    /// It is asked to end, and serves nobody any more.
+    is_closing: bool,
 }
 
 impl Clients {
@@ -27,22 +43,31 @@ impl Clients {
         Self { settings, runtime, logger, current: Mutex::default() }
     }
 
-    /// The client; a new one if there is none, or it has ended.
+    /// The client; a new one if there is none, or it ends.
     pub(super) fn get(&self) -> ZooKeeper {
         let mut current = lock(&self.current);
-        let ended = |client: &ZooKeeper| matches!(client.status().borrow().phase, Phase::Ended(_));
-        if let Some(client) = current.as_ref().filter(|client| !ended(client)) {
-            return client.clone();
+        let serves = |current: &&Current| {
+            let status = current.client.status();
+            let ended = matches!(status.borrow().phase, Phase::Ended(_));
+            !ended && !current.is_closing
+        };
+        if let Some(current) = current.as_ref().filter(serves) {
+            return current.client.clone();
         }
         let client = ZooKeeper::start(self.settings.clone(), self.runtime, &self.logger);
-        current.insert(client).clone()
+        current.insert(Current { client, is_closing: false }).client.clone()
     }
 
-    /// Asks for the end of the session, and with it of its nodes; gives the client to wait for.
-    pub(super) fn end(&self, deadline: Instant) -> Option<ZooKeeper> {
-        let client = lock(&self.current).take()?;
-        client.close(deadline);
-        Some(client)
+    /// Ends the session, and with it its nodes; waits until that is so, or `deadline`.
+    async fn end(&self, deadline: Instant) {
+        let client = lock(&self.current).as_mut().map(|current| {
+            current.is_closing = true;
+            current.client.clone()
+        });
+        if let Some(client) = client {
+            client.close(deadline);
+            client.closed().await;
+        }
     }
 }
 
@@ -80,6 +105,18 @@ pub(super) struct Shared {
     layout: OnceLock<Layout>,
     id: OnceLock<Arc<str>>,
     own: Mutex<Own>,
+    /// How many commits are on their way.
+    commits: watch::Sender<usize>,
+}
+
+/// A commit on its way.
+#[derive(Debug)]
+pub(super) struct Commit(Arc<Shared>);
+
+impl Drop for Commit {
+    fn drop(&mut self) {
+        self.0.commits.send_modify(|commits| *commits = commits.saturating_sub(1));
+    }
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -104,7 +141,24 @@ impl Shared {
             layout: OnceLock::new(),
             id: OnceLock::new(),
             own: Mutex::default(),
+            commits: watch::Sender::new(0),
         }
+    }
+
+    /// A commit begins; the session is not ended before it is done, if that does not take long.
+    pub(super) fn begin_commit(self: &Arc<Self>) -> Commit {
+        self.commits.send_modify(|commits| *commits += 1);
+        Commit(Arc::clone(self))
+    }
+
+    /// Ends the session when the commits on their way are done. Each of the two has its time, so that a
+    /// silent ZooKeeper holds nobody up.
+    pub(super) async fn farewell(&self) {
+        self.set_member(None);
+        let mut commits = self.commits.subscribe();
+        let done = commits.wait_for(|commits| *commits == 0);
+        let _ = timeout_at((Instant::now() + LAST_COMMITS).into(), done).await;
+        self.clients.end(Instant::now() + LAST_WORDS).await;
     }
 
     /// The layout, once the brokers that are registered have shown their generation.

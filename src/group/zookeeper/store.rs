@@ -75,6 +75,7 @@ impl OffsetStore for Store {
         let before = lock(&self.turn).replace(turn);
         let (sender, outcome) = oneshot::channel();
         let inner = Arc::clone(&self.inner);
+        let under_way = inner.shared.begin_commit();
         // A task of its own: who loses patience with a commit must not let the next one overtake it.
         let job = async move {
             if let Some(before) = before {
@@ -82,7 +83,7 @@ impl OffsetStore for Store {
             }
             // Whoever asked may have gone.
             let _ = sender.send(inner.commit(places, once, deadline).await);
-            drop(ended);
+            drop((ended, under_way));
         };
         self.inner.shared.runtime.spawn("zookeeper commit", |_| {}, job);
         Box::pin(async move {

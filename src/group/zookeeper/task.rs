@@ -1,6 +1,6 @@
 //! The task of a membership: joins, watches over its session, leaves.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::time::sleep_until;
@@ -11,9 +11,6 @@ use super::reading::soon;
 use crate::discovery::zookeeper::{Failure, Phase, Session, ZooKeeper};
 use crate::error::Error;
 use crate::runtime::inject_panic;
-
-/// How long ZooKeeper is given to hear that a session ends.
-pub(super) const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Why a member is none any more, or not for now.
 enum Stop {
@@ -59,10 +56,9 @@ impl Task {
             } else if orders.is_out {
                 self.member.lose();
             }
+            let shared = Arc::clone(&self.member.shared);
+            shared.farewell().await;
             self.member.gone();
-            if let Some(client) = self.member.shared.clients.end(Instant::now() + LAST_WORDS) {
-                client.closed().await;
-            }
             if orders.has_left {
                 return;
             }

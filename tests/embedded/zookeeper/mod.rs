@@ -1,5 +1,6 @@
 //! The embedded ZooKeeper, asked by the library's client and by one that somebody else wrote.
 
+mod hostile;
 mod ours;
 mod registration;
 mod theirs;
