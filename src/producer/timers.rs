@@ -1,7 +1,7 @@
 //! The timers of one task: which queue to look at when.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -11,6 +11,8 @@ use super::accumulator::Queue;
 /// this is bounded by the number of queues.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
+    /// Those that came in their order: nearly all, because a producer's lingers are equal.
+    line: VecDeque<Timer>,
     heap: BinaryHeap<Reverse<Timer>>,
     /// Sets equal times apart.
     made: u64,
@@ -26,7 +28,12 @@ struct Timer {
 impl Timers {
     pub(crate) fn add(&mut self, at: Instant, queue: Arc<Queue>) {
         self.made += 1;
-        self.heap.push(Reverse(Timer { at, number: self.made, queue }));
+        let timer = Timer { at, number: self.made, queue };
+        if self.line.back().is_none_or(|last| last.at <= at) {
+            self.line.push_back(timer);
+        } else {
+            self.heap.push(Reverse(timer));
+        }
     }
 
     /// The next one that is due, with its time.
@@ -34,17 +41,24 @@ impl Timers {
         if self.next()? > now {
             return None;
         }
-        let Reverse(timer) = self.heap.pop()?;
+        let first = self.heap.peek().map(|Reverse(timer)| timer);
+        let in_line = self.line.front().is_some_and(|next| first.is_none_or(|first| next < first));
+        let timer = match in_line {
+            true => self.line.pop_front()?,
+            false => self.heap.pop()?.0,
+        };
         Some((timer.at, timer.queue))
     }
 
     /// When the next one is due.
     pub(crate) fn next(&self) -> Option<Instant> {
-        self.heap.peek().map(|Reverse(timer)| timer.at)
+        let first = self.heap.peek().map(|Reverse(timer)| timer.at);
+        first.into_iter().chain(self.line.front().map(|timer| timer.at)).min()
     }
 
     pub(crate) fn clear(&mut self) {
         self.heap.clear();
+        self.line.clear();
     }
 }
 

@@ -31,6 +31,7 @@ const SAME_MAYBE: Fate = Fate::Retried { leader: false, known: MAYBE };
 const MOVED: Fate = Fate::Retried { leader: true, known: NOT };
 const MOVED_MAYBE: Fate = Fate::Retried { leader: true, known: MAYBE };
 const REFUSED: Fate = Fate::Failed(NOT);
+const UNHEARD: Fate = Fate::Failed(MAYBE);
 
 /// With acks=all.
 const FATES: &[(Fate, &[i16])] = &[
@@ -50,19 +51,19 @@ const FATES: &[(Fate, &[i16])] = &[
     (MOVED_MAYBE, &[999, 31_999, -2, -999]),
     (Fate::Acknowledged, &[46]),
     // The broker does not say how far it came.
-    (Fate::Failed(MAYBE), &[-1]),
+    (UNHEARD, &[-1]),
     // The record, the topic or the permission; 10 and 18 because there is nothing to split.
     (REFUSED, &[10, 17, 18, 21, 29, 31, 32, 35, 42, 44, 53, 76, 87]),
     // About the identity, which then begins anew (5.7, 5.15, 5.17).
     (SAME, &[45, 47, 59]),
     // Identities and transactions.
     (REFUSED, &[48, 49, 50, 52, 90, 105, 120]),
-    // Never an answer to Produce.
-    (REFUSED, &[1, 4, 8, 11, 12, 22, 23, 24, 25, 26, 27, 28, 30, 33, 34, 36, 37, 38, 39, 40]),
-    (REFUSED, &[54, 55, 57, 58, 60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 73, 77, 79, 81, 82, 85]),
-    (REFUSED, &[86, 91, 92, 93, 94, 95, 96, 97, 98, 99, 101, 102, 104, 107, 108, 109, 110, 111]),
-    (REFUSED, &[112, 113, 114, 115, 116, 117, 118, 119, 121, 124, 125, 126, 127, 128, 129]),
-    (REFUSED, &[130, 131, 132]),
+    // Never an answer to Produce: it says nothing of the batch.
+    (UNHEARD, &[1, 4, 8, 11, 12, 22, 23, 24, 25, 26, 27, 28, 30, 33, 34, 36, 37, 38, 39, 40]),
+    (UNHEARD, &[54, 55, 57, 58, 60, 61, 62, 63, 64, 65, 66, 67, 68, 69, 73, 77, 79, 81, 82, 85]),
+    (UNHEARD, &[86, 91, 92, 93, 94, 95, 96, 97, 98, 99, 101, 102, 104, 107, 108, 109, 110, 111]),
+    (UNHEARD, &[112, 113, 114, 115, 116, 117, 118, 119, 121, 124, 125, 126, 127, 128, 129]),
+    (UNHEARD, &[130, 131, 132]),
     // Last: the partition does without identity from then on (5.18).
     (SAME, &[43]),
 ];

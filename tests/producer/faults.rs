@@ -12,8 +12,7 @@ use crate::bench::{Bench, MAYBE, NOT, THERE, WAIT, bench, bench_on, on_produce, 
 /// Retriable by Kafka's own judgement, for Produce.
 const RETRIABLE: [i16; 16] = [2, 3, 5, 6, 7, 9, 13, 19, 20, 56, 74, 75, 89, 100, 103, 31_999];
 /// Codes that no other try can mend.
-const PERMANENT: [i16; 18] =
-    [17, 21, 22, 29, 31, 32, 35, 42, 43, 44, 45, 47, 48, 49, 53, 59, 76, 87];
+const PERMANENT: [i16; 17] = [17, 21, 29, 31, 32, 35, 42, 43, 44, 45, 47, 48, 49, 53, 59, 76, 87];
 
 fn three(bench: &Bench) -> Vec<String> {
     (1..=3).for_each(|mark| bench.send(mark));

@@ -20,6 +20,9 @@ use crate::protocol::modern::consumer_protocol::{
 /// The version that assignments are written in: no later one has more fields, and every reader knows it.
 const ASSIGNMENT: i16 = 0;
 
+/// The absent field for user data: the length of no bytes.
+const NO_USER_DATA: [u8; 4] = (-1_i32).to_be_bytes();
+
 /// The name of a built-in assignor on the wire.
 pub(super) fn name(assignor: Assignor) -> &'static str {
     match assignor {
@@ -155,7 +158,12 @@ pub(super) fn written(shares: Vec<(String, Share)>) -> Result<Vec<(String, Bytes
 
 /// The partitions of a share on the wire.
 pub(in crate::group) fn read(assignment: &Bytes) -> Result<Vec<TopicPartition>> {
-    let assignment = consumer_protocol::decode::<ConsumerProtocolAssignment>(assignment)?;
+    let decode = consumer_protocol::decode::<ConsumerProtocolAssignment>;
+    let assignment = decode(assignment).or_else(|error| {
+        // PyKafka as the leader leaves the field for user data out.
+        let whole = [&assignment[..], &NO_USER_DATA].concat();
+        decode(&whole.into()).map_err(|_| error)
+    })?;
     let places = assignment.assigned_partitions.into_iter().flat_map(|assigned| {
         let topic: Arc<str> = Arc::from(assigned.topic);
         let place = move |partition: i32| TopicPartition {
@@ -165,4 +173,19 @@ pub(in crate::group) fn read(assignment: &Bytes) -> Result<Vec<TopicPartition>> 
         assigned.partitions.into_iter().map(place)
     });
     Ok(places.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pykafka_writes_shares_without_the_field_for_user_data() {
+        // Version 1, one topic "t" with the partitions 2 and 5.
+        let share = [0, 1, 0, 0, 0, 1, 0, 1, b't', 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 5];
+        let places = read(&Bytes::copy_from_slice(&share)).unwrap();
+        let numbers: Vec<i64> = places.iter().map(|place| place.partition).collect();
+        assert!(numbers == [2, 5] && places.iter().all(|place| &*place.topic == "t"));
+        assert!(read(&Bytes::copy_from_slice(&share[..19])).is_err(), "cut short elsewhere");
+    }
 }

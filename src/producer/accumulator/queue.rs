@@ -102,7 +102,7 @@ pub(super) struct Flying {
     /// The leader and its epoch.
     pub(super) sent_to: Option<(i32, i32)>,
     /// The answer, and whose it is, while an earlier batch still awaits its own (invariant 5.4).
-    pub(super) answer: Option<(String, Answer)>,
+    pub(super) answer: Option<Box<(String, Answer)>>,
 }
 
 /// Who leads the partition.
@@ -349,6 +349,7 @@ impl Queue {
         tokens: Tokens,
     ) -> u64 {
         let id = self.ledger.next_batch();
+        state.sealed.reserve_exact(usize::from(state.sealed.capacity() == 0));
         state.sealed.push_back(Batch {
             id,
             count: builder.count(),

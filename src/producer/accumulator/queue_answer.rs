@@ -68,14 +68,14 @@ impl Queue {
             }
             Some(early) => {
                 if let Some(flying) = state.flying.get_mut(early) {
-                    flying.answer = Some((broker.to_owned(), answer));
+                    flying.answer = Some(Box::new((broker.to_owned(), answer)));
                 }
                 return landed;
             }
         }
         while state.flying.front().is_some_and(|first| first.answer.is_some()) {
             let Some(mut flying) = state.flying.pop_front() else { break };
-            if let Some((broker, answer)) = flying.answer.take() {
+            if let Some((broker, answer)) = flying.answer.take().map(|early| *early) {
                 self.land(&mut state, flying, &broker, answer, now, &mut landed);
             }
         }

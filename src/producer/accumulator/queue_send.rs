@@ -299,6 +299,8 @@ impl Queue {
         body.stamp(batch.stamp.unwrap_or(Stamp::NONE), &self.ledger.budget);
         batch.body = Some(Arc::clone(&body));
         let can_split = count > 1 && batch.publish.is_none();
+        // Of a thousand partitions most have one on its way, now and then.
+        state.flying.reserve_exact(usize::from(state.flying.capacity() == 0));
         state.flying.push_back(Flying {
             id,
             stamp: batch.stamp,

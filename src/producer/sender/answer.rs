@@ -1,23 +1,16 @@
 //! From a Produce response to what became of each batch: pure.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::accumulator::{Answer, Flight};
 use super::super::outcome::RecordError;
 use super::classify::{classify, classify_failure};
-use crate::cluster::{BrokerInfo, LeaderHint};
+use crate::cluster::{BrokerInfo, LeaderHint, Topic};
 use crate::config::Acks;
 use crate::error::{Code, Error, Persistence};
 use crate::protocol::modern::Uuid;
 use crate::protocol::modern::messages::produce::{PartitionProduceResponse, ProduceResponse};
-
-/// A topic as the response names it.
-#[derive(PartialEq, Eq, Hash)]
-enum Name {
-    Id(Uuid),
-    Name(String),
-}
 
 /// The answer of each flight. A partition that the broker left out was perhaps written.
 pub(super) fn answers(
@@ -26,23 +19,25 @@ pub(super) fn answers(
     ids: Option<&BTreeMap<usize, Uuid>>,
     acks: Acks,
 ) -> Vec<(Flight, Answer)> {
-    let mut found = HashMap::new();
+    // Where each partition's answer is: brokers answer in any order.
+    let (mut places, mut found) = (Vec::with_capacity(flights.len()), Vec::new());
     for topic in response.responses {
+        let Some(asked) = topic_of(topic.topic_id, &topic.name, &flights, ids) else { continue };
+        let asked = asked.index();
         for partition in topic.partition_responses {
-            let name = match ids {
-                Some(_) => Name::Id(topic.topic_id),
-                None => Name::Name(topic.name.clone()),
-            };
-            found.insert((name, partition.index), partition);
+            places.push((asked, partition.index, found.len()));
+            found.push(Some(partition));
         }
     }
+    places.sort_unstable();
+    let mut take = |topic: usize, index: i32| {
+        // The last one, should a broker answer twice.
+        let behind = places.partition_point(|place| (place.0, place.1) <= (topic, index));
+        let place = places.get(behind.checked_sub(1)?)?;
+        found.get_mut(place.2).filter(|_| (place.0, place.1) == (topic, index))?.take()
+    };
     let answer_of = |flight: Flight| {
-        let topic = flight.queue.topic();
-        let name = match ids {
-            Some(ids) => Name::Id(ids.get(&topic.index()).copied().unwrap_or_default()),
-            None => Name::Name(topic.name().to_string()),
-        };
-        let answer = match found.remove(&(name, flight.queue.partition())) {
+        let answer = match take(flight.queue.topic().index(), flight.queue.partition()) {
             Some(partition) => answer(partition, acks, flight.can_split),
             None => refused(&left_out()),
         };
@@ -95,9 +90,9 @@ pub(super) fn hints(
         let told =
             topic.partition_responses.iter().filter(|told| told.current_leader.leader_id >= 0);
         for told in told {
-            let Some(name) = name_of(topic.topic_id, &topic.name, flights, ids) else { continue };
+            let Some(asked) = topic_of(topic.topic_id, &topic.name, flights, ids) else { continue };
             hints.push(LeaderHint {
-                topic: name,
+                topic: Arc::clone(asked.name()),
                 partition: told.index,
                 leader: told.current_leader.leader_id,
                 leader_epoch: told.current_leader.leader_epoch,
@@ -112,24 +107,23 @@ pub(super) fn hints(
     (hints, endpoints.collect())
 }
 
-fn name_of(
+/// The topic that the response names.
+fn topic_of<'a>(
     id: Uuid,
     name: &str,
-    flights: &[Flight],
+    flights: &'a [Flight],
     ids: Option<&BTreeMap<usize, Uuid>>,
-) -> Option<Arc<str>> {
+) -> Option<&'a Arc<Topic>> {
     let mut topics = flights.iter().map(|flight| flight.queue.topic());
-    let found = match ids {
+    match ids {
         Some(ids) => topics.find(|topic| ids.get(&topic.index()) == Some(&id)),
         None => topics.find(|topic| **topic.name() == *name),
-    };
-    found.map(|topic| Arc::clone(topic.name()))
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cluster::Topic;
     use crate::producer::accumulator::test_flight;
     use crate::producer::sender::Action;
     use crate::protocol::modern::messages::produce::{LeaderIdAndEpoch, TopicProduceResponse};

@@ -30,6 +30,10 @@ const RETRY: Action = Action::Retry { refresh: false, maybe_written: false };
 const RETRY_ELSEWHERE: Action = Action::Retry { refresh: true, maybe_written: false };
 const REFUSED: Action = Action::Fail(Persistence::NotPersisted);
 
+/// What a broker answers before it has written anything, and no other try mends.
+const REFUSALS: [i32; 19] =
+    [10, 17, 18, 21, 29, 31, 32, 35, 42, 44, 48, 49, 50, 52, 53, 76, 90, 105, 120];
+
 /// The action for the error code of a partition's answer.
 ///
 /// `can_split`: the batch has more than one record.
@@ -70,7 +74,9 @@ pub(crate) fn classify(code: Code, acks: Acks, can_split: bool) -> Action {
         // A number of a newer broker: retriable (invariant 2.9), and nothing is known of the batch.
         code if code.info().is_none() => Action::Retry { refresh: true, maybe_written: true },
         code if code.is_retriable() => Action::Retry { refresh: true, maybe_written: true },
-        _ => REFUSED,
+        code if REFUSALS.contains(&code.0) => REFUSED,
+        // One that Produce never answers says nothing of the batch.
+        _ => Action::Fail(Persistence::PossiblyPersisted),
     }
 }
 
@@ -132,6 +138,7 @@ mod tests {
             (49, REFUSED),
             (53, REFUSED),
             (56, MAYBE_ELSEWHERE),
+            (58, Action::Fail(Persistence::PossiblyPersisted)),
             (59, Action::Identity),
             (74, RETRY_ELSEWHERE),
             (75, RETRY_ELSEWHERE),

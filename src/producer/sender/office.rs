@@ -165,3 +165,52 @@ impl Drop for Seat<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    #[test]
+    fn rule_13_3_a_task_that_found_the_office_taken_is_rung_for() {
+        const TURNS: usize = 20_000;
+        let mail = Mail::new(1);
+        let done = AtomicBool::new(false);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let waits = std::thread::scope(|threads| {
+            for _ in 0..2 {
+                threads.spawn(|| {
+                    while !done.load(Ordering::Relaxed) {
+                        drop(mail.office.enter(&mail));
+                    }
+                });
+            }
+            let mut waits = 0;
+            for _ in 0..TURNS {
+                while mail.office.enter_or_be_rung_for(&mail).is_none() {
+                    waits += 1;
+                    let limit = Instant::now() + Duration::from_secs(20);
+                    runtime.block_on(mail.sleep(Some(limit)));
+                    assert!(Instant::now() < limit, "nobody rang");
+                }
+            }
+            done.store(true, Ordering::Relaxed);
+            waits
+        });
+        assert!(waits > 0, "the two never met");
+    }
+
+    #[test]
+    fn who_has_a_backlog_is_served_before_callers() {
+        let mail = Mail::new(1);
+        mail.office.set_backlog(true);
+        assert!(mail.office.enter(&mail).is_none());
+        assert!(mail.office.enter_or_be_rung_for(&mail).is_some());
+        mail.office.set_backlog(false);
+        let seat = mail.office.enter(&mail).unwrap();
+        assert!(mail.office.enter(&mail).is_none(), "one at a time");
+        drop(seat);
+        assert!(mail.office.enter(&mail).is_some());
+    }
+}

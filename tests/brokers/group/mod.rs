@@ -162,10 +162,14 @@ impl<'a> GroupRun<'a> {
     /// Watches a few records of each partition; gives the owners if the group is stable.
     fn look(&self) -> Result<Vec<MemberIndex>, String> {
         let marks = self.numbers.written();
-        let steady = wait_until(Duration::from_secs(3), || {
+        let steady = || {
             let read = self.journal().readers_since(&marks);
             read.iter().zip(&marks).all(|((_, top), mark)| *top >= Some(mark + STEADY))
-        });
+        };
+        // Time is counted in records: on a slow machine they come slowly too.
+        let late = || self.numbers.written().iter().zip(&marks).all(|(n, m)| *n >= m + 3 * STEADY);
+        wait_until(PATIENCE, || steady() || late());
+        let steady = steady();
         let read = self.journal().readers_since(&marks);
         let owners: Vec<&BTreeSet<MemberIndex>> = read.iter().map(|(owners, _)| owners).collect();
         if !steady || owners.iter().any(|owners| owners.len() != 1) {
