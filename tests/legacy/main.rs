@@ -11,3 +11,4 @@ mod publish;
 mod refusals;
 mod rig;
 mod send;
+mod storm;

@@ -19,6 +19,7 @@ use crate::consumer::event::Event;
 use crate::consumer::name::Name;
 use crate::consumer::state::State;
 use crate::error::{Code, Error, Result};
+use crate::group::assign::{Assign, OwnAssignor};
 use crate::group::{Job, Listener, Member, Step, TopicPartition};
 
 /// Makes a member that tells its steps to the listener.
@@ -36,6 +37,7 @@ pub(in crate::consumer) struct Part {
     turn: AtomicBool,
     member: OnceCell<Member>,
     make: Box<MakeMember>,
+    own: OwnAssignor,
 }
 
 impl fmt::Debug for Part {
@@ -45,9 +47,9 @@ impl fmt::Debug for Part {
 }
 
 impl Part {
-    pub(in crate::consumer) fn new(make: Box<MakeMember>) -> Self {
+    pub(in crate::consumer) fn new(make: Box<MakeMember>, own: OwnAssignor) -> Self {
         let (kick, turn) = (Arc::default(), AtomicBool::new(false));
-        Self { kick, turn, member: OnceCell::new(), make }
+        Self { kick, turn, member: OnceCell::new(), make, own }
     }
 
     /// The member, if it was needed yet.
@@ -69,13 +71,21 @@ impl Part {
 
 /// Hears the membership for the consumer, as long as that lives.
 #[derive(Debug)]
-struct Ear(Weak<Core>);
+struct Ear {
+    core: Weak<Core>,
+    /// The application's own assignor.
+    own: Option<Arc<dyn Assign>>,
+}
 
 impl Listener for Ear {
     fn step(&self, step: Step) {
-        if let Some(core) = self.0.upgrade() {
+        if let Some(core) = self.core.upgrade() {
             core.hear(step);
         }
+    }
+
+    fn assignor(&self) -> Option<Arc<dyn Assign>> {
+        self.own.clone()
     }
 }
 
@@ -88,7 +98,8 @@ impl Core {
             return Err(Error::new(Code::INVALID_GROUP_ID, text).with_property("group.id"));
         }
         self.part.member.get_or_try_init(|| {
-            let ear = Arc::new(Ear(Arc::downgrade(self)));
+            let own = self.part.own.0.clone();
+            let ear = Arc::new(Ear { core: Arc::downgrade(self), own });
             let member = (self.part.make)(&self.cluster, &self.config.group, ear)?;
             self.keep(driver::start(self));
             Ok(member)

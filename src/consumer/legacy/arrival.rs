@@ -172,7 +172,7 @@ fn cut(state: &mut State, asked: &Asked, set: &[u8], needs: &mut Sizes, context:
         let why = format!("a message of {needed} bytes is announced, and there are {}", set.len());
         (Code::CORRUPT_MESSAGE, why)
     };
-    if partition.tell_once(code, asked.offset) {
+    if is_next(partition, asked) && partition.tell_once(code, asked.offset) {
         let error = of_partition(partition, code, asked.offset, &why);
         let error = match code {
             Code::RECORD_TOO_LARGE => error.with_property("fetch.max.bytes"),
@@ -190,11 +190,17 @@ fn look_further(state: &mut State, asked: &Asked, needs: &mut Sizes, context: &C
     }
     let Some(partition) = state.current(asked.slot) else { return };
     context.config.back_off(&mut partition.retry, context.now);
-    if partition.tell_once(Code::CORRUPT_MESSAGE, asked.offset) {
+    if is_next(partition, asked) && partition.tell_once(Code::CORRUPT_MESSAGE, asked.offset) {
         let why = format!("no message begins within {size} bytes");
         let error = of_partition(partition, Code::CORRUPT_MESSAGE, asked.offset, &why);
         state.report(asked.slot, error);
     }
+}
+
+/// Whether everything before it was handed out: an error does not overtake the messages that are in front
+/// of it. If not, it is met again by the next try.
+fn is_next(partition: &Partition, asked: &Asked) -> bool {
+    partition.position == asked.offset
 }
 
 /// Marks the end of the partition in its place, once, if the application asked for it.

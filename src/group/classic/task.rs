@@ -305,8 +305,13 @@ impl Driver {
     // Acts
 
     fn perform(&mut self) {
-        for act in self.machine.take() {
-            self.act(act);
+        loop {
+            let acts = self.machine.take();
+            if acts.is_empty() {
+                return;
+            }
+            // What is done may lead to more.
+            acts.into_iter().for_each(|act| self.act(act));
         }
     }
 
