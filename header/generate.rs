@@ -36,6 +36,7 @@ const SAMSA: &[(&str, &str)] = &[
     ("consumer.rs", "Consumer"),
     ("membership.rs", "Consumer in a group"),
     ("commit.rs", "Offsets of a group"),
+    ("assignor.rs", "Assignor of the application"),
     ("position.rs", "Positions"),
     ("message.rs", "Messages, one by one"),
     ("header.rs", "Headers of a message"),

@@ -78,9 +78,9 @@
  * Callbacks are set on a configuration by samsa_config_set_..., with a pointer of yours and a
  * release function, called once for the pointer after its last use. None is required. A callback
  * must return: no exception, no longjmp. What it gets is borrowed until it returns. Application
- * callbacks (deliveries, changes of the cluster) run only inside poll-like calls of their own handle,
- * on the caller's thread; inside one every call is allowed but that handle's poll-like ones, which
- * give SAMSA_ERR_IN_CALLBACK, and its free, which does nothing. Service callbacks (log) run on a
+ * callbacks (deliveries, partitions and commits of a group, changes of the cluster) run only inside
+ * poll-like calls of their own handle, on the caller's thread; inside one every call is allowed but
+ * that handle's poll-like ones, which give SAMSA_ERR_IN_CALLBACK, and its free, which does nothing. Service callbacks (log) run on a
  * thread of the library at any time and may call nothing but the functions on what they get.
  *
  * Misuse. NULL or a handle of another type gives SAMSA_ERR_INVALID_HANDLE; accessors that have no
@@ -573,6 +573,15 @@ enum {
 };
 
 enum {
+  /**
+   * For samsa_config_set_assignor_callback: the assignor gives nobody what another member still owns, and
+   * members keep what they have while others' partitions move (KIP-429). A partition that it gives all the
+   * same comes in the next round.
+   */
+  SAMSA_ASSIGNOR_COOPERATIVE = 1,
+};
+
+enum {
   /** In samsa_position.flags: `offset` is given. */
   SAMSA_POSITION_OFFSET = 1,
   /** In samsa_position.flags: `timestamp` is given. */
@@ -592,6 +601,12 @@ enum {
   /** In samsa_message_view.flags: the timestamp is the broker's (log append time). */
   SAMSA_MESSAGE_LOG_APPEND_TIME = 1,
 };
+
+/**
+ * One round of sharing partitions out, lent to an assignor callback. Only the thread that runs the
+ * callback may use it, and only until the callback returns.
+ */
+typedef struct samsa_assignment samsa_assignment;
 
 /**
  * Messages that one poll gave, and the buffers that they lie in.
@@ -1136,6 +1151,54 @@ typedef void (*samsa_rebalance_callback)(samsa_consumer *consumer,
 typedef void (*samsa_commit_callback)(samsa_consumer *consumer,
                                       const samsa_event *event,
                                       void *user);
+
+/**
+ * Shares partitions out among members: it calls samsa_assignment_give for each partition and returns 0,
+ * or the code of an error: then the round fails, the error is told by a poll, and the group tries again.
+ * It runs in the leader, on the thread that polls; it must return, and may call nothing but
+ * samsa_assignment functions.
+ */
+typedef samsa_code (*samsa_assignor_callback)(samsa_assignment *round, void *user);
+
+/**
+ * A member as an assignor sees it, 80 bytes; what it points to lives as long as the round.
+ */
+typedef struct samsa_assignment_member {
+  /** The id that the coordinator gave it. */
+  const char *id;
+  /** Its group.instance.id, or NULL. */
+  const char *instance;
+  /** Its rack, or NULL. */
+  const char *rack;
+  /** The topics that it subscribes to. */
+  const char *const *topics;
+  /** The partitions that it says it owns. */
+  const samsa_position *owned;
+  /** What it said besides, or NULL. */
+  const void *user_data;
+  /** The generation in which it got what it owns; -1 if it does not know. */
+  int32_t generation;
+  /** How many topics. */
+  uint32_t topics_count;
+  /** How many owned partitions. */
+  uint32_t owned_count;
+  /** Bytes of user_data. */
+  uint32_t user_data_length;
+  /** Zero. */
+  uint64_t reserved[2];
+} samsa_assignment_member;
+
+/**
+ * A topic that is to be shared out, 32 bytes; its partitions are numbered from 0 on.
+ */
+typedef struct samsa_assignment_topic {
+  /** The name. */
+  const char *name;
+  /** How many partitions it has. */
+  int64_t partitions;
+  /** Zero. */
+  uint64_t reserved[2];
+} samsa_assignment_topic;
 
 /**
  * A batch as columns over one buffer: element i is message i. Set struct_size before the call.
@@ -2497,6 +2560,69 @@ samsa_code samsa_consumer_committed(samsa_consumer *consumer,
                                     int32_t timeout_ms,
                                     samsa_positions **out,
                                     samsa_error **err);
+
+/* ---- Assignor of the application ----------------------------------------------------------- */
+
+/**
+ * Has a callback share out partitions in classic groups (group.protocol=classic), for consumers that are
+ * made with this configuration: they offer it by this name before those of
+ * partition.assignment.strategy, and a group whose members all offer it uses it. call NULL takes it back.
+ *
+ * Who frees: release(user), if not NULL, is called once after the last use; when this call fails, it is
+ * not. NULL: config and name are required. Thread: any. Borrowed: the name is copied. On error nothing is
+ * changed: SAMSA_ERR_INVALID_ARGUMENT for a name that a built-in assignor has, or unknown flags.
+ */
+samsa_code samsa_config_set_assignor_callback(samsa_config *config,
+                                              const char *name,
+                                              uint32_t flags,
+                                              samsa_assignor_callback call,
+                                              void *user,
+                                              samsa_release_callback release,
+                                              samsa_error **err);
+
+/**
+ * The members of the group, as an array: writes its address to `*members` and returns how many there are.
+ *
+ * Borrowed: valid until the callback returns. NULL: `round` NULL gives 0 and a NULL array; `members` may
+ * be NULL. Thread: that of the callback. On error: 0.
+ */
+size_t samsa_assignment_members(const samsa_assignment *round,
+                                const samsa_assignment_member **members);
+
+/**
+ * The topics that the members subscribe to and that exist, as an array: writes its address to `*topics`
+ * and returns how many there are.
+ *
+ * Borrowed: valid until the callback returns. NULL: `round` NULL gives 0 and a NULL array; `topics` may
+ * be NULL. Thread: that of the callback. On error: 0.
+ */
+size_t samsa_assignment_topics(const samsa_assignment *round,
+                               const samsa_assignment_topic **topics);
+
+/**
+ * Gives a partition to the member at this index of samsa_assignment_members.
+ *
+ * NULL: `round` and `topic` are required. Thread: that of the callback. Borrowed: the name is copied. On
+ * error nothing is given: SAMSA_ERR_INVALID_ARGUMENT for a member or partition that there is not, or a
+ * partition that was given before.
+ */
+samsa_code samsa_assignment_give(samsa_assignment *round,
+                                 size_t member,
+                                 const char *topic,
+                                 int64_t partition,
+                                 samsa_error **err);
+
+/**
+ * Has the member at this index told something besides its partitions.
+ *
+ * NULL: `round` is required, `user_data` unless length is 0. Thread: that of the callback. Borrowed: the
+ * bytes are copied. On error: SAMSA_ERR_INVALID_ARGUMENT for a member that there is not.
+ */
+samsa_code samsa_assignment_tell(samsa_assignment *round,
+                                 size_t member,
+                                 const void *user_data,
+                                 size_t length,
+                                 samsa_error **err);
 
 /* ---- Positions ----------------------------------------------------------------------------- */
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Notify;
 
 use super::budget::Budget;
-use super::group::{MakeMember, Membered, Part, Steps};
+use super::group::{Membered, Part, Steps};
 use super::state::State;
 use crate::cluster::Cluster;
 use crate::config::ConsumerConfig;
@@ -33,7 +33,7 @@ impl Core {
         cluster: Arc<Cluster>,
         config: ConsumerConfig,
         steps: Steps,
-        make: Box<MakeMember>,
+        part: Part,
     ) -> Arc<Self> {
         let signal = Arc::default();
         let budget = Budget::new(config.memory_limit, &signal);
@@ -44,7 +44,7 @@ impl Core {
             signal,
             budget,
             kick: Notify::new(),
-            part: Part::new(make),
+            part,
             state: Mutex::new(State::of(group)),
             tasks: Mutex::new(Some(Vec::new())),
         })
@@ -78,7 +78,8 @@ impl Core {
     /// A panic in a task or a fatal error of the cluster: every waiter wakes and gets it.
     pub(super) fn fail(&self, error: Error) {
         self.signal.fail(error);
-        // Nobody will read what they fetch.
+        // Nobody will read what they fetch, nor what the group gives.
+        self.abandon_group();
         self.stop();
     }
 

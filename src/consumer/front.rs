@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::batch::Batch;
 use super::core::Core;
 use super::event::Event;
-use super::group::{Callbacks, MakeMember, Mode, Routes, Steps, Tell};
+use super::group::{Callbacks, MakeMember, Mode, Part, Routes, Steps, Tell};
 use super::leaders;
 use super::message::Message;
 use super::name::Name;
@@ -16,6 +16,7 @@ use super::whole_topic::WholeTopic;
 use crate::cluster::{Child, Cluster};
 use crate::config::{Config, ConsumerConfig, TopicConsumerConfig};
 use crate::error::{Code, Error, Result};
+use crate::group::assign::OwnAssignor;
 use crate::os::fork::Era;
 use crate::runtime;
 
@@ -69,7 +70,10 @@ impl Consumer {
         let era = Era::current();
         let config = ConsumerConfig::with_overrides(cluster.config(), overrides)?;
         let steps = Steps::new(Routes::new(callbacks, config.events));
-        let core = Core::new(Arc::clone(cluster), config, steps, make);
+        let own = overrides.and_then(Config::attached::<OwnAssignor>);
+        let own = own.or_else(|| cluster.config().attached()).unwrap_or_default();
+        let part = Part::new(make, OwnAssignor::clone(&own));
+        let core = Core::new(Arc::clone(cluster), config, steps, part);
         core.keep(leaders::start(&core));
         let consumer = Arc::new(Self { core, era });
         let child: Weak<dyn Child> = Arc::downgrade(&(Arc::clone(&consumer) as Arc<dyn Child>));

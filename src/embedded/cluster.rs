@@ -96,7 +96,7 @@ impl Cluster {
     /// `log.message.timestamp.type`, `cluster.id`, `max.incremental.fetch.session.cache.slots`,
     /// `group.initial.rebalance.delay.ms`, `group.min.session.timeout.ms`,
     /// `group.max.session.timeout.ms`, `group.consumer.session.timeout.ms`,
-    /// `group.consumer.heartbeat.interval.ms`,
+    /// `group.consumer.heartbeat.interval.ms`, `group.consumer.assignment.interval.ms`,
     /// `replica.selector.class` (Kafka's rack-aware one) and `broker.rack` (of all brokers, by id,
     /// separated by commas).
     ///

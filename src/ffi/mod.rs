@@ -73,6 +73,7 @@
 
 pub mod admin;
 pub mod args;
+pub mod assignor;
 pub mod batch;
 pub mod callback;
 pub mod cluster;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -25,6 +26,10 @@ pub struct Candidate {
     /// What it said besides.
     pub user_data: Option<Bytes>,
 }
+
+/// The assignor that a configuration carries; none takes back the cluster's.
+#[derive(Clone, Debug, Default)]
+pub struct OwnAssignor(pub Option<Arc<dyn Assign>>);
 
 /// Shares partitions out among the members of a classic group. The group uses it when all members offer
 /// an assignor of its name; then the leader's runs, on a thread of the application, within its poll.

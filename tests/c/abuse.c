@@ -25,6 +25,8 @@ static struct {
   samsa_embedded_zookeeper *embedded_zookeeper;
   samsa_error *error;
   samsa_log *log; /* lives only in a log callback */
+  samsa_assignment *assignment; /* lives only in an assignor callback */
+  samsa_membership *membership; /* of a member of a group: tests/c/groups.c */
 } live, closed;
 
 static int sentinel; /* what out-parameters hold before a call: never freed, never kept */

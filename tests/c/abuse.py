@@ -22,10 +22,13 @@ class Row:
     closed:   what a call on a closed handle gives; None: not tried
     absent:   what an accessor gives for NULL
     bad:      numbers out of range, by argument
+    lent:     its handle exists only inside a callback: nothing but wrong handles is tried
     skip_null_handle: the function takes no handle that must be there
     """
 
-    def __init__(self, optional="", args=None, closed="SAMSA_ERR_CLOSED", absent=None, bad=None):
+    def __init__(self, optional="", args=None, closed="SAMSA_ERR_CLOSED", absent=None, bad=None,
+                 lent=False):
+        self.lent = lent
         self.optional = set(optional.split()) | {"err"}
         self.args = args or {}
         self.closed = closed
@@ -67,6 +70,10 @@ ROWS = {
     "samsa_config_set_cluster_callback": Row(optional="call user release"),
     "samsa_config_set_rebalance_callback": Row(optional="call user release"),
     "samsa_config_set_commit_callback": Row(optional="call user release"),
+    "samsa_config_set_assignor_callback": Row(optional="call user release",
+                                              args={"name": '"mine"'}, bad={"flags": ["2", "UINT32_MAX"]}),
+    "samsa_assignment_members": PLAIN, "samsa_assignment_topics": PLAIN,
+    "samsa_assignment_give": Row(lent=True), "samsa_assignment_tell": Row(lent=True),
     "samsa_log_level": Row(absent="0"), "samsa_log_facility": PLAIN, "samsa_log_message": PLAIN,
     "samsa_log_time": Row(absent="-1"),
     # cluster
@@ -311,6 +318,8 @@ class Writer:
         row, lines = self.row, []
         for p in self.parameters:
             first = p is self.parameters[0]
+            if row.lent and not p.is_handle:
+                continue
             if p.is_handle and p.name not in row.optional:
                 nothing = ["SAMSA_ERR_INVALID_HANDLE"] if self.has_code else self.absent()
                 lines += self.case(f"{p.name} NULL", nothing, self.call(**{p.name: "NULL"}))

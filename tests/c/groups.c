@@ -253,18 +253,84 @@ static void partitions_are_stopped_and_committed(void)
   samsa_consumer_free(consumer);
 }
 
+struct rounds {
+  int run, fail;
+};
+
+/* Gives every partition to the last member; the first round fails. */
+static samsa_code all_to_the_last(samsa_assignment *round, void *user)
+{
+  struct rounds *rounds = user;
+  const samsa_assignment_member *members;
+  const samsa_assignment_topic *topics;
+  size_t i, m = samsa_assignment_members(round, &members), n = samsa_assignment_topics(round, &topics);
+  int64_t p;
+
+  CHECK(m == 1 && members[0].topics_count == 1 && strcmp(members[0].topics[0], "many") == 0);
+  CHECK(members[0].instance == NULL && members[0].id[0] != '\0');
+  CHECK(n == 1 && topics[0].partitions == 3);
+  rounds->run++;
+  if (rounds->fail-- > 0) {
+    return SAMSA_ERR_INVALID_STATE;
+  }
+  for (i = 0; i < n; i++) {
+    for (p = 0; p < topics[i].partitions; p++) {
+      OK(samsa_assignment_give(round, m - 1, topics[i].name, p, &err));
+    }
+  }
+  GIVES(SAMSA_ERR_INVALID_ARGUMENT, samsa_assignment_give(round, 0, "many", 0, &err));
+  GIVES(SAMSA_ERR_INVALID_ARGUMENT, samsa_assignment_give(round, 0, "many", 3, &err));
+  GIVES(SAMSA_ERR_INVALID_ARGUMENT, samsa_assignment_give(round, m, "many", 0, &err));
+  OK(samsa_assignment_tell(round, 0, "data", 4, &err));
+  return SAMSA_OK;
+}
+
+static void an_assignor_of_the_program_shares_partitions_out(void)
+{
+  const char *const topics[] = {"many"};
+  samsa_config *config = member("assignor");
+  struct rounds rounds = {0, 1};
+  samsa_positions *assigned;
+  samsa_consumer *consumer;
+  samsa_batch *batch;
+  samsa_code code;
+  size_t n = 0;
+  int told = 0, i;
+
+  GIVES(SAMSA_ERR_INVALID_ARGUMENT,
+        samsa_config_set_assignor_callback(config, "range", 0, all_to_the_last, NULL, NULL, &err));
+  OK(samsa_config_set_assignor_callback(config, "last", SAMSA_ASSIGNOR_COOPERATIVE, all_to_the_last,
+                                        &rounds, NULL, &err));
+  OK(samsa_consumer_new(cluster, config, &consumer, &err));
+  samsa_config_free(config);
+  OK(samsa_consumer_subscribe(consumer, topics, 1, &err));
+  for (i = 0; i < 2000 && n < 3; i++) {
+    code = samsa_consumer_poll(consumer, 10, &batch, NULL);
+    told += code == SAMSA_ERR_INVALID_STATE;
+    CHECK(code == SAMSA_NOTHING || code == SAMSA_ERR_INVALID_STATE);
+    OK(samsa_consumer_assignment(consumer, &assigned, &err));
+    n = samsa_positions_list(assigned, NULL);
+    samsa_positions_free(assigned);
+  }
+  CHECK(n == 3 && told == 1 && rounds.run >= 2);
+  OK(samsa_consumer_close(consumer, 10000, &err));
+  samsa_consumer_free(consumer);
+}
+
 int main(void)
 {
   OK(samsa_embedded_start(1, &embedded, &err));
   OK(samsa_embedded_set(embedded, "group.initial.rebalance.delay.ms", "0", &err));
   OK(samsa_embedded_create_topic(embedded, "one", 1, &err));
   OK(samsa_embedded_create_topic(embedded, "two", 1, &err));
+  OK(samsa_embedded_create_topic(embedded, "many", 3, &err));
   cluster = open_cluster(samsa_embedded_address(embedded));
   publish("one", 6);
   callbacks_run_inside_polls_and_may_seek_and_commit();
   events_hold_what_they_tell();
   a_topic_is_subscribed_to_in_one_line();
   partitions_are_stopped_and_committed();
+  an_assignor_of_the_program_shares_partitions_out();
   OK(samsa_cluster_close(cluster, 10000, &err));
   samsa_cluster_free(cluster);
   samsa_embedded_free(embedded);

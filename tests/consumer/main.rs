@@ -6,6 +6,7 @@ mod eras;
 mod failures;
 mod group_commits;
 mod group_endings;
+mod group_members;
 mod group_script;
 mod group_steps;
 mod memory;

@@ -3,6 +3,7 @@
 #![cfg(feature = "embedded")]
 
 mod changes;
+mod consuming;
 mod joining;
 mod leaving;
 mod patterns;

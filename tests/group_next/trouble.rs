@@ -84,16 +84,28 @@ fn rule_9_10_a_loss_while_the_application_is_busy_makes_its_step_void() {
 }
 
 #[test]
-fn rule_9_17_a_broker_without_such_groups_is_told_apart() {
+fn rule_9_17_on_brokers_without_such_groups_the_member_is_a_classic_one() {
     for with_api in [true, false] {
-        let rig = Rig::new(1);
+        let rig = Rig::new(2);
         if with_api {
             rig.kafka.set_release(None, Release::V3_9).expect("set");
         } else {
             rig.kafka.limit_versions(None, HEARTBEAT, 1, 0).expect("taken away");
         }
         let member = rig.member(&[]);
-        assert_eq!(member.fails(), Code::UNSUPPORTED_FEATURE);
+        let failed = || !member.diary.lock().failures.is_empty();
+        until("a share, or an error", || failed() || member.owned().len() == 2);
+        if failed() {
+            assert_eq!(member.fails(), Code::UNSUPPORTED_FEATURE, "no classic groups here");
+            continue;
+        }
+        let id = member.identity().expect("a member");
+        assert_eq!(rig.kafka.group_members("g")[0].id, *id.member, "the coordinator's, not ours");
+        assert!(rig.kafka.requests(ApiKey::JoinGroup) > 0);
+        member.commit(&("t".to_owned(), 0), 5).expect("committed as a classic member");
+        assert_eq!(rig.kafka.committed("g", "t", 0), Some(5));
+        member.leave();
+        assert_eq!(rig.kafka.group_members("g"), []);
     }
 }
 

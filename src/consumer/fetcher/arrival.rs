@@ -266,7 +266,10 @@ fn take_data(state: &mut State, asked: &Asked, data: PartitionData, context: &Co
         // Never advance on an answer without batches (6.13).
         Outline::Empty => {
             partition.retry.clear();
-            partition.reported = None;
+            if partition.position == asked.offset {
+                // What waits to be read before it may still be what was told of.
+                partition.reported = None;
+            }
         }
         Outline::Cut => {
             if let Some(error) = grow(partition, asked, context) {

@@ -336,6 +336,19 @@ fn rule_6_15_what_the_application_must_know_it_is_told_once_until_it_heals() {
 }
 
 #[test]
+fn what_was_told_of_unread_data_is_not_told_again_because_nothing_came_behind_it() {
+    let mut state = state(1);
+    fetch(&mut state, vec![share(0, 0, batch(0, 2))]);
+    assert!(state.partitions[0].tell_once(Code::UNDECODABLE, 0));
+    fetch(&mut state, vec![share(0, 0, vec![])]);
+    assert!(!state.partitions[0].tell_once(Code::UNDECODABLE, 0), "the data is still there");
+    state.partitions[0].queue.clear();
+    state.partitions[0].position = 2;
+    fetch(&mut state, vec![share(0, 2, vec![])]);
+    assert!(state.partitions[0].tell_once(Code::UNDECODABLE, 0));
+}
+
+#[test]
 fn an_error_of_a_partition_is_void_once_the_partition_moved() {
     let mut state = state(1);
     fetch(&mut state, vec![share(0, 29, vec![])]);

@@ -20,6 +20,7 @@ use crate::consumer::event::Event;
 use crate::consumer::name::Name;
 use crate::consumer::state::State;
 use crate::error::{Code, Error, Result};
+use crate::group::assign::{Assign, OwnAssignor};
 use crate::group::{Job, Listener, Member, Step, TopicPartition};
 
 /// Makes a member that tells its steps to the listener.
@@ -39,6 +40,7 @@ pub(in crate::consumer) struct Part {
     lease: Lease,
     member: OnceCell<Member>,
     make: Box<MakeMember>,
+    own: OwnAssignor,
 }
 
 impl fmt::Debug for Part {
@@ -48,9 +50,9 @@ impl fmt::Debug for Part {
 }
 
 impl Part {
-    pub(in crate::consumer) fn new(make: Box<MakeMember>) -> Self {
+    pub(in crate::consumer) fn new(make: Box<MakeMember>, own: OwnAssignor) -> Self {
         let (kick, turn) = (Arc::default(), AtomicBool::new(false));
-        Self { kick, turn, lease: Lease::new(), member: OnceCell::new(), make }
+        Self { kick, turn, lease: Lease::new(), member: OnceCell::new(), make, own }
     }
 
     /// The member, if it was needed yet.
@@ -78,22 +80,30 @@ impl Part {
 
 /// Hears the membership for the consumer, as long as that lives.
 #[derive(Debug)]
-struct Ear(Weak<Core>);
+struct Ear {
+    core: Weak<Core>,
+    /// The application's own assignor.
+    own: Option<Arc<dyn Assign>>,
+}
 
 impl Listener for Ear {
     fn step(&self, step: Step) {
-        if let Some(core) = self.0.upgrade() {
+        if let Some(core) = self.core.upgrade() {
             core.hear(step);
         }
     }
 
     fn confirmed(&self, until: Option<Instant>) {
-        if let Some(core) = self.0.upgrade() {
+        if let Some(core) = self.core.upgrade() {
             if core.part.lease.renew(until) {
                 // Who polled meanwhile got nothing, and sleeps.
                 core.signal.notify();
             }
         }
+    }
+
+    fn assignor(&self) -> Option<Arc<dyn Assign>> {
+        self.own.clone()
     }
 }
 
@@ -106,7 +116,8 @@ impl Core {
             return Err(Error::new(Code::INVALID_GROUP_ID, text).with_property("group.id"));
         }
         self.part.member.get_or_try_init(|| {
-            let ear = Arc::new(Ear(Arc::downgrade(self)));
+            let own = self.part.own.0.clone();
+            let ear = Arc::new(Ear { core: Arc::downgrade(self), own });
             let member = (self.part.make)(&self.cluster, &self.config.group, ear)?;
             self.keep(driver::start(self));
             Ok(member)

@@ -72,9 +72,10 @@ impl Books {
 
     /// A commit of this place succeeded.
     pub(in crate::consumer) fn note(&mut self, place: Place, life: Era, now: Instant) {
-        self.committed = Some((place, now));
-        if self.life == life {
-            self.floor = Some(place);
+        match self.life == life {
+            true => (self.committed, self.floor) = (Some((place, now)), Some(place)),
+            // What the group has now is not sure: nothing is left out because of it.
+            false => self.committed = None,
         }
     }
 

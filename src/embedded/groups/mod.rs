@@ -18,7 +18,7 @@ use tokio::sync::Notify;
 pub(super) use classic::{Classic, Join, Joined, Phase, Sync, Synced};
 pub(super) use member::{Identity, Member};
 pub(super) use next::{
-    Assignor, Beat, Catalogue, Member as NextMember, Next, Place, Refused, Told,
+    Assignor, Beat, Catalogue, Member as NextMember, Next, Pace, Place, Refused, Told,
 };
 pub(super) use offsets::{Committed, Offsets};
 

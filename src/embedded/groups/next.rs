@@ -51,6 +51,15 @@ pub(in crate::embedded) struct Told {
     pub(in crate::embedded) assignment: Option<BTreeSet<Place>>,
 }
 
+/// How patient a group is.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::embedded) struct Pace {
+    /// How long a silent member stays one.
+    pub(in crate::embedded) session: Duration,
+    /// How soon after an assignment the next one may be made.
+    pub(in crate::embedded) assignment: Duration,
+}
+
 /// Why not, with the words for it.
 pub(in crate::embedded) type Refused = (Code, String);
 
@@ -66,6 +75,8 @@ pub(in crate::embedded) struct Next {
     topics: Counts,
     /// How long a silent member stays one.
     session: Duration,
+    /// When the last assignment was made.
+    assigned: Option<Instant>,
 }
 
 impl Next {
@@ -125,10 +136,10 @@ impl Next {
         &mut self,
         beat: &Beat,
         catalogue: &Catalogue,
-        session: Duration,
+        pace: Pace,
         now: Instant,
     ) -> Result<Told, Refused> {
-        self.session = session;
+        self.session = pace.session;
         if let Some(regex) = &beat.regex {
             subscribe::check(regex)?;
         }
@@ -138,7 +149,9 @@ impl Next {
         let changed = update(member, beat);
         member.seen = now;
         self.look_at_topics(catalogue, changed);
-        if self.epoch > self.target_epoch {
+        let rested = self.assigned.is_none_or(|before| now >= before + pace.assignment);
+        if self.epoch > self.target_epoch && rested {
+            self.assigned = Some(now);
             self.make_targets(catalogue);
         }
         self.advance(at, beat.owned.as_ref(), catalogue, now);

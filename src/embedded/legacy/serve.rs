@@ -139,19 +139,18 @@ impl Serving<'_> {
 
     fn multi_fetch(&self, fetches: &[Fetch<'_>]) -> Step {
         let mut topics = self.broker.topics();
-        let parts: Vec<(i16, Vec<u8>)> = fetches
-            .iter()
-            .map(|fetch| {
-                let (code, set) = self.read(&mut topics, fetch);
-                (code, set.to_vec())
-            })
-            .collect();
         if fetches.iter().any(|fetch| fetch.max_size < 0) {
             return Step::Close(Vec::new());
         }
-        let parts: Vec<(i16, &[u8])> = parts.iter().map(|(code, set)| (*code, &set[..])).collect();
+        // An answer without parts, to which each is added: sets are copied once.
         let mut answer = Vec::new();
-        answer_multi_fetch(&mut answer, &parts);
+        answer_multi_fetch(&mut answer, &[]);
+        for fetch in fetches {
+            let (code, set) = self.read(&mut topics, fetch);
+            answer_fetch(&mut answer, code, set);
+        }
+        let size = u32::try_from(answer.len() - 4).unwrap_or(u32::MAX);
+        answer.splice(..4, size.to_be_bytes());
         Step::Answer(answer)
     }
 

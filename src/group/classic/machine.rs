@@ -251,7 +251,7 @@ impl Machine {
             Err(trouble) => return self.not_joined(trouble, now),
         };
         self.hear(now, now);
-        self.who = joined.who;
+        (self.who, self.beat_out) = (joined.who, false);
         self.acts.push(Act::Introduce(self.who.clone()));
         if self.wish.is_none() {
             self.stage = Stage::Parting;
@@ -394,10 +394,10 @@ impl Machine {
 
     /// The answer to a heartbeat that was sent then (rules 8.2, 8.6).
     pub(super) fn beaten(&mut self, who: &Who, code: Code, sent: Instant, now: Instant) {
-        self.beat_out = false;
         if *who != self.who || self.stage == Stage::Out {
             return;
         }
+        self.beat_out = false;
         // A join or a sync under way has an answer of its own.
         let answered_elsewhere = matches!(self.stage, Stage::Joining | Stage::Syncing);
         match verdict::beat(code) {

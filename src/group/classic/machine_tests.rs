@@ -342,6 +342,21 @@ fn rule_8_7_a_cooperative_member_loses_what_it_keeps_also_while_a_join_is_out() 
 }
 
 #[test]
+fn rule_8_6_a_heartbeat_that_was_lost_with_its_generation_does_not_silence_the_next() {
+    let mut bench = Bench::stable(true, &[0]);
+    bench.after(HEARTBEAT);
+    assert_eq!(bench.did(), ["beat 1"]);
+    let who = bench.machine.who.clone();
+    bench.committed(Code::REBALANCE_IN_PROGRESS);
+    bench.round(2, &[0]);
+    bench.after(HEARTBEAT);
+    assert_eq!(bench.did(), ["beat 2"], "though the first was never answered");
+    bench.machine.beaten(&who, Code::NONE, bench.now, bench.now);
+    bench.after(HEARTBEAT);
+    assert!(bench.did().is_empty(), "the second is out still");
+}
+
+#[test]
 fn rule_8_8_a_coordinator_that_moved_costs_nothing() {
     let mut bench = Bench::stable(false, &[0]);
     for code in [Code::NOT_COORDINATOR, Code::COORDINATOR_NOT_AVAILABLE, Code::DISCONNECTED] {

@@ -308,15 +308,20 @@ impl Driver {
     // Acts
 
     fn perform(&mut self) {
-        let until = self.machine.sure_until();
-        if until.is_some() {
-            self.confirm(until);
+        loop {
+            let until = self.machine.sure_until();
+            if until.is_some() {
+                self.confirm(until);
+            }
+            let acts = self.machine.take();
+            if acts.is_empty() {
+                // Only now: what is lost was taken away before.
+                self.confirm(until);
+                return;
+            }
+            // What is done may lead to more.
+            acts.into_iter().for_each(|act| self.act(act));
         }
-        for act in self.machine.take() {
-            self.act(act);
-        }
-        // Only now: what is lost was taken away before.
-        self.confirm(until);
     }
 
     fn confirm(&mut self, until: Option<Instant>) {

@@ -188,6 +188,11 @@ impl Work {
 
     /// One request.
     async fn attempt(&mut self, shared: &Shared, deadline: Instant) -> Next {
+        // Before the gate, which a join may be waiting for.
+        let seat = match shared.coordinator.find(deadline).await {
+            Ok(seat) => seat,
+            Err(error) => return self.failed(error),
+        };
         let stale = self.stale.clone();
         let Some(pass) = shared.standing.enter(stale.as_ref(), deadline).await else {
             let text = "the group rebalances, and the member may not commit until that is over";
@@ -198,10 +203,6 @@ impl Work {
         if self.open.is_empty() {
             return Next::AtOnce;
         }
-        let seat = match shared.coordinator.find(deadline).await {
-            Ok(seat) => seat,
-            Err(error) => return self.failed(error),
-        };
         let ids = shared.topic_ids(self.open.keys());
         let stamp = pass.stamp.as_ref();
         let make = |versions: &Versions| {

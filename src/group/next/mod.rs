@@ -28,8 +28,8 @@ use super::{
     group_id,
 };
 use crate::cluster::Cluster;
-use crate::config::GroupConfig;
-use crate::error::{Code, Error, Result};
+use crate::config::{GroupConfig, GroupProtocol};
+use crate::error::{Code, Result};
 use crate::net::Backoff;
 use crate::runtime::Completion;
 
@@ -86,9 +86,8 @@ fn classic(
     config: &GroupConfig,
     listener: Arc<dyn Listener>,
 ) -> Result<Member> {
-    let _ = (cluster, config, listener);
-    let text = "the brokers have no groups by group.protocol=consumer (Kafka 4.0 and later)";
-    Err(Error::new(Code::UNSUPPORTED_FEATURE, text).with_property("group.protocol"))
+    let config = GroupConfig { protocol: GroupProtocol::Classic, ..config.clone() };
+    super::start::known(cluster, &config, listener)
 }
 
 /// See the module.

@@ -9,11 +9,16 @@ use crate::ground::Ground;
 use crate::harness::topics;
 use crate::member::{Peer, Place, owned_by, soon};
 
-/// Waits until these members own all of the topic, each partition one of them.
+/// Waits until these members own all of the topic, each partition one of them and nobody many more than
+/// another.
 fn settled(members: &[&Peer], topic: &str, partitions: i64) {
     let wanted: BTreeSet<Place> = (0..partitions).map(|index| (topic.to_owned(), index)).collect();
     let deadline = soon();
-    while owned_by(members) != wanted {
+    let even = || {
+        let counts = members.iter().map(|member| member.owned().len());
+        counts.clone().max().unwrap_or(0) - counts.min().unwrap_or(0) <= 1
+    };
+    while owned_by(members) != wanted || !even() {
         assert!(Instant::now() < deadline, "not settled: {:?}", owned_by(members));
         std::thread::yield_now();
     }

@@ -10,6 +10,7 @@ mod idempotence;
 mod leader;
 mod legacy;
 mod logs;
+mod memberships;
 mod peers;
 mod programs;
 mod racks;
@@ -87,6 +88,11 @@ pub const ALL: &[Case] = &[
         "transactions_of_librdkafka_are_read_as_committed",
         &[Need::Since(0, 11)],
         transactions::confluent,
+    ),
+    shared(
+        "members_share_and_take_over",
+        &[Need::Since(0, 9)],
+        memberships::members_share_and_take_over,
     ),
     shared(
         "a_group_agrees_on_ranges",

@@ -10,18 +10,20 @@ const SESSION: Duration = Duration::from_secs(45);
 struct Rig {
     group: Next,
     topics: Catalogue,
+    pace: Pace,
     now: Instant,
 }
 
 impl Rig {
     fn new(partitions: i32) -> Self {
         let topics = BTreeMap::from([("t".to_owned(), (T, partitions))]);
-        Self { group: Next::default(), topics: Catalogue(topics), now: Instant::now() }
+        let pace = Pace { session: SESSION, assignment: Duration::ZERO };
+        Self { group: Next::default(), topics: Catalogue(topics), pace, now: Instant::now() }
     }
 
     fn say(&mut self, beat: &Beat) -> Result<Told, Code> {
         self.group.tick(self.now);
-        self.group.heartbeat(beat, &self.topics, SESSION, self.now).map_err(|(code, _)| code)
+        self.group.heartbeat(beat, &self.topics, self.pace, self.now).map_err(|(code, _)| code)
     }
 
     /// Joins; gives the epoch and the partitions of t.
@@ -204,4 +206,17 @@ fn the_assignor_that_most_ask_for_is_taken() {
     let told = rig.say(&Beat { assignor: Some("range".to_owned()), ..joining("a") }).unwrap();
     assert_eq!(told.epoch, 2);
     assert_eq!(indexes(&rig.group.target("a")), [0, 1], "ranges by the members' ids");
+}
+
+#[test]
+fn a_group_that_makes_assignments_seldom_gathers_changes() {
+    let mut rig = Rig::new(3);
+    rig.pace.assignment = Duration::from_secs(1);
+    rig.join("a");
+    assert_eq!(rig.join("b"), (1, vec![]), "in the epoch of the last assignment");
+    assert_eq!(rig.group.state(), "Assigning");
+    rig.join("c");
+    rig.now += Duration::from_secs(1);
+    assert_eq!(rig.beat("a", 1, None), (1, Some(vec![0])), "one for both");
+    assert_eq!((rig.group.epoch(), rig.group.target_epoch()), (3, 3));
 }

@@ -8,7 +8,9 @@ use bytes::Bytes;
 
 use super::{Call, check, injected, meet, milliseconds, names_no_topic, outcome};
 use crate::embedded::fault::Verdict;
-use crate::embedded::groups::{Assignor, Beat, Catalogue, Next, NextMember, Place, Refused, Told};
+use crate::embedded::groups::{
+    Assignor, Beat, Catalogue, Next, NextMember, Pace, Place, Refused, Told,
+};
 use crate::embedded::serve::{
     Answer, Caller, Head, Serve, Served, Step, before, client_id, decode, encode,
 };
@@ -133,7 +135,11 @@ fn taken(
     client_id: String,
 ) -> Result<Told, Refused> {
     let (catalogue, now) = (catalogue(shared), Instant::now());
-    let session = shared.options().group_consumer_session_timeout;
+    let pace = {
+        let options = shared.options();
+        let session = options.group_consumer_session_timeout;
+        Pace { session, assignment: options.group_consumer_assignment_interval }
+    };
     let mut groups = shared.groups();
     let (epoch, joins) = (request.member_epoch, request.member_epoch == 0);
     let member = match request.member_id.is_empty() && version < FIRST_OWN_ID && joins {
@@ -162,7 +168,7 @@ fn taken(
     let next = group.as_next(joins).map_err(in_words)?;
     let told = match epoch < 0 {
         true => next.leave(&said),
-        false => next.heartbeat(&said, &catalogue, session, now),
+        false => next.heartbeat(&said, &catalogue, pace, now),
     };
     group.wake();
     told

@@ -22,7 +22,7 @@ impl Machine {
         self.queue.clear();
         self.last.clear();
         self.brought = -1;
-        self.who.generation = -1;
+        (self.who.generation, self.beat_out) = (-1, false);
         if loss == Loss::Member {
             self.who.member = Arc::from("");
         }
@@ -52,6 +52,7 @@ impl Machine {
 
     pub(super) fn out(&mut self) {
         (self.who.generation, self.brought, self.again) = (-1, -1, None);
+        self.beat_out = false;
         self.leads = false;
         self.owned.clear();
         self.last.clear();
