@@ -141,7 +141,6 @@ lint:
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets --features panic-injection -- -D warnings
 	$(CARGO) clippy --locked --test brokers -- -D warnings
-	$(CARGO) clippy --locked --test brokers -- -D warnings # no default target: --all-targets leaves it out
 	$(CARGO) clippy --locked --lib --no-default-features -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --locked --no-deps --document-private-items --quiet
 	scripts/lint-text.sh

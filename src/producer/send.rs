@@ -454,8 +454,17 @@ impl Core {
             self.cluster.want_held_topic(topic);
             self.update(queues);
         } else {
-            self.look_up(topic, patience.deadline())?;
-            self.update(queues);
+            loop {
+                self.look_up(topic, patience.deadline())?;
+                // Found, but this thread may have stood still so long that the topic went idle and was
+                // let go: it is taken up again, and looked up again if it was forgotten.
+                self.use_topic(queues);
+                self.update(queues);
+                let is_refused = || topic.metadata().is_some_and(|known| known.error.is_some());
+                if queues.partitions() > 0 || is_refused() {
+                    break;
+                }
+            }
         }
         if queues.partitions() > 0 {
             return Ok(());

@@ -51,7 +51,7 @@ struct Classic {
     task: Task,
 }
 
-/// See [`super::start`].
+/// See [`super::start()`].
 pub(super) fn start(
     cluster: &Arc<Cluster>,
     config: &GroupConfig,
