@@ -6,7 +6,7 @@ use samsa::Code;
 use samsa::consumer::{Callbacks, Event};
 
 use crate::group_script::{SLOW, words};
-use crate::rig::{Rig, assert_code, deadline, poll, read};
+use crate::rig::{Rig, assert_code, deadline, place, poll, read};
 
 #[test]
 fn rule_8_25_close_tells_the_callback_commits_and_leaves() {
@@ -62,6 +62,30 @@ fn rule_8_25_a_silent_coordinator_does_not_hold_up_a_close() {
     let start = Instant::now();
     consumer.close(0).unwrap();
     assert!(start.elapsed() < Duration::from_secs(5));
+}
+
+#[test]
+fn commits_that_nobody_waits_for_are_over_before_the_consumer_is() {
+    let by_hand = ("enable.auto.commit", "false");
+    for subscribed in [true, false] {
+        let rig = Rig::new(1);
+        rig.write(0, 5);
+        let callbacks = Callbacks { rebalance: false, commit: true };
+        let (consumer, script) = rig.scripted_with(&[by_hand], callbacks);
+        if subscribed {
+            consumer.subscribe(&["t"]).unwrap();
+            script.assign(&[0]).wait();
+        } else {
+            consumer.assign(&[place(0)]).unwrap();
+        }
+        drop(poll(&consumer));
+        script.slow_down();
+        consumer.commit(None, 0, None).unwrap();
+        let mut seen = Vec::new();
+        consumer.close_telling(20_000, Some(&mut |event| seen.push(words(&event)))).unwrap();
+        assert_eq!(script.offset(0).map(|place| place.offset), Some(5));
+        assert_eq!(seen, ["committed [0]"]);
+    }
 }
 
 #[test]

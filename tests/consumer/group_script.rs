@@ -28,6 +28,26 @@ struct Facts {
     refuse: Option<Code>,
     /// The coordinator says nothing.
     silent: bool,
+    /// Commits take their time.
+    slow: bool,
+}
+
+impl Facts {
+    fn keep(&mut self, places: Vec<(TopicPartition, Committed)>) -> Vec<Result<()>> {
+        let refuse = self.refuse;
+        let mut list: Vec<_> = places.iter().map(|(p, c)| (p.partition, c.offset)).collect();
+        list.sort_unstable();
+        self.commits.push(list);
+        let mut outcomes = Vec::new();
+        for (partition, place) in places {
+            outcomes.push(refuse.map_or(Ok(()), |code| Err(Error::bare(code))));
+            if refuse.is_none() {
+                let key = (partition.topic.to_string(), partition.partition);
+                self.committed.insert(key, place);
+            }
+        }
+        outcomes
+    }
 }
 
 /// A membership and an offset store in one.
@@ -135,6 +155,10 @@ impl Script {
 
     pub(crate) fn fall_silent(&self) {
         self.facts().silent = true;
+    }
+
+    pub(crate) fn slow_down(&self) {
+        self.facts().slow = true;
     }
 
     pub(crate) fn subscription(&self) -> Option<Subscription> {
@@ -249,20 +273,18 @@ impl OffsetStore for Mine {
                 places.iter().map(|_| Err(Error::bare(Code::TIMED_OUT))).collect()
             });
         }
-        let refuse = facts.refuse;
-        let mut list: Vec<_> = places.iter().map(|(p, c)| (p.partition, c.offset)).collect();
-        list.sort_unstable();
-        facts.commits.push(list);
-        let mut outcomes = Vec::new();
-        for (partition, place) in places {
-            outcomes.push(refuse.map_or(Ok(()), |code| Err(Error::bare(code))));
-            if refuse.is_none() {
-                let key = (partition.topic.to_string(), partition.partition);
-                facts.committed.insert(key, place);
-            }
+        if !facts.slow {
+            let outcomes = facts.keep(places);
+            self.0.changed.notify_all();
+            return Box::pin(async move { outcomes });
         }
-        self.0.changed.notify_all();
-        Box::pin(async move { outcomes })
+        let script = Arc::clone(&self.0);
+        Box::pin(async move {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            let outcomes = script.facts().keep(places);
+            script.changed.notify_all();
+            outcomes
+        })
     }
 }
 

@@ -57,6 +57,7 @@ pub(in crate::consumer) struct Membered {
     /// The error of the last timed commit, which was told.
     pub(super) failure: Option<Code>,
     pub(super) timed: super::timed::Timed,
+    pub(super) commits_out: super::commits::CommitsOut,
     /// `enable.auto.offset.store=false`: only what was stored is committed by itself.
     pub(in crate::consumer) stores_by_hand: bool,
     reset_on_start: bool,

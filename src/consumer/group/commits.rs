@@ -12,7 +12,7 @@ use crate::consumer::position::Position;
 use crate::consumer::state::State;
 use crate::error::{Code, Error, Result};
 use crate::group::{Committed, TopicPartition};
-use crate::runtime::{Sender, Task};
+use crate::runtime::{Completion, Sender, Task};
 
 /// One partition of a commit, as it was when the commit was made (11.5).
 #[derive(Clone, Debug)]
@@ -47,6 +47,28 @@ pub(in crate::consumer) enum How {
     Leaving,
     /// Because the application asks: what is free.
     Asked,
+}
+
+/// Commits under way that the application sent and does not wait for: it counts on them all the same, so
+/// that the end of the consumer waits for them.
+#[derive(Debug, Default)]
+pub(in crate::consumer) struct CommitsOut(Vec<Completion<()>>);
+
+impl CommitsOut {
+    fn add(&mut self, end: Completion<()>) {
+        self.0.retain(|other| other.try_take().is_none());
+        self.0.push(end);
+    }
+
+    /// Waits until all are over; whether they were in time.
+    pub(super) fn wait(self, limit: Instant) -> bool {
+        // One that was abandoned is over too.
+        let is_over = |end: Completion<()>| match end.wait(Some(limit), None) {
+            Err(error) => error.code() != Code::TIMED_OUT,
+            Ok(()) => true,
+        };
+        self.0.into_iter().all(is_over)
+    }
 }
 
 impl State {
@@ -114,10 +136,15 @@ impl Core {
         };
         let places = items.iter().map(|i| (i.partition.clone(), i.committed.clone())).collect();
         let outcomes = member.offsets.commit(places, once, deadline);
+        let (over, end) = Completion::new();
+        if matches!(then, Then::Tell) {
+            self.lock().group.commits_out.add(end);
+        }
         let (shared, core) = (Arc::clone(self), Arc::clone(self));
         let task =
             self.cluster.runtime().spawn("commit", move |error| shared.fail(error), async move {
-                core.conclude(&items, outcomes.await, then)
+                core.conclude(&items, outcomes.await, then);
+                over.send(Ok(()));
             });
         Some(task)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::apply::Mode;
-use super::commits::{How, Then};
+use super::commits::{How, Item, Then};
 use super::part::Tell;
 use super::steps::{Route, Turn};
 use crate::consumer::core::Core;
@@ -42,12 +42,12 @@ impl Core {
     pub(in crate::consumer) fn leave_group(
         self: &Arc<Self>,
         limit: Option<Instant>,
-        tell: Option<&mut Tell<'_>>,
+        mut tell: Option<&mut Tell<'_>>,
         for_good: bool,
     ) -> Result<()> {
         let Some(member) = self.part.made() else { return Ok(()) };
         let Some(farewell) = self.begin_farewell(for_good) else { return Ok(()) };
-        if let Some(tell) = tell.filter(|_| !farewell.revoked.is_empty()) {
+        if let Some(tell) = tell.as_deref_mut().filter(|_| !farewell.revoked.is_empty()) {
             tell(Event::Revoked(Partitions::new(farewell.revoked, None)));
         }
         // With no time at all nothing is waited for, and nothing missed.
@@ -55,6 +55,10 @@ impl Core {
         // A coordinator that never answers does not hold up who waits without a limit.
         let limit = limit.unwrap_or_else(|| Instant::now() + self.config.request_timeout);
         let committed = self.last_commit(limit, for_good);
+        if let Some(tell) = tell {
+            // How the commits ended that the application sent before.
+            self.take_turn(tell);
+        }
         // Only now are partitions given up whose revocation was not told yet (10.1): until then they
         // can be committed. The membership hears without our lock held.
         drop(farewell.dones);
@@ -124,8 +128,18 @@ impl Core {
         if !for_good {
             assigned.into_iter().for_each(|index| state.remove(index));
         }
+        let out = std::mem::take(&mut state.group.commits_out);
         drop(state);
         self.kick.notify_one();
+        let last = self.commit_last(items, limit, now);
+        // What the application sent is not cut off by the end; it is bounded by the same time.
+        if limit > now && !out.wait(limit) {
+            return last.and_then(|()| Err(late()));
+        }
+        last
+    }
+
+    fn commit_last(self: &Arc<Self>, items: Vec<Item>, limit: Instant, now: Instant) -> Result<()> {
         if items.is_empty() {
             return Ok(());
         }
@@ -137,10 +151,11 @@ impl Core {
         if limit <= now {
             return Ok(());
         }
-        let outcome: Vec<Position> = answer.wait(Some(limit), None).map_err(|_| {
-            let text = "the positions were not committed in time";
-            Error::new(Code::TIMED_OUT, text)
-        })?;
+        let outcome: Vec<Position> = answer.wait(Some(limit), None).map_err(|_| late())?;
         outcome.into_iter().find_map(|position| position.error).map_or(Ok(()), Err)
     }
+}
+
+fn late() -> Error {
+    Error::new(Code::TIMED_OUT, "the positions were not committed in time")
 }
