@@ -4,6 +4,8 @@ use std::time::{Duration, Instant};
 
 use samsa::embedded::{Cluster, Options, TopicSpec};
 use samsa::protocol::modern::messages::api_versions::ApiVersionsRequest;
+use samsa::protocol::modern::messages::consumer_group_describe::ConsumerGroupDescribeRequest;
+use samsa::protocol::modern::messages::consumer_group_heartbeat::ConsumerGroupHeartbeatRequest;
 use samsa::protocol::modern::messages::create_topics::{CreatableTopic, CreateTopicsRequest};
 use samsa::protocol::modern::messages::delete_groups::DeleteGroupsRequest;
 use samsa::protocol::modern::messages::delete_topics::{DeleteTopicState, DeleteTopicsRequest};
@@ -52,7 +54,7 @@ fn every_version_that_is_advertised_is_answered() {
     assert!(id.is_empty(), "an empty list asks for no topic");
     let mut peer = Peer::of(&cluster, 0);
     let rows = peer.ask(4, &named()).api_keys;
-    assert_eq!(rows.len(), 20);
+    assert_eq!(rows.len(), 22);
     for row in rows {
         let range = (row.min_version, row.max_version);
         match ApiKey::try_from(row.api_key).unwrap() {
@@ -85,6 +87,12 @@ fn every_version_that_is_advertised_is_answered() {
             ApiKey::ListGroups => all(&mut peer, range, |_| ListGroupsRequest::default()),
             ApiKey::DeleteGroups => all(&mut peer, range, |_| DeleteGroupsRequest::default()),
             ApiKey::OffsetDelete => all(&mut peer, range, |_| OffsetDeleteRequest::default()),
+            ApiKey::ConsumerGroupHeartbeat => {
+                all(&mut peer, range, |_| ConsumerGroupHeartbeatRequest::default());
+            }
+            ApiKey::ConsumerGroupDescribe => {
+                all(&mut peer, range, |_| ConsumerGroupDescribeRequest::default());
+            }
             other => panic!("{other} is advertised and not asked here"),
         }
     }
