@@ -39,6 +39,9 @@ impl Core {
         if let Some(first) = first_word(&mut state) {
             return Some(Err(first));
         }
+        if me.is_some() && self.part.is_unsure(&state) {
+            return None;
+        }
         let mut given = me.map(Given::to);
         let mut filling = Filling::new(self.config.max_poll_records);
         let mut choked = Choked::default();
@@ -106,11 +109,15 @@ impl Core {
     pub(super) fn try_next(&self) -> Option<Result<Message>> {
         let mut state = self.lock();
         let me = self.arrive(&mut state);
-        if let Some(message) = state.go_on(me) {
+        let is_unsure = me.is_some() && self.part.is_unsure(&state);
+        if let Some(message) = (!is_unsure).then(|| state.go_on(me)).flatten() {
             return Some(Ok(message));
         }
         if let Some(first) = first_word(&mut state) {
             return Some(Err(first));
+        }
+        if is_unsure {
+            return None;
         }
         let mut choked = Choked::default();
         loop {

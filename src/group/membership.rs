@@ -7,6 +7,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::assign::Assign;
 use crate::error::Error;
@@ -99,6 +100,11 @@ impl fmt::Debug for Done {
 pub trait Listener: fmt::Debug + Send + Sync {
     /// Takes a step, in the order of the calls. Never blocks, never calls back into the membership.
     fn step(&self, step: Step);
+
+    /// The member is sure to be one until then (none: nothing ends that by the clock). Past it nothing
+    /// more is handed out, until this is called again or the partitions are taken away: a process that
+    /// stood still may run on before its membership has noticed (rules 8.7, 10.6). Never blocks.
+    fn confirmed(&self, _until: Option<Instant>) {}
 
     /// The application's own assignor, if it has one: a classic group offers it before the configured
     /// ones, and runs it by [`Step::Run`]. Asked once, when the membership starts.

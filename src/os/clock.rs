@@ -1,4 +1,5 @@
-//! The time of day, as cheaply as it can be had: producers stamp each record with it.
+//! Clocks, as cheaply as they can be had: producers stamp each record with the time of day, and members
+//! of groups look before each message whether they are still sure to be members.
 
 use super::sys;
 
@@ -10,6 +11,14 @@ use super::sys;
 #[must_use]
 pub fn now_ms() -> i64 {
     sys::clock::coarse_ms()
+}
+
+/// Milliseconds of a clock that nobody sets, from some moment on, to within a tick of the kernel's clock
+/// (late, never early). It goes on while the process is stopped.
+#[inline]
+#[must_use]
+pub fn steady_ms() -> u64 {
+    sys::clock::steady_ms()
 }
 
 #[cfg(test)]
@@ -25,5 +34,14 @@ mod tests {
         let (before, now, after) = (precise(), now_ms(), precise());
         assert!(now > 1_500_000_000_000, "{now}");
         assert!((before - 100..=after).contains(&now), "{before} {now} {after}");
+    }
+
+    #[test]
+    fn the_steady_clock_goes_on() {
+        let (begun, first) = (std::time::Instant::now(), steady_ms());
+        while steady_ms() == first {
+            assert!(begun.elapsed().as_secs() < 30, "it stands still");
+        }
+        assert!(steady_ms() > first);
     }
 }

@@ -170,6 +170,12 @@ impl Script {
         listener.expect("the member was made").step(step);
     }
 
+    /// The member is sure to be one until then.
+    pub(crate) fn confirmed(&self, until: Option<Instant>) {
+        let listener = self.listener.lock().unwrap().clone();
+        listener.expect("the member was made").confirmed(until);
+    }
+
     fn done(self: &Arc<Self>) -> (Flag, Done) {
         let flag = Flag { set: Arc::default(), script: Arc::clone(self) };
         let (set, script) = (Arc::clone(&flag.set), Arc::clone(self));

@@ -1,10 +1,10 @@
 //! Partitions that come and go: who hears of it, when, and what is handed out meanwhile.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use samsa::Code;
-use samsa::consumer::{Callbacks, Consumer, Event};
+use samsa::consumer::{Callbacks, Consumer, Event, Position};
 
 use crate::group_script::{SLOW, numbers, words};
 use crate::rig::{Rig, assert_code, place, poll, read};
@@ -359,4 +359,35 @@ fn a_topic_in_a_group_waits_for_its_assignment_and_its_starts() {
         waiting.join().unwrap().unwrap();
     });
     assert_eq!(consumer.position(None).unwrap()[0].offset, Some(0));
+}
+
+#[test]
+fn rules_8_7_and_10_6_nothing_is_handed_out_past_the_time_for_which_the_member_is_sure_to_be_one() {
+    let rig = Rig::new(1);
+    rig.write(0, 9);
+    let (consumer, script) = rig.member(&[SLOW, ("max.poll.records", "3")], &[0]);
+    let hour = Duration::from_secs(3_600);
+    script.confirmed(Some(Instant::now() + hour));
+    assert_eq!(read(&consumer, 3)[&0], [0, 1, 2]);
+    assert_eq!(consumer.next(20_000).unwrap().record().offset(), 3);
+    assert_eq!(consumer.next(20_000).unwrap().record().offset(), 4);
+    // What is queued now is as good as another member's.
+    script.confirmed(Some(Instant::now()));
+    assert_code(consumer.next(0), Code::NOTHING);
+    assert_code(consumer.poll(50), Code::NOTHING);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| consumer.next(20_000).unwrap().record().offset());
+        script.confirmed(Some(Instant::now() + hour));
+        assert_eq!(waiting.join().unwrap(), 5, "it was a member all the time");
+    });
+    script.confirmed(Some(Instant::now()));
+    script.lose(&[0]);
+    script.confirmed(None);
+    assert_code(consumer.poll(50), Code::NOTHING);
+    // Without a group nobody says for how long it reads.
+    script.confirmed(Some(Instant::now()));
+    consumer.unsubscribe(0, None).unwrap();
+    let seventh = Position { offset: Some(7), ..place(0) };
+    consumer.assign(&[seventh]).unwrap();
+    assert_eq!(read(&consumer, 2)[&0], [7, 8]);
 }

@@ -15,19 +15,19 @@ use crate::rig::{Book, Reader, member, soon, wait_owners};
 const TOPIC: &str = "t";
 
 /// Two brokers with two partitions of each topic.
-struct Brokers {
-    zookeeper: Server,
+pub(crate) struct Brokers {
+    pub(crate) zookeeper: Server,
     brokers: legacy::Cluster,
 }
 
-fn set(payloads: &[String]) -> Vec<u8> {
+pub(crate) fn set(payloads: &[String]) -> Vec<u8> {
     let mut set = Vec::new();
     payloads.iter().for_each(|payload| append_message(&mut set, payload.as_bytes()));
     set
 }
 
 impl Brokers {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let zookeeper = Server::start().expect("a ZooKeeper");
         let address = Some(zookeeper.address());
         let options =
@@ -36,7 +36,7 @@ impl Brokers {
         Self { zookeeper, brokers }
     }
 
-    fn append(&self, broker: i32, partition: i32, set: &[u8]) {
+    pub(crate) fn append(&self, broker: i32, partition: i32, set: &[u8]) {
         let done = self.brokers.requests(broker, RequestId::Produce).expect("a broker");
         let mut bytes = Vec::new();
         let produce = Request::Produce(Produce { topic: TOPIC, partition, set });

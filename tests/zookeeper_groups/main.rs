@@ -4,3 +4,4 @@
 mod legacy;
 mod modern;
 mod rig;
+mod stalled;

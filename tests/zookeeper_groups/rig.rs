@@ -68,10 +68,14 @@ pub(crate) fn member(
     group: &str,
     properties: &[(&str, &str)],
 ) -> Arc<Consumer> {
+    member_at(&zookeeper.address(), group, properties)
+}
+
+/// The same of a ZooKeeper at this address.
+pub(crate) fn member_at(address: &str, group: &str, properties: &[(&str, &str)]) -> Arc<Consumer> {
     let mut config = Config::new();
-    let address = zookeeper.address();
     let usual = [
-        ("zookeeper.connect", &address[..]),
+        ("zookeeper.connect", address),
         ("zookeeper.session.timeout.ms", "3000"),
         ("group.id", group),
         ("auto.offset.reset", "earliest"),

@@ -14,6 +14,7 @@ mod committed;
 mod driver;
 mod front;
 mod handed;
+mod lease;
 mod leave;
 mod liveness;
 mod part;

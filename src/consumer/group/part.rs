@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use super::apply::{Heard, Polled};
 use super::driver;
 use super::handed::thread;
+use super::lease::Lease;
 use super::steps::{Share, Task};
 use crate::cluster::Cluster;
 use crate::config::GroupConfig;
@@ -35,6 +36,8 @@ pub(in crate::consumer) struct Part {
     pub(super) kick: Arc<Notify>,
     /// Whether a thread that polls has something to do first.
     turn: AtomicBool,
+    /// Until when the member is sure to be one.
+    lease: Lease,
     member: OnceCell<Member>,
     make: Box<MakeMember>,
     own: OwnAssignor,
@@ -49,7 +52,7 @@ impl fmt::Debug for Part {
 impl Part {
     pub(in crate::consumer) fn new(make: Box<MakeMember>, own: OwnAssignor) -> Self {
         let (kick, turn) = (Arc::default(), AtomicBool::new(false));
-        Self { kick, turn, member: OnceCell::new(), make, own }
+        Self { kick, turn, lease: Lease::new(), member: OnceCell::new(), make, own }
     }
 
     /// The member, if it was needed yet.
@@ -61,6 +64,12 @@ impl Part {
     #[inline]
     pub(in crate::consumer) fn has_turn(&self) -> bool {
         self.turn.load(Ordering::Acquire)
+    }
+
+    /// Whether the member may be none any more, without having heard so: nothing is handed out then.
+    #[inline]
+    pub(in crate::consumer) fn is_unsure(&self, state: &State) -> bool {
+        state.group.is_subscribed() && self.lease.is_over()
     }
 
     /// Has the driving task look at the state.
@@ -81,6 +90,15 @@ impl Listener for Ear {
     fn step(&self, step: Step) {
         if let Some(core) = self.core.upgrade() {
             core.hear(step);
+        }
+    }
+
+    fn confirmed(&self, until: Option<Instant>) {
+        if let Some(core) = self.core.upgrade() {
+            if core.part.lease.renew(until) {
+                // Who polled meanwhile got nothing, and sleeps.
+                core.signal.notify();
+            }
         }
     }
 

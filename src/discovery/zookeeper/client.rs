@@ -110,6 +110,13 @@ impl ZooKeeper {
         self.shared.board.confirmed()
     }
 
+    /// The same, and each change of it. The first answer to a new session comes after the change of
+    /// [`status`](Self::status) that tells of it.
+    #[must_use]
+    pub fn confirmations(&self) -> watch::Receiver<Instant> {
+        self.shared.board.confirmed.subscribe()
+    }
+
     /// Asks for the end of the session: its nodes go at once if a server hears of it before `deadline`,
     /// else after the time-out. Does not wait; see [`closed`](Self::closed).
     pub fn close(&self, deadline: Instant) {

@@ -1,7 +1,7 @@
 //! The task of a session: connects, reconnects, pings, and gives up; alone moves state.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -30,23 +30,26 @@ const SHORTEST_ATTEMPT: Duration = Duration::from_millis(100);
 pub(super) struct Board {
     pub(super) status: watch::Sender<Status>,
     /// When the newest request was sent that a server has answered.
-    pub(super) confirmed: Mutex<Instant>,
+    pub(super) confirmed: watch::Sender<Instant>,
 }
 
 impl Board {
     pub(super) fn new(timeout: Duration) -> Self {
         let (phase, trouble) = (Phase::Connecting, None);
         let status = Status { session: 1, id: 0, timeout, phase, trouble };
-        Self { status: watch::Sender::new(status), confirmed: Mutex::new(Instant::now()) }
+        Self { status: watch::Sender::new(status), confirmed: watch::Sender::new(Instant::now()) }
     }
 
     pub(super) fn confirmed(&self) -> Instant {
-        *self.confirmed.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.confirmed.borrow()
     }
 
     pub(super) fn confirm(&self, at: Instant) {
-        let mut confirmed = self.confirmed.lock().unwrap_or_else(PoisonError::into_inner);
-        *confirmed = at.max(*confirmed);
+        self.confirmed.send_if_modified(|confirmed| {
+            let is_newer = at > *confirmed;
+            *confirmed = at.max(*confirmed);
+            is_newer
+        });
     }
 
     /// The session is over for good: everybody who waits gets `error`. The first reason stays.

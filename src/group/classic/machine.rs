@@ -117,8 +117,13 @@ impl Machine {
     pub(super) fn next_due(&self) -> Option<Instant> {
         let join = self.not_before.filter(|_| self.stage == Stage::Waiting);
         let beat = (self.beats() && !self.beat_out).then_some(self.beat_due);
-        let session = self.beats().then_some(self.heard + self.rules.session);
+        let session = self.sure_until();
         [join, beat, session].into_iter().flatten().min()
+    }
+
+    /// Until when the coordinator is sure to count it as a member (8.7); none while no clock runs.
+    pub(super) fn sure_until(&self) -> Option<Instant> {
+        self.beats().then_some(self.heard + self.rules.session)
     }
 
     /// Whether it sends heartbeats: from the join's answer on, whatever the application does (8.6). In a
@@ -437,7 +442,7 @@ impl Machine {
 
     /// Time passed.
     pub(super) fn tick(&mut self, now: Instant) {
-        if self.beats() && now >= self.heard + self.rules.session {
+        if self.sure_until().is_some_and(|end| now >= end) {
             // Rule 8.7: by now the coordinator may have given everything away.
             self.acts.push(Act::Elsewhere);
             self.forget(Loss::Generation, now);

@@ -320,6 +320,7 @@ fn rule_8_7_the_session_counts_from_when_the_heartbeat_was_sent() {
     let who = bench.machine.who.clone();
     bench.machine.beaten(&who, Code::NONE, sent, bench.now);
     assert_eq!(bench.machine.next_due(), Some(bench.now + HEARTBEAT));
+    assert_eq!(bench.machine.sure_until(), Some(sent + SESSION));
     bench.after(Duration::from_secs(5));
     assert!(bench.did().contains(&"lost t0".to_owned()));
 }

@@ -79,6 +79,8 @@ struct Driver {
     look_up_at: Option<Instant>,
     look_ups_failed: u32,
     leaves_out: usize,
+    /// Until when the consumer was told that the member is sure to be one.
+    sure_until: Option<Instant>,
     left: Option<Sender<()>>,
 }
 
@@ -141,6 +143,7 @@ impl Driver {
             look_up_at: None,
             look_ups_failed: 0,
             leaves_out: 0,
+            sure_until: None,
             left: None,
         }
     }
@@ -306,12 +309,25 @@ impl Driver {
 
     fn perform(&mut self) {
         loop {
+            let until = self.machine.sure_until();
+            if until.is_some() {
+                self.confirm(until);
+            }
             let acts = self.machine.take();
             if acts.is_empty() {
+                // Only now: what is lost was taken away before.
+                self.confirm(until);
                 return;
             }
             // What is done may lead to more.
             acts.into_iter().for_each(|act| self.act(act));
+        }
+    }
+
+    fn confirm(&mut self, until: Option<Instant>) {
+        if self.sure_until != until {
+            self.sure_until = until;
+            self.shared.listener.confirmed(until);
         }
     }
 

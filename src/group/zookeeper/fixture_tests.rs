@@ -189,6 +189,8 @@ pub(super) struct Told {
     /// Every step: `+t/0`, `-t/0`, `!t/0`.
     pub(super) steps: Vec<String>,
     pub(super) failures: Vec<Error>,
+    /// Until when it is sure to be a member, as told last.
+    pub(super) sure_until: Option<Instant>,
     /// Revocations that the application has not heard of yet.
     kept: Vec<(Vec<TopicPartition>, Done)>,
     /// It does not come back for revocations.
@@ -241,6 +243,11 @@ impl Listener for Recorder {
             Step::Failed(error) => told.failures.push(error),
         }
         drop(told);
+        self.changed.notify_all();
+    }
+
+    fn confirmed(&self, until: Option<Instant>) {
+        lock(&self.told).sure_until = until;
         self.changed.notify_all();
     }
 }

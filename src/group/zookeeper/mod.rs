@@ -107,7 +107,8 @@ fn begin(
     let (orders, heard) = watch::channel(Orders::default());
     let gate: Gate = Arc::new(Mutex::new(false));
     let teller = Teller::new(Arc::clone(&listener), Arc::clone(&gate));
-    let task = Task::new(Seat::new(Arc::clone(shared), teller, heard.clone()), heard);
+    let seat = Seat::new(Arc::clone(shared), teller, heard.clone());
+    let task = Task::new(seat, heard, Arc::clone(&listener));
     let closed = Arc::clone(&gate);
     let on_panic = move |panic: Error| {
         if !*lock(&closed) {
@@ -155,6 +156,7 @@ impl ZooKeeperMembership {
 impl Membership for ZooKeeperMembership {
     fn subscribe(&self, subscription: Subscription) {
         self.order(|orders| {
+            orders.ends += u64::from(subscription.is_empty());
             orders.wish = subscription;
             orders.number += 1;
         });
@@ -165,7 +167,11 @@ impl Membership for ZooKeeperMembership {
     }
 
     fn step_out(&self) {
-        self.order(|orders| orders.is_out = true);
+        self.order(|orders| {
+            orders.is_out = true;
+            orders.ends += 1;
+            orders.outs += 1;
+        });
     }
 
     fn step_in(&self) {
@@ -192,6 +198,8 @@ impl Membership for ZooKeeperMembership {
     }
 }
 
+#[cfg(test)]
+mod again_tests;
 #[cfg(test)]
 mod chaos_tests;
 #[cfg(test)]

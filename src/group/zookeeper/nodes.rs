@@ -12,6 +12,9 @@ use crate::group::zookeeper::together::together;
 use crate::os::clock::now_ms;
 use crate::protocol::zookeeper::ErrorCode;
 
+/// How often a node may come and go, or change, between two looks before that is called a failure.
+const FLICKERS: u32 = 5;
+
 /// What became of one claim.
 enum Claimed {
     Ours,
@@ -186,7 +189,7 @@ impl Member {
 
 /// Makes an ephemeral node, and its parents if need be.
 async fn claim(session: &Session, path: &str, data: &str) -> Outcome<Claimed> {
-    loop {
+    for _ in 0..FLICKERS {
         match session.claim(path, data.as_bytes(), soon()).await {
             Ok(Claim::Mine) => return Ok(Claimed::Ours),
             Ok(Claim::Held { data, .. }) => {
@@ -199,12 +202,13 @@ async fn claim(session: &Session, path: &str, data: &str) -> Outcome<Claimed> {
             Err(failure) => return Err(failure),
         }
     }
+    Err(flickers(path))
 }
 
 /// Deletes a node if it is this session's, in the version that was seen (rule 10.7); one that is gone
 /// is done.
 async fn delete(session: &Session, path: &str) -> Outcome<()> {
-    loop {
+    for _ in 0..FLICKERS {
         let version = match session.get(path, None, soon()).await {
             Ok((_, stat)) if stat.ephemeral_owner == session.id() => stat.version,
             Ok(_) => return Ok(()),
@@ -218,6 +222,12 @@ async fn delete(session: &Session, path: &str) -> Outcome<()> {
             _ => return Ok(()),
         }
     }
+    Err(flickers(path))
+}
+
+fn flickers(path: &str) -> Failure {
+    let text = format!("{path} in ZooKeeper changes whenever it was looked at");
+    Failure::Other(Error::new(Code::ZOOKEEPER, text))
 }
 
 /// The beginning of what somebody wrote.

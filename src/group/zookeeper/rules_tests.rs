@@ -156,6 +156,18 @@ fn rule_10_6_a_silent_zookeeper_ends_reading_before_the_session_can_end() {
 }
 
 #[test]
+fn rule_10_6_the_consumer_is_told_at_each_answer_for_how_long_it_may_hand_out() {
+    let ground = Ground::modern("t", 1);
+    let member = ground.member(&[]);
+    member.subscribe(&["t"]);
+    member.has(&["t/0"]);
+    let first = member.recorder.look(|told| told.sure_until).expect("told before its share");
+    member.recorder.wait("a ping", |told| told.sure_until > Some(first));
+    let told = member.recorder.look(|told| told.sure_until).expect("a time");
+    assert!(told <= Instant::now() + SESSION * 2 / 3, "two thirds after the request was sent");
+}
+
+#[test]
 fn rule_10_6_a_zookeeper_that_comes_back_in_time_finds_the_owner_reading_again() {
     let ground = Ground::modern("t", 1);
     let member = ground.member(&[]);
