@@ -89,6 +89,29 @@ fn commits_that_nobody_waits_for_are_over_before_the_consumer_is() {
 }
 
 #[test]
+fn partitions_are_given_up_when_commits_that_nobody_waits_for_are_over() {
+    let by_hand = ("enable.auto.commit", "false");
+    for rebalance in [true, false] {
+        let rig = Rig::new(1);
+        rig.write(0, 5);
+        let callbacks = Callbacks { rebalance, commit: false };
+        let (consumer, script) = rig.scripted_with(&[by_hand], callbacks);
+        consumer.subscribe(&["t"]).unwrap();
+        script.assign(&[0]);
+        drop(poll(&consumer));
+        script.slow_down();
+        if !rebalance {
+            consumer.commit(None, 0, None).unwrap();
+        }
+        let given_up = script.revoke(&[0]);
+        let mut tell = |_| drop(consumer.commit(None, 0, None).unwrap());
+        assert_code(consumer.poll_telling(200, &mut tell), Code::NOTHING);
+        given_up.wait();
+        assert_eq!(script.offset(0).map(|place| place.offset), Some(5));
+    }
+}
+
+#[test]
 fn closing_the_cluster_leaves_the_group_too() {
     let rig = Rig::new(1);
     rig.write(0, 5);

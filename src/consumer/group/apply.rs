@@ -228,7 +228,25 @@ impl State {
             Turn::Revoked => self.dismiss(&step.shares),
             Turn::Lost => {}
         }
-        self.group.steps.dones.extend(step.done);
+        self.finish(step.turn, step.done);
+    }
+
+    /// The membership is to hear that a step is done; of a revocation when the commits are over that the
+    /// application sent before: as another's, or as that of a member that joins, they would be refused.
+    fn finish(&mut self, turn: Turn, done: Option<Done>) {
+        match turn == Turn::Revoked && self.group.commits_out.are_any() {
+            true => self.group.steps.parting.extend(done),
+            false => self.group.steps.dones.extend(done),
+        }
+    }
+
+    /// What the membership is to hear now.
+    pub(super) fn take_dones(&mut self) -> Vec<Done> {
+        if !self.group.commits_out.are_any() {
+            let parting = std::mem::take(&mut self.group.steps.parting);
+            self.group.steps.dones.extend(parting);
+        }
+        std::mem::take(&mut self.group.steps.dones)
     }
 
     /// The partitions are the member's. Held ones wait until the application has heard.
@@ -305,7 +323,7 @@ impl State {
             }
             Turn::Revoked | Turn::Lost => self.dismiss(&held.shares),
         }
-        self.group.steps.dones.extend(held.done);
+        self.finish(held.turn, held.done);
     }
 
     /// The steps that the application has held since before `limit` are done without it.

@@ -56,8 +56,13 @@ pub(in crate::consumer) struct CommitsOut(Vec<Completion<()>>);
 
 impl CommitsOut {
     fn add(&mut self, end: Completion<()>) {
-        self.0.retain(|other| other.try_take().is_none());
         self.0.push(end);
+    }
+
+    /// Whether there are any.
+    pub(super) fn are_any(&mut self) -> bool {
+        self.0.retain(|end| end.try_take().is_none());
+        !self.0.is_empty()
     }
 
     /// Waits until all are over; whether they were in time.
@@ -138,13 +143,18 @@ impl Core {
         let outcomes = member.offsets.commit(places, once, deadline);
         let (over, end) = Completion::new();
         if matches!(then, Then::Tell) {
-            self.lock().group.commits_out.add(end);
+            let mut state = self.lock();
+            // Those that are over are forgotten.
+            state.group.commits_out.are_any();
+            state.group.commits_out.add(end);
         }
         let (shared, core) = (Arc::clone(self), Arc::clone(self));
         let task =
             self.cluster.runtime().spawn("commit", move |error| shared.fail(error), async move {
                 core.conclude(&items, outcomes.await, then);
                 over.send(Ok(()));
+                // A revocation may wait for it.
+                core.part.kick();
             });
         Some(task)
     }

@@ -87,7 +87,7 @@ fn plan(core: &Core, state: &mut State, now: Instant) -> Plan {
     let config = &core.config.group;
     let mut plan = Plan::default();
     if state.closed || state.group.ending {
-        plan.dones = std::mem::take(&mut state.group.steps.dones);
+        plan.dones = state.take_dones();
         return plan;
     }
     let limit = config.max_poll_interval;
@@ -114,7 +114,7 @@ fn plan(core: &Core, state: &mut State, now: Instant) -> Plan {
     if let Some(end) = state.group.steps.held.iter().map(|held| held.since + limit).min() {
         plan.sooner(end);
     }
-    plan.dones = std::mem::take(&mut state.group.steps.dones);
+    plan.dones = state.take_dones();
     plan.news = state.has_news();
     plan
 }

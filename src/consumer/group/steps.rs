@@ -149,6 +149,8 @@ pub(in crate::consumer) struct Steps {
     pub(super) outcomes: VecDeque<Event>,
     /// Steps that are done; the membership hears of it outside the lock.
     pub(super) dones: Vec<Done>,
+    /// Revocations that are done but for commits that the application sent.
+    pub(super) parting: Vec<Done>,
     last: u64,
 }
 
@@ -234,7 +236,7 @@ impl Steps {
     pub(super) fn end(&mut self) {
         let queue = self.queue.drain(..).filter_map(|step| step.done);
         let held = self.held.drain(..).filter_map(|held| held.done);
-        self.dones.extend(queue.chain(held));
+        self.dones.extend(queue.chain(held).chain(self.parting.drain(..)));
         self.jobs.clear();
     }
 }
