@@ -226,7 +226,7 @@ fn rule_8_10_a_commit_that_meets_a_rebalance_joins_and_one_of_another_generation
 fn rule_8_17_what_was_lost_is_not_committed_by_what_comes_after() {
     let rig = Rig::new(1);
     let mut app = assigned(&rig, &[]);
-    rig.kafka.inject(Fault::new(FaultKind::Delay(100)).api(JOIN));
+    rig.kafka.inject(Fault::new(FaultKind::Delay(1_000)).api(JOIN));
     rig.fail(BEAT, Code::UNKNOWN_MEMBER_ID);
     app.until("lost", lost);
     // Called while it was nobody's: what it holds afterwards is another claim.

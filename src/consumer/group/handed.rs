@@ -227,7 +227,8 @@ mod tests {
         assert!(readers.came_back(me) && !readers.came_back(me));
         assert_eq!(readers.first(0, life), None);
         std::thread::scope(|scope| {
-            scope.spawn(|| readers.get(thread(), 0, life, at(7)));
+            // Joined by its handle: a scope alone does not wait for what belongs to a thread.
+            scope.spawn(|| readers.get(thread(), 0, life, at(7))).join().unwrap();
         });
         assert_eq!(readers.first(0, life), None, "the thread ended");
     }

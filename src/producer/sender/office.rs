@@ -186,8 +186,11 @@ mod tests {
                     }
                 });
             }
-            let mut waits = 0;
-            for _ in 0..TURNS {
+            let (mut turns, mut waits) = (0, 0);
+            let end = Instant::now() + Duration::from_secs(60);
+            // However the machine shares its processors: until they have met.
+            while turns < TURNS || (waits == 0 && Instant::now() < end) {
+                turns += 1;
                 while mail.office.enter_or_be_rung_for(&mail).is_none() {
                     waits += 1;
                     let limit = Instant::now() + Duration::from_secs(20);
