@@ -211,6 +211,11 @@ impl Core {
             })
         };
         match self.signal.wait_for_result(deadline, ready) {
+            // Whoever hears of a panic first makes it everybody's.
+            Ok(Err(panic)) if panic.code() == Code::PANIC && self.ended().is_none() => {
+                self.fail(panic.clone());
+                Err(panic)
+            }
             Ok(outcome) => outcome,
             Err(error) if error.code() == Code::NOTHING => {
                 let text = format!(

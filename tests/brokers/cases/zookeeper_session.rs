@@ -215,10 +215,12 @@ pub fn restart(ensemble: &mut Ensemble) {
     survive(ensemble, |ensemble, session| {
         assert_eq!(ensemble.serving(session.id()), Some(0));
         ensemble.kill(0);
-        let before = cpu_time();
+        let (before, begun) = (cpu_time(), Instant::now());
         ensemble.restart(0);
-        let spent = cpu_time() - before;
-        assert!(spent < Duration::from_millis(500), "no spinning while it is down: {spent:?}");
+        let (spent, elapsed) = (cpu_time() - before, begun.elapsed());
+        // Other cases of this process take their part meanwhile; a loop without a pause takes all.
+        let bound = elapsed / 2 + Duration::from_millis(500);
+        assert!(spent < bound, "no spinning while it is down: {spent:?} in {elapsed:?}");
     });
 }
 
