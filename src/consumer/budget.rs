@@ -10,6 +10,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
@@ -43,6 +44,17 @@ pub(super) struct Seat {
 }
 
 impl Seat {
+    /// For the fetcher: sleeps until something changes for its broker, or until `until`.
+    pub(super) async fn rest(&self, until: Option<Instant>) {
+        let woken = self.wake.notified();
+        match until {
+            None => woken.await,
+            Some(until) => {
+                let _ = tokio::time::timeout_at(until.into(), woken).await;
+            }
+        }
+    }
+
     /// Answers of which something still waits to be read, paused partitions included.
     pub(super) fn unread(&self) -> usize {
         self.unread.load(Ordering::Acquire)

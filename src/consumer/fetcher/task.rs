@@ -76,24 +76,13 @@ impl Fetcher {
             match pause {
                 ControlFlow::Break(until) => {
                     self.leave_when_done();
-                    self.rest(until).await;
+                    self.seat.rest(until).await;
                 }
                 ControlFlow::Continue(()) => {
                     if let Err(error) = self.fetch().await {
                         self.contact.failed(&error);
                     }
                 }
-            }
-        }
-    }
-
-    /// Sleeps until something changes for this broker, or until `until`.
-    async fn rest(&self, until: Option<Instant>) {
-        let woken = self.seat.wake.notified();
-        match until {
-            None => woken.await,
-            Some(until) => {
-                let _ = tokio::time::timeout_at(until.into(), woken).await;
             }
         }
     }
@@ -114,7 +103,7 @@ impl Fetcher {
             Prepared::NoRoom => {
                 // Who waits for messages learns why there are none; a release wakes us.
                 self.core.signal.nudge();
-                self.rest(None).await;
+                self.seat.rest(None).await;
                 self.core.budget.give_up(&self.seat);
                 Ok(())
             }

@@ -63,23 +63,12 @@ impl Fetcher {
                 None => self.choose(now).map_continue(|_| ()),
             };
             match pause {
-                ControlFlow::Break(until) => self.rest(until).await,
+                ControlFlow::Break(until) => self.seat.rest(until).await,
                 ControlFlow::Continue(()) => match self.fetch().await {
                     Ok(None) => {}
-                    Ok(Some(pause)) => self.rest(Some(Instant::now() + pause)).await,
+                    Ok(Some(pause)) => self.seat.rest(Some(Instant::now() + pause)).await,
                     Err(error) => self.contact.failed(&error),
                 },
-            }
-        }
-    }
-
-    /// Sleeps until something changes for this broker, or until `until`.
-    async fn rest(&self, until: Option<Instant>) {
-        let woken = self.seat.wake.notified();
-        match until {
-            None => woken.await,
-            Some(until) => {
-                let _ = tokio::time::timeout_at(until.into(), woken).await;
             }
         }
     }
@@ -105,7 +94,7 @@ impl Fetcher {
         let Some(ask) = self.prepare(partitions) else {
             // Who waits for messages learns why there are none; a release wakes us.
             self.core.signal.nudge();
-            self.rest(None).await;
+            self.seat.rest(None).await;
             self.core.budget.give_up(&self.seat);
             return Ok(None);
         };
