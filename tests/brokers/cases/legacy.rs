@@ -213,7 +213,7 @@ pub fn groups(place: &Place) {
     let members = [member(place, "queue"), member(place, "queue"), member(place, "topic")];
     let mut ledgers = [Read::new(), Read::new(), Read::new()];
     let mut sent = 0_u32;
-    let mut wait_all = |sent: u32, ledgers: &mut [Read; 3]| {
+    let wait_all = |sent: u32, ledgers: &mut [Read; 3]| {
         let end = soon();
         loop {
             for (member, read) in members.iter().zip(ledgers.iter_mut()) {
