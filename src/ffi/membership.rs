@@ -270,7 +270,8 @@ pub unsafe extern "C" fn samsa_consumer_set_user_data(
     unsafe {
         guard(err, consumer, |held| {
             if i32::try_from(length).is_err() {
-                let text = format!("user_data has {length} bytes: Kafka takes no more than 2^31 - 1");
+                let text =
+                    format!("user_data has {length} bytes: Kafka takes no more than 2^31 - 1");
                 return Err(Error::new(Code::INVALID_ARGUMENT, text));
             }
             let data = args::bytes("user_data", user_data, length)?;

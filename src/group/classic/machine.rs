@@ -19,7 +19,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::acts::{Act, Assigned, Joined, Joining, Leading, Led, Rules, Stage, Syncing, Trouble, Who, Wish};
+use super::acts::{
+    Act, Assigned, Joined, Joining, Leading, Led, Rules, Stage, Syncing, Trouble, Who, Wish,
+};
 use super::verdict::{self, Loss, Verdict};
 use crate::error::{Code, Error};
 use crate::group::TopicPartition;
@@ -329,12 +331,7 @@ impl Machine {
     }
 
     /// The answer to a sync: what the member gets.
-    pub(super) fn synced(
-        &mut self,
-        attempt: u64,
-        answer: Result<Assigned, Trouble>,
-        now: Instant,
-    ) {
+    pub(super) fn synced(&mut self, attempt: u64, answer: Result<Assigned, Trouble>, now: Instant) {
         if attempt != self.attempt || self.stage != Stage::Syncing {
             return;
         }
