@@ -1909,7 +1909,8 @@ samsa_code samsa_producer_new(samsa_cluster *cluster,
  * condition) with timeout 0, and inside a delivery callback of the producer, where it never waits;
  * SAMSA_WOKEN (a condition) after samsa_producer_wakeup if it had to wait; SAMSA_ERR_BUFFER_FULL and
  * SAMSA_ERR_TIMED_OUT out of time, SAMSA_ERR_UNREAD_DELIVERIES at once when only reading deliveries
- * makes room, SAMSA_ERR_RECORD_TOO_LARGE and others for a bad record.
+ * makes room, SAMSA_ERR_RECORD_TOO_LARGE and others for a bad record. A partition that nobody serves may
+ * be refused alone, while others are accepted (see buffer.memory): SAMSA_ERR_BUFFER_FULL then names it.
  */
 samsa_code samsa_producer_send(samsa_producer *producer,
                                const samsa_record *record,

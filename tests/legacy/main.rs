@@ -10,5 +10,6 @@ mod failover;
 mod publish;
 mod refusals;
 mod rig;
+mod samsa;
 mod send;
 mod storm;
