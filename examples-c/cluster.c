@@ -47,7 +47,7 @@ static void print_partitions(samsa_cluster *cluster, const char *name) {
         print_partition(stdout, cluster, list[i].partition);
         if (samsa_cluster_is_legacy(cluster)) {
             /* On 0.7 it is its broker's alone, which makes it when it is written to. */
-            printf("%s\n", list[i].flags & SAMSA_PARTITION_VIRTUAL ? " (virtual)" : "");
+            printf("%s\n", list[i].flags & SAMSA_PARTITION_VIRTUAL ? " (not made yet: a publish there makes it)" : "");
             continue;
         }
         printf(": leader %" PRId32, list[i].leader);
