@@ -46,8 +46,9 @@ static void print_partitions(samsa_cluster *cluster, const char *name) {
         printf("    partition ");
         print_partition(stdout, cluster, list[i].partition);
         if (samsa_cluster_is_legacy(cluster)) {
-            /* On 0.7 it is its broker's alone, which makes it when it is written to. */
-            printf("%s\n", list[i].flags & SAMSA_PARTITION_VIRTUAL ? " (not made yet: a publish there makes it)" : "");
+            /* On 0.7 it is its broker's alone. */
+            bool is_virtual = list[i].flags & SAMSA_PARTITION_VIRTUAL;
+            printf("%s\n", is_virtual ? " (virtual: a publish makes it)" : "");
             continue;
         }
         printf(": leader %" PRId32, list[i].leader);
