@@ -44,6 +44,8 @@ pub(super) enum Action {
     GaveUp(Vec<TopicPartition>),
     /// The member has this id and epoch now.
     Known(Arc<str>, i32),
+    /// The coordinator has answered a heartbeat.
+    Heard,
     /// It is no member now. Commits wait for it to be one again; or they go as nobody's.
     Unknown { waits: bool },
     /// Leave with this id and epoch, whatever is on its way; [`Machine::left`] when that is over.
@@ -233,6 +235,7 @@ impl Machine {
         if let Some(assignment) = told.assignment {
             self.books.receive(assignment);
         }
+        self.actions.push(Action::Heard);
         if self.said != self.wish {
             self.hasten(now);
         }

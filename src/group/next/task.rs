@@ -310,6 +310,7 @@ impl Task {
                 Action::Failed(error) => self.listener.step(Step::Failed(error)),
                 Action::GaveUp(list) => self.standing.give_up(&list),
                 Action::Known(member, epoch) => self.known(member, epoch),
+                Action::Heard => self.standing.heard(),
                 Action::Unknown { waits } => {
                     self.standing.dismiss(waits);
                     self.shared.set_identity(None);
