@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::Shared;
-use super::acts::{Joined, Joining, Syncing, Told, Trouble, Who};
+use super::acts::{Assigned, Joined, Joining, Syncing, Told, Trouble, Who};
 use super::share;
 use crate::error::{Code, Error, Result};
-use crate::group::TopicPartition;
 use crate::group::coordinator::{Lane, Seat};
 use crate::net::Versions;
 use crate::protocol::modern::ApiKey;
@@ -91,7 +90,7 @@ impl Shared {
         }
         let rack = self.config.rack.as_deref();
         let own = self.own.iter().map(|own| {
-            let metadata = share::subscription(join, None, own.user_data(), rack)?;
+            let metadata = share::subscription(join, None, self.listener.user_data(), rack)?;
             Ok(JoinGroupRequestProtocol { name: own.name().to_owned(), metadata })
         });
         let configured = self.config.assignors.iter().map(|assignor| {
@@ -146,7 +145,7 @@ impl Shared {
     }
 
     /// Takes the member's share, and brings everybody's if it leads.
-    pub(super) async fn sync(&self, sync: &Syncing) -> Result<Vec<TopicPartition>, Trouble> {
+    pub(super) async fn sync(&self, sync: &Syncing) -> Result<Assigned, Trouble> {
         let deadline = self.patience();
         let seat = self.coordinator.find(deadline).await?;
         let make = |versions: &Versions| {
@@ -177,7 +176,7 @@ impl Shared {
         version: i16,
         response: &SyncGroupResponse,
         protocol: &str,
-    ) -> Result<Vec<TopicPartition>, Trouble> {
+    ) -> Result<Assigned, Trouble> {
         let code = Code::from(response.error_code);
         if code != Code::NONE {
             return Err(self.refused(code).into());
@@ -193,7 +192,12 @@ impl Shared {
             );
             return Err(Error::new(Code::INCONSISTENT_GROUP_PROTOCOL, text).into());
         }
-        Ok(share::read(&response.assignment)?)
+        let mut assigned = share::assigned(&response.assignment)?;
+        if self.own.as_ref().is_none_or(|own| own.name() != protocol) {
+            // Between assignors that are not the application's it means nothing to it.
+            assigned.user_data = None;
+        }
+        Ok(assigned)
     }
 
     /// Says that the member is alive; the answer's code, or that of the failure.

@@ -370,7 +370,13 @@ impl Task {
             by_epochs: true,
         });
         let group = Arc::clone(group);
-        self.shared.set_identity(Some(Identity { group, member, instance, generation: epoch }));
+        self.shared.set_identity(Some(Identity {
+            group,
+            member,
+            instance,
+            generation: epoch,
+            user_data: None,
+        }));
     }
 
     /// The brokers have no such groups: a classic membership takes over, one way (9.17).
