@@ -63,8 +63,8 @@
  * element). Arrays given out have a fixed stride for the life of the soname; their reserved words
  * are zero today.
  *
- * Partitions are int64_t everywhere: the number of Kafka; on 0.7 broker << 32 | number. -1 leaves
- * the choice to the partitioner.
+ * Partitions are int64_t everywhere: the number of Kafka; on 0.7 broker << 32 | number
+ * (samsa_partition_of). -1 leaves the choice to the partitioner.
  *
  * Waiting. timeout_ms is in milliseconds: 0 does not wait, -1 has no limit, less than -1 is
  * SAMSA_ERR_INVALID_ARGUMENT. samsa_X_wakeup ends every wait now in progress on the handle, or else
@@ -966,7 +966,7 @@ typedef struct samsa_record {
   /**
    * The partition, if flags has SAMSA_RECORD_PARTITION; -1 lets the partitioner choose. Without the
    * flag it must be 0 or -1: a partition that would not count is refused. On Kafka 0.7
-   * `broker << 32 | number`; number 0xffffffff leaves the choice to that broker.
+   * samsa_partition_of(broker, number); with a negative number the broker chooses.
    */
   int64_t partition;
   /** Milliseconds since 1970, if flags has SAMSA_RECORD_TIMESTAMP. */
@@ -1352,7 +1352,16 @@ void samsa_string_free(char *string);
 
 /**
  * The number by which a partition of Kafka 0.7, which is a broker and a number there, stands in this
- * API: `broker << 32 | number`. This gives the broker; 0 for partitions of later versions, -1 for -1.
+ * API: `broker << 32 | number`. A negative number leaves the choice to that broker, which makes sense
+ * for publishing alone. -1 for a negative broker.
+ *
+ * Thread: any.
+ */
+int64_t samsa_partition_of(int32_t broker,
+                           int32_t number);
+
+/**
+ * The broker of a partition of Kafka 0.7; 0 for partitions of later versions, -1 for -1.
  *
  * Thread: any.
  */

@@ -49,7 +49,7 @@ ROWS = {
     # library, codes
     "samsa_version": PLAIN, "samsa_version_number": PLAIN,
     "samsa_code_name": PLAIN, "samsa_code_text": PLAIN, "samsa_code_is_error": PLAIN,
-    "samsa_partition_broker": PLAIN, "samsa_partition_number": PLAIN,
+    "samsa_partition_of": PLAIN, "samsa_partition_broker": PLAIN, "samsa_partition_number": PLAIN,
     "samsa_string_free": PLAIN,
     # errors
     "samsa_error_code": Row(absent="0"),
