@@ -1,6 +1,7 @@
 //! Reading one partition's share of an answer, batch by batch and record by record, on the thread
 //! of the application. What one poll leaves, the next goes on with: nothing is decoded twice.
 
+use std::mem::take;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -109,6 +110,18 @@ impl Filling {
         self.batch.views.truncate(mark.views);
         self.batch.runs.truncate(mark.runs);
         self.batch.held.truncate(mark.held);
+    }
+
+    /// Takes back every run that does not pass. What its messages lie in is kept, with the batch.
+    pub(super) fn keep(&mut self, mut passes: impl FnMut(&Run) -> bool) {
+        let (views, runs) = (take(&mut self.batch.views), take(&mut self.batch.runs));
+        for mut run in runs.into_iter().filter(|run| passes(run)) {
+            let kept = views.iter().skip(run.first as usize).take(run.count as usize);
+            let (first, index) = (self.batch.views.len() as u32, self.batch.runs.len() as u32);
+            self.batch.views.extend(kept.map(|view| MessageView { run: index, ..*view }));
+            run.first = first;
+            self.batch.runs.push(run);
+        }
     }
 
     /// Closes the run of the views added since the mark; none if there are none.

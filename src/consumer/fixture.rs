@@ -8,13 +8,19 @@ use bytes::Bytes;
 
 use super::aborted::Aborted;
 use super::budget::{Budget, Lease, Seat, Unread};
+use super::core::Core;
 use super::decode::{Decoding, Reader, Source};
+use super::group::{Part, Steps};
 use super::name::Name;
-use super::partition::Marks;
+use super::partition::{Item, Marks};
 use super::position::Start;
+use super::share::Share;
 use super::state::{Led, State, Wish};
-use crate::cluster::Topic;
-use crate::config::{Config, ConsumerConfig, Reset, TopicConsumerConfig};
+use crate::cluster::{Cluster, Topic};
+use crate::config::{Config, ConsumerConfig, GroupConfig, Reset, TopicConsumerConfig};
+use crate::error::{Code, Error};
+use crate::group::Listener;
+use crate::group::assign::OwnAssignor;
 use crate::protocol::modern::Uuid;
 use crate::protocol::modern::messages::fetch::{
     FetchResponse, FetchableTopicResponse, PartitionData,
@@ -113,6 +119,37 @@ pub(super) fn state_with(count: i64, auto_offset_reset: Reset) -> State {
     state
 }
 
+/// Data of a partition that waits to be read.
+pub(super) fn waiting(number: i64, records: Vec<u8>) -> Item {
+    let mut source = source();
+    source.partition = number;
+    let decoding = Decoding { check_crc: true, largest: 1 << 20 };
+    let reader = Reader::new(source, (records.into(), 0), decoding, None, keep());
+    Item::Data(Share::Batches(Box::new(reader)))
+}
+
+/// What the tasks of a consumer share, without the tasks, and with a cluster that nobody answers for.
+pub(super) fn core(state: State) -> Arc<Core> {
+    let mut config = Config::new();
+    config.set("bootstrap.servers", "127.0.0.1:1").unwrap();
+    let cluster = Cluster::open(&config).unwrap();
+    let make = |_: &Arc<Cluster>, _: &GroupConfig, _: Arc<dyn Listener>| {
+        Err(Error::bare(Code::INVALID_STATE))
+    };
+    let part = Part::new(Box::new(make), OwnAssignor::default());
+    let core = Core::new(cluster, self::config(), Steps::default(), part);
+    *core.lock() = state;
+    core
+}
+
+fn source() -> Source {
+    Source {
+        topic: Name::new("t").unwrap(),
+        partition: 0,
+        marks: Marks { high_watermark: 100, last_stable: 100, log_start: 0 },
+    }
+}
+
 /// A reader over these bytes from `position` on.
 pub(super) fn reader(records: Vec<u8>, position: i64, check_crc: bool) -> Reader {
     reader_without(records, position, check_crc, None)
@@ -125,13 +162,8 @@ pub(super) fn reader_without(
     check_crc: bool,
     aborted: Option<Aborted>,
 ) -> Reader {
-    let source = Source {
-        topic: Name::new("t").unwrap(),
-        partition: 0,
-        marks: Marks { high_watermark: 100, last_stable: 100, log_start: 0 },
-    };
     let decoding = Decoding { check_crc, largest: 1 << 20 };
-    Reader::new(source, (records.into(), position), decoding, aborted, keep())
+    Reader::new(source(), (records.into(), position), decoding, aborted, keep())
 }
 
 pub(super) fn keep() -> (Arc<Lease>, Arc<Unread>) {

@@ -34,6 +34,15 @@ enum Head {
 impl Core {
     /// One attempt of a poll: a batch of up to `max.poll.records` messages, an error, or none.
     pub(super) fn try_poll(&self) -> Option<Result<Batch>> {
+        self.try_poll_with(Share::read)
+    }
+
+    /// The same, with what decodes a partition's data outside the lock.
+    #[inline]
+    pub(super) fn try_poll_with(
+        &self,
+        mut read: impl FnMut(&mut Share, &mut Filling) -> Result<Read>,
+    ) -> Option<Result<Batch>> {
         let mut state = self.lock();
         let me = self.arrive(&mut state);
         if let Some(first) = first_word(&mut state) {
@@ -42,7 +51,7 @@ impl Core {
         if me.is_some() && self.part.is_unsure(&state) {
             return None;
         }
-        let mut given = me.map(Given::to);
+        let (mut given, since) = (me.map(Given::to), state.last_era());
         let mut filling = Filling::new(self.config.max_poll_records);
         let mut choked = Choked::default();
         while !filling.is_full() && !choked.all {
@@ -67,7 +76,7 @@ impl Core {
                     let before = state.place(slot.index);
                     drop(state);
                     let mark = filling.mark();
-                    let outcome = reader.read(&mut filling);
+                    let outcome = read(&mut reader, &mut filling);
                     let waits = matches!(outcome, Ok(Read::Choked));
                     state = self.lock();
                     if !state.check_in(slot, reader, outcome, None) {
@@ -83,6 +92,9 @@ impl Core {
             // Who found the partition taken while we decoded has gone to sleep, on the descriptor
             // perhaps.
             self.signal.notify();
+        }
+        if state.last_era() != since {
+            state.recall(since, &mut filling, given.as_ref().map(|given| &given.ticket));
         }
         if filling.is_empty() {
             return state.check_open().err().map(Err);

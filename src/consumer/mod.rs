@@ -34,6 +34,7 @@ mod message;
 mod name;
 mod partition;
 mod position;
+mod recall;
 mod replica;
 mod reset;
 mod settings;

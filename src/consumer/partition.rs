@@ -155,6 +155,8 @@ pub(super) struct Partition {
     /// The topic's id as last seen; zero where brokers know none.
     pub(super) topic_id: Uuid,
     pub(super) era: Era,
+    /// Since which era it goes on from where the application or the group put it.
+    pub(super) placed: Era,
     pub(super) phase: Phase,
     pub(super) paused: bool,
     /// False for a place in the list that is free.
@@ -215,6 +217,7 @@ impl Partition {
             number,
             topic_id: Uuid::ZERO,
             era: Era::default(),
+            placed: Era::default(),
             phase: Phase::Halted,
             paused: false,
             assigned: true,

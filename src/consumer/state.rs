@@ -78,6 +78,12 @@ impl State {
         Self { group, ..Self::default() }
     }
 
+    /// The era that began last, of whatever partition: as long as it is this one, nothing moved.
+    #[inline]
+    pub(super) fn last_era(&self) -> Era {
+        Era(self.eras)
+    }
+
     fn next_era(&mut self) -> Era {
         self.eras += 1;
         Era(self.eras)
@@ -167,7 +173,9 @@ impl State {
         let Some(partition) = self.partitions.get(index) else { return };
         let step = reset::begin(start, partition.own.auto_offset_reset, self.group.on);
         self.enter(index, step, |p| no_offset(p, "there is no committed offset"));
-        if let (Some(p), Start::Offset(_)) = (self.partitions.get_mut(index), start) {
+        let Some(p) = self.partitions.get_mut(index) else { return };
+        p.placed = p.era;
+        if let Start::Offset(_) = start {
             p.stand_on(epoch);
             p.is_guess = true;
             // A place from elsewhere is validated before it is fetched (7.11).

@@ -150,7 +150,8 @@ pub unsafe extern "C" fn samsa_producer_new(
 /// condition) with timeout 0, and inside a delivery callback of the producer, where it never waits;
 /// SAMSA_WOKEN (a condition) after samsa_producer_wakeup if it had to wait; SAMSA_ERR_BUFFER_FULL and
 /// SAMSA_ERR_TIMED_OUT out of time, SAMSA_ERR_UNREAD_DELIVERIES at once when only reading deliveries
-/// makes room, SAMSA_ERR_RECORD_TOO_LARGE and others for a bad record.
+/// makes room, SAMSA_ERR_RECORD_TOO_LARGE and others for a bad record. A partition that nobody serves may
+/// be refused alone, while others are accepted (see buffer.memory): SAMSA_ERR_BUFFER_FULL then names it.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_producer_send(
     producer: *mut samsa_producer,

@@ -146,6 +146,8 @@ impl Core {
         // after this, and then sees the news that brought us here.
         drop(self.topics.grow());
         self.topics.iter().for_each(|topic| self.update(topic));
+        // Perhaps nobody is served now, and then nobody is held up.
+        self.ledger.budget.look_aside();
     }
 
     /// The sender of a partition's leader, if it has one that can be reached.

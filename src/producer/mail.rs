@@ -1,6 +1,6 @@
 //! How application threads reach a task that serves queues: a sender, or the keeper.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,8 @@ pub(crate) struct Mail {
     contact: Mutex<Contact>,
     /// Requests without an answer yet.
     in_flight: AtomicUsize,
+    /// The last attempt to reach the broker failed.
+    unreachable: AtomicBool,
     /// Who sends.
     pub(super) office: Office,
     task: OnceLock<()>,
@@ -136,6 +138,7 @@ impl Mail {
             profile: Mutex::new(None),
             contact: Mutex::default(),
             in_flight: AtomicUsize::new(0),
+            unreachable: AtomicBool::new(false),
             office: Office::new(),
             task: OnceLock::new(),
         })
@@ -299,6 +302,11 @@ impl Mail {
         contact.broker.as_ref().is_some_and(|broker| broker.is_doubtful(Instant::now()))
     }
 
+    /// Whether the last attempt to reach the broker failed.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        self.unreachable.load(Ordering::Relaxed)
+    }
+
     /// Notes the broker that is about to be reached.
     pub(crate) fn set_broker(&self, broker: Arc<Broker>) {
         self.contact.lock().unwrap_or_else(PoisonError::into_inner).broker = Some(broker);
@@ -306,6 +314,7 @@ impl Mail {
 
     /// Notes why it could not be reached; none when it could.
     pub(crate) fn set_failure(&self, failure: Option<Error>) {
+        self.unreachable.store(failure.is_some(), Ordering::Relaxed);
         self.contact.lock().unwrap_or_else(PoisonError::into_inner).failure = failure;
     }
 

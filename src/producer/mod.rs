@@ -28,6 +28,7 @@ mod outcome;
 pub mod partitioner;
 mod publish;
 mod record;
+mod room;
 mod send;
 mod sender;
 mod table;

@@ -52,9 +52,10 @@ impl Producer {
             records.iter().try_for_each(|record| core.check_legacy(record))?;
         }
         let queue = choose(topic, records)?;
-        let room = match core.ledger.budget.try_reserve(size) {
+        let may = queue.may_hold_more(size);
+        let room = match may.then(|| core.ledger.budget.try_reserve(size)).flatten() {
             Some(room) => room,
-            None => core.wait_for_room(size, &mut patience)?,
+            None => core.wait_for_room(queue, size, &mut patience)?,
         };
         let builder = fill(queue, records, size)?;
         core.await_batch(queue, builder, room, deadline)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Producer;
-use super::accumulator::{Appended, Arrival, Duty, Entrance, Reserved, Seal, largest_encoding};
+use super::accumulator::{Appended, Arrival, Duty, Entrance, Seal, largest_encoding};
 use super::core::Core;
 use super::record::Record;
 use super::sender;
@@ -41,7 +41,7 @@ impl Patience {
     }
 
     /// Inside a callback for deliveries nobody waits (invariant 4.12).
-    fn spare_a_callback(&mut self, core: &Core) {
+    pub(super) fn spare_a_callback(&mut self, core: &Core) {
         if core.is_telling() {
             self.timeout_ms = 0;
         }
@@ -204,6 +204,9 @@ type Choice = Result<(i32, bool)>;
 /// The most records that enter a queue under one lock: the sender must not wait for long.
 const RUN: usize = 256;
 
+/// How often a record looks for another partition.
+const MOST_MOVES: u32 = 8;
+
 /// Records that go to one partition one after the other.
 struct Run<'a> {
     topic: &'a Arc<TopicQueues>,
@@ -360,8 +363,9 @@ impl Core {
         let (mut partition, sticky) = chosen.inspect_err(|_| {
             self.cluster.refresh("a record names a partition that is not known");
         })?;
-        let arrival = Arrival { record: *record, timestamp, sticky };
+        let mut arrival = Arrival { record: *record, timestamp, sticky };
         let (mut room, mut seals) = (None, Seals::default());
+        let mut moves = 0;
         loop {
             let queue = topic.queue(partition).ok_or_else(|| unreachable_partition(topic))?;
             match queue.append_owing(&arrival, &mut room, seals.list(), duty)? {
@@ -369,12 +373,15 @@ impl Core {
                 Appended::MoveOn => {
                     topic.move_on(partition);
                     (partition, _) = topic.choose(record, topic.partitions())?;
+                    moves += 1;
+                    // Nobody may serve any of them: then it waits like one with a key.
+                    arrival.sticky = sticky && moves < MOST_MOVES;
                 }
                 Appended::NeedRoom(bytes) => {
                     seals.run(); // what became full may be what makes room
                     // So may what a wait before this one brought, if it was too little.
                     drop(room.take());
-                    room = Some(self.wait_for_room(bytes, patience)?);
+                    room = Some(self.wait_for_room(queue, bytes, patience)?);
                 }
             }
         }
@@ -505,66 +512,6 @@ impl Core {
                 Err(self.cluster.no_metadata(topic, begun))
             }
             Err(error) => Err(error),
-        }
-    }
-
-    /// Waits for memory, first come first served.
-    #[cold]
-    pub(super) fn wait_for_room(&self, bytes: usize, patience: &mut Patience) -> Result<Reserved> {
-        patience.spare_a_callback(self);
-        let budget = &self.ledger.budget;
-        if budget.only_reading_helps(bytes) {
-            return Err(self.unread());
-        }
-        if !patience.may_wait() {
-            budget.wish();
-            self.hurry();
-            // Room may have come before the wish was seen.
-            return budget.try_reserve(bytes).ok_or_else(|| Error::bare(Code::WOULD_BLOCK));
-        }
-        let turn = budget.enter_line();
-        self.hurry();
-        let deadline = patience.deadline();
-        let waited = self.signal.wait_for_result(Some(deadline), || {
-            if let Err(error) = self.ledger.check_open() {
-                return Some(Err(error));
-            }
-            match turn.try_reserve(bytes) {
-                Some(room) => Some(Ok(room)),
-                None => budget.only_reading_helps(bytes).then(|| Err(self.unread())),
-            }
-        });
-        match waited {
-            Ok(result) => result,
-            Err(error) if error.code() == Code::NOTHING => Err(self.full(bytes)),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn unread(&self) -> Error {
-        let budget = &self.ledger.budget;
-        let text = format!(
-            "deliveries that were not read take {} of buffer.memory={} bytes: poll the producer, or \
-             set samsa.delivery.report to failures or none",
-            budget.unread(),
-            budget.total()
-        );
-        Error::new(Code::UNREAD_DELIVERIES, text).with_property("buffer.memory")
-    }
-
-    fn full(&self, bytes: usize) -> Error {
-        let budget = &self.ledger.budget;
-        let text = format!(
-            "no room for {bytes} bytes in time: {} of buffer.memory={} bytes wait for brokers, in {} \
-             batches",
-            budget.used(),
-            budget.total(),
-            self.ledger.pending.batches()
-        );
-        let error = Error::new(Code::BUFFER_FULL, text).with_property("buffer.memory");
-        match self.trouble() {
-            Some(trouble) => error.caused_by(trouble),
-            None => error,
         }
     }
 }

@@ -14,4 +14,5 @@ mod partitioning;
 mod publish;
 mod releases;
 mod send;
+mod stranded;
 mod topics;

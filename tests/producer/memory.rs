@@ -86,7 +86,7 @@ fn the_descriptor_tells_once_that_there_is_room_again() {
 
 #[cfg(unix)]
 #[allow(unsafe_code, reason = "poll(2), as an event loop calls it")]
-fn wait_readable(fd: i32) {
+pub(crate) fn wait_readable(fd: i32) {
     let mut poll = [libc::pollfd { fd, events: libc::POLLIN, revents: 0 }];
     // SAFETY: one valid pollfd, and a bounded wait.
     unsafe { libc::poll(poll.as_mut_ptr(), 1, 1_000) };

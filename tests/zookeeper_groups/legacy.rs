@@ -14,10 +14,11 @@ use crate::rig::{Book, Reader, member, soon, wait_owners};
 
 const TOPIC: &str = "t";
 
-/// Two brokers with two partitions of each topic.
+/// Brokers that registered themselves, and their ZooKeeper.
 pub(crate) struct Brokers {
     pub(crate) zookeeper: Server,
-    brokers: legacy::Cluster,
+    pub(crate) brokers: legacy::Cluster,
+    partitions: i32,
 }
 
 pub(crate) fn set(payloads: &[String]) -> Vec<u8> {
@@ -27,13 +28,17 @@ pub(crate) fn set(payloads: &[String]) -> Vec<u8> {
 }
 
 impl Brokers {
+    /// Two brokers with two partitions of each topic.
     pub(crate) fn start() -> Self {
+        Self::with(2, 2)
+    }
+
+    pub(crate) fn with(brokers: usize, partitions: i32) -> Self {
         let zookeeper = Server::start().expect("a ZooKeeper");
         let address = Some(zookeeper.address());
-        let options =
-            Options { brokers: 2, partitions: 2, zookeeper: address, ..Options::default() };
+        let options = Options { brokers, partitions, zookeeper: address, ..Options::default() };
         let brokers = legacy::Cluster::start(options).expect("brokers");
-        Self { zookeeper, brokers }
+        Self { zookeeper, brokers, partitions }
     }
 
     pub(crate) fn append(&self, broker: i32, partition: i32, set: &[u8]) {
@@ -46,10 +51,17 @@ impl Brokers {
         self.brokers.wait_requests(broker, RequestId::Produce, done + 1, soon()).expect("done");
     }
 
+    /// Broker and number of every partition.
+    fn places(&self) -> impl Iterator<Item = (i32, i32)> {
+        let partitions = self.partitions;
+        let brokers = (0_i32..).take(self.brokers.brokers());
+        brokers.flat_map(move |broker| (0..partitions).map(move |number| (broker, number)))
+    }
+
     /// Writes `round-broker-partition-number` to every partition; gives all, sorted.
-    fn write(&self, round: char, count: usize) -> Vec<String> {
+    pub(crate) fn write(&self, round: char, count: usize) -> Vec<String> {
         let mut all = Vec::new();
-        for (broker, partition) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        for (broker, partition) in self.places() {
             let payloads: Vec<String> =
                 (0..count).map(|number| format!("{round}-{broker}-{partition}-{number}")).collect();
             self.append(broker, partition, &set(&payloads));
@@ -59,19 +71,19 @@ impl Brokers {
         all
     }
 
-    fn read(&self, group: &str, name: &'static str, book: &Arc<Book>) -> Reader {
+    pub(crate) fn read(&self, group: &str, name: &'static str, book: &Arc<Book>) -> Reader {
         // Subscribed at once: which Kafka it is shows later.
         let consumer = self.member(group);
         Reader::start(consumer, name, book)
     }
 
-    fn member(&self, group: &str) -> Arc<Consumer> {
+    pub(crate) fn member(&self, group: &str) -> Arc<Consumer> {
         let consumer = member(&self.zookeeper, group, &[]);
         consumer.subscribe(&[TOPIC]).expect("subscribed");
         consumer
     }
 
-    fn offset(&self, node: &str) -> Option<String> {
+    pub(crate) fn offset(&self, node: &str) -> Option<String> {
         let node = self.zookeeper.node(&format!("/consumers/g/offsets/t/{node}"))?;
         Some(String::from_utf8(node.data).expect("text"))
     }

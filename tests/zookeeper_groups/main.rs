@@ -4,4 +4,5 @@
 mod legacy;
 mod modern;
 mod rig;
+mod samsa;
 mod stalled;

@@ -67,7 +67,7 @@ pub(super) const ROWS: &[Property] = &[
         per_topic: false,
         kind: Kind::Bytes { min: 0, max: 1 << 46 },
         default: "33554432",
-        doc: "How many bytes of records, and of outcomes that were not read, a producer holds. Beyond it `send` waits, at most `max.block.ms`.",
+        doc: "How many bytes of records, and of outcomes that were not read, a producer holds. Beyond it `send` waits, at most `max.block.ms`. Partitions that nobody serves (no leader, a broker that cannot be reached, or none of their records taken for a second) may have half of it together as long as any partition is served: sends to them wait above that, the others go on.",
         aliases: &[librdkafka_as("queue.buffering.max.kbytes", Unit::Kibibytes)],
     },
     Property {

@@ -386,7 +386,7 @@ impl State {
 
     /// Puts a partition to rest: nothing is handed out or fetched, what is on its way is void; its
     /// position can be committed.
-    pub(super) fn fence(&mut self, index: usize) {
+    pub(in crate::consumer) fn fence(&mut self, index: usize) {
         self.refetch(index);
         if let Some(partition) = self.partitions.get_mut(index) {
             partition.fenced = true;

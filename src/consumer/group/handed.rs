@@ -114,6 +114,19 @@ impl Outstanding {
         self.0.push_back(Piece::Walk(place, Arc::downgrade(batch)));
     }
 
+    /// What was given with this ticket was not handed out after all; the first place of it.
+    pub(in crate::consumer) fn take_back(&mut self, ticket: &Arc<()>) -> Option<Place> {
+        let mut first = None;
+        self.0.retain(|piece| match piece {
+            Piece::Whole(place, given) if std::ptr::eq(given.as_ptr(), Arc::as_ptr(ticket)) => {
+                first = first.or(Some(*place));
+                false
+            }
+            _ => true,
+        });
+        first
+    }
+
     /// What is free at the end holds nothing back: with it the list would grow behind one held batch.
     fn tidy(&mut self) {
         while self.0.back().is_some_and(|piece| piece.first().is_none()) {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::super::budget::{Budget, Lease, Unread};
+use super::super::buffers::Borrowing;
 use super::super::decode::{Decoding, Filling, Read, Source, undecodable};
 use super::super::view::MessageView;
 use crate::error::Result;
@@ -44,7 +45,10 @@ struct Open {
     next: usize,
     /// The end of the wrapper, the only place in it to resume at (10.13).
     end: i64,
+    /// For the bytes, as long as a batch or message holds them.
     lease: Arc<Lease>,
+    /// For the list of its messages, until all are handed out.
+    _listed: Arc<Lease>,
 }
 
 /// A plain message where it stands.
@@ -161,14 +165,20 @@ impl Reader {
     /// Opens a message that is a wrapper, or of magic 0.
     fn open(&mut self, message: &Message) -> Result<()> {
         let Decoding { check_crc, largest } = self.decoding;
-        let opened = message.open(check_crc, largest)?;
-        let lease = match message.compression {
-            Compression::None => Arc::clone(&self.lease),
-            _ => Budget::charge_like(&self.lease, opened.buffer.len()),
+        let memory = Borrowing::new(self.lease.buffers());
+        let opened = message.open_in(check_crc, largest, &memory)?;
+        let listed = opened.messages.capacity() * size_of::<Inner>();
+        // Small messages: the list of them is larger than they are.
+        let (lease, listed) = match message.compression {
+            Compression::None => (Arc::clone(&self.lease), Arc::clone(&self.lease)),
+            _ => (
+                Budget::charge_like(&self.lease, memory.pinned()),
+                Budget::charge_like(&self.lease, listed),
+            ),
         };
         let end = message.next_offset;
         self.at += (end - message.offset) as usize;
-        self.open = Some(Open { opened, next: 0, end, lease });
+        self.open = Some(Open { opened, next: 0, end, lease, _listed: listed });
         Ok(())
     }
 }

@@ -1,5 +1,6 @@
 //! Sets as brokers of 0.7 keep them, read as polls read them.
 
+use super::super::super::budget::Seat;
 use super::super::super::fixture::keep;
 use super::super::super::name::Name;
 use super::super::super::partition::Marks;
@@ -149,4 +150,44 @@ fn what_decompresses_to_more_than_allowed_is_refused() {
     let mut reader = reader(wrapped(&[&[b'x'; 5_000]], Compression::Gzip));
     reader.decoding.largest = 1_000;
     assert!(poll(&mut reader, 9).1.is_err());
+}
+
+#[test]
+fn what_an_opened_set_holds_is_charged_as_long_as_it_is_held() {
+    let budget = Budget::new(1 << 24, &Arc::default());
+    let seat = Arc::new(Seat::default());
+    // Empty messages: ten bytes each where they are decompressed, and each has a place in the list.
+    let bytes = wrapped(&[&b""[..]; 10_000], Compression::Gzip);
+    let answer = bytes.len();
+    let mut reader = reader(bytes);
+    (reader.lease, reader.unread) = (budget.charge(&seat, answer), Unread::new(&seat));
+    let mut first = Filling::new(1);
+    assert_eq!(reader.read(&mut first).unwrap(), Read::Full);
+    let (decompressed, listed) = (10_000 * 10, 10_000 * size_of::<Inner>());
+    assert!(budget.used() >= answer + decompressed + listed, "{}", budget.used());
+    let mut rest = Filling::new(20_000);
+    assert_eq!(reader.read(&mut rest).unwrap(), Read::End);
+    let held = budget.used() - answer;
+    assert!((decompressed..decompressed + listed).contains(&held), "{held}: the list is gone");
+    drop((first.finish(), reader));
+    assert!(budget.used() >= decompressed, "a batch holds what it shows");
+    drop(rest.finish());
+    assert_eq!(budget.used(), 0);
+}
+
+#[test]
+fn a_buffer_that_a_set_was_decompressed_into_serves_the_next_one() {
+    let budget = Budget::new(1 << 24, &Arc::default());
+    let answer = budget.charge(&Arc::new(Seat::default()), 1);
+    let payload = vec![b'x'; 200_000];
+    let address = |codec| {
+        let mut reader = reader(wrapped(&[&payload], codec));
+        reader.lease = Arc::clone(&answer);
+        let mut filling = Filling::new(9);
+        reader.read(&mut filling).unwrap();
+        let batch = filling.finish();
+        batch.iter().next().unwrap().value().unwrap().as_ptr().addr()
+    };
+    let first = address(Compression::Gzip);
+    assert_eq!(address(Compression::Gzip), first);
 }

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 
+use super::share::{Share, Stranded};
 use super::spares::Spares;
 use crate::runtime::Signal;
 
@@ -27,6 +28,8 @@ pub(crate) struct Budget {
     waiting: AtomicUsize,
     /// Somebody was sent away (`WOULD_BLOCK`) and wants to be told of room, once.
     wished: AtomicBool,
+    /// What partitions that nobody serves hold of it.
+    stranded: Stranded,
     signal: Arc<Signal>,
 }
 
@@ -46,6 +49,7 @@ impl Budget {
             line: Mutex::default(),
             waiting: AtomicUsize::new(0),
             wished: AtomicBool::new(false),
+            stranded: Stranded::new(total),
             signal,
         })
     }
@@ -84,7 +88,7 @@ impl Budget {
     /// deliveries): it delays the next record instead.
     pub(crate) fn reserve_anyway(self: &Arc<Self>, bytes: usize) -> Reserved {
         self.used.fetch_add(bytes, Ordering::SeqCst);
-        Reserved { budget: Arc::clone(self), bytes, unread: false }
+        Reserved { budget: Arc::clone(self), bytes, unread: false, share: None }
     }
 
     /// A used buffer of at least `least` bytes, to be reserved for before it is filled.
@@ -126,6 +130,29 @@ impl Budget {
         }
     }
 
+    /// The partitions that nobody serves.
+    pub(crate) fn stranded(&self) -> &Stranded {
+        &self.stranded
+    }
+
+    /// A partition is served again.
+    #[cold]
+    pub(super) fn release_share(&self, share: &Arc<Share>) {
+        if self.stranded.remove(share) {
+            self.look_aside();
+        }
+    }
+
+    /// Those who wait for stranded partitions look again.
+    pub(crate) fn look_aside(&self) {
+        if self.stranded.has_waiters() {
+            self.signal.nudge();
+        }
+        if self.stranded.take_wish() {
+            self.signal.notify();
+        }
+    }
+
     fn take(self: &Arc<Self>, bytes: usize) -> Option<Reserved> {
         let mut used = self.used.load(Ordering::SeqCst);
         loop {
@@ -134,7 +161,8 @@ impl Budget {
             {
                 Ok(_) => {
                     self.spares.shrink_to(self.total - wanted);
-                    return Some(Reserved { budget: Arc::clone(self), bytes, unread: false });
+                    let budget = Arc::clone(self);
+                    return Some(Reserved { budget, bytes, unread: false, share: None });
                 }
                 Err(now) => used = now,
             }
@@ -201,6 +229,8 @@ pub(crate) struct Reserved {
     budget: Arc<Budget>,
     bytes: usize,
     unread: bool,
+    /// The partition whose batch it is for, until that has its outcome.
+    share: Option<Arc<Share>>,
 }
 
 impl Reserved {
@@ -214,7 +244,21 @@ impl Reserved {
         &self.budget
     }
 
-    /// Takes over what `other` holds.
+    /// Counts it to what a partition holds.
+    pub(super) fn hold_for(mut self, share: &Arc<Share>) -> Self {
+        self.let_go_of_share(self.bytes);
+        share.add(self.bytes);
+        self.share = Some(Arc::clone(share));
+        self
+    }
+
+    fn let_go_of_share(&self, bytes: usize) {
+        if self.share.as_ref().is_some_and(|share| share.sub(bytes)) {
+            self.budget.look_aside();
+        }
+    }
+
+    /// Takes over what `other`, of the same partition, holds.
     pub(crate) fn merge(&mut self, mut other: Reserved) {
         debug_assert!(!self.unread && !other.unread);
         self.bytes += std::mem::take(&mut other.bytes);
@@ -226,6 +270,9 @@ impl Reserved {
         if self.unread {
             self.budget.unread.fetch_add(bytes, Ordering::SeqCst);
         }
+        if let Some(share) = &self.share {
+            share.add(bytes);
+        }
         self.bytes += bytes;
     }
 
@@ -234,6 +281,7 @@ impl Reserved {
         let surplus = self.bytes.saturating_sub(bytes);
         self.bytes -= surplus;
         self.budget.release(surplus, self.unread);
+        self.let_go_of_share(surplus);
     }
 
     /// Gives everything back, and the memory it stood for to batches that come.
@@ -247,13 +295,15 @@ impl Reserved {
     pub(crate) fn mark_unread(&mut self) {
         if !std::mem::replace(&mut self.unread, true) {
             self.budget.unread.fetch_add(self.bytes, Ordering::SeqCst);
+            self.let_go_of_share(self.bytes);
+            self.share = None;
         }
     }
 }
 
 impl Drop for Reserved {
     fn drop(&mut self) {
-        self.budget.release(std::mem::take(&mut self.bytes), self.unread);
+        self.shrink_to(0);
     }
 }
 

@@ -15,7 +15,9 @@ mod queue_order;
 mod queue_ready;
 mod queue_room;
 mod queue_send;
+mod queue_share;
 mod seal;
+mod share;
 mod spares;
 mod tokens;
 

@@ -20,10 +20,11 @@ use super::fill::Fill;
 use super::ledger::Ledger;
 use super::queue_answer::Answer;
 use super::seal::{Seal, Work};
+use super::share::Share;
 use super::tokens::Tokens;
 use crate::cluster::{Topic, TopicId};
 use crate::config::TopicProducerConfig;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::producer::identity::{Books, Stamp};
 use crate::producer::legacy::{Seat, SetBuilder};
 use crate::producer::mail::Mail;
@@ -45,6 +46,8 @@ pub(crate) struct Queue {
     pub(super) seat: Option<Seat>,
     pub(super) config: TopicProducerConfig,
     pub(super) ledger: Arc<Ledger>,
+    /// What it holds of the budget.
+    pub(super) share: Arc<Share>,
     state: Mutex<State>,
 }
 
@@ -82,7 +85,7 @@ pub(super) struct State {
     pub(super) limit: usize,
     pub(super) fill: Fill,
     /// What records without a key brought since they came to this partition.
-    sticky_bytes: usize,
+    pub(super) sticky_bytes: usize,
     /// How large the last batch became: the next one starts with as much room.
     last_size: usize,
     last_marks: usize,
@@ -165,8 +168,8 @@ impl Queue {
         config: TopicProducerConfig,
         ledger: Arc<Ledger>,
     ) -> Arc<Self> {
-        let state = Mutex::default();
-        Arc::new(Self { topic, partition, seat: None, config, ledger, state })
+        let (share, state) = (Arc::default(), Mutex::default());
+        Arc::new(Self { topic, partition, seat: None, config, ledger, share, state })
     }
 
     /// A queue for a partition of Kafka 0.7, in this place of the topic's table.
@@ -177,8 +180,8 @@ impl Queue {
         config: TopicProducerConfig,
         ledger: Arc<Ledger>,
     ) -> Arc<Self> {
-        let (seat, state) = (Some(seat), Mutex::default());
-        Arc::new(Self { topic, partition: place, seat, config, ledger, state })
+        let (seat, share, state) = (Some(seat), Arc::default(), Mutex::default());
+        Arc::new(Self { topic, partition: place, seat, config, ledger, share, state })
     }
 
     /// The partition as the application knows it.
@@ -243,10 +246,10 @@ impl Queue {
                 return Ok(Appended::MoveOn);
             }
             if let Some(bytes) = self.open_batch(&mut state, &arrival.record, room)? {
-                return Ok(Appended::NeedRoom(bytes));
+                return Ok(self.lacks(&mut state, arrival, bytes));
             }
         } else if let Some(bytes) = self.grow(&mut state, size, room) {
-            return Ok(Appended::NeedRoom(bytes));
+            return Ok(self.lacks(&mut state, arrival, bytes));
         }
         *duty = self.encode(&mut state, arrival)?;
         if state.open.as_ref().is_some_and(|open| open.builder.size() >= limit) {
@@ -294,10 +297,13 @@ impl Queue {
         record: &Record<'_>,
         room: &mut Option<Reserved>,
     ) -> Result<Option<usize>> {
-        let wished = state.last_size.clamp(SMALLEST, self.limit(state).max(SMALLEST));
+        let wished = match self.share.is_stranded() {
+            true => SMALLEST, // no more than it must have
+            false => state.last_size.clamp(SMALLEST, self.limit(state).max(SMALLEST)),
+        };
         let wished = (wished + SLACK).min(self.ledger.budget.total());
         let capacity = self.rounded(state, wished.max(largest_encoding(record)));
-        let Some((buffer, reserved)) = self.buffer(capacity, 0, room) else {
+        let Some((buffer, reserved)) = self.buffer(state, capacity, 0, room) else {
             return Ok(Some(capacity));
         };
         let builder = self.builder(state, buffer)?;
@@ -385,6 +391,7 @@ impl Queue {
         if let Some(batch) = state.sealed.back_mut() {
             batch.publish = Some(sender);
         }
+        let reserved = reserved.hold_for(&self.share);
         seals.push(Seal::new(Arc::clone(self), id, Work::Build { builder, reserved }));
         self.time_expiry(&mut state);
         Ok(id)
@@ -442,12 +449,7 @@ impl Queue {
 
     /// The error of a publish that was withdrawn before it was sent: `error`, and why it waited.
     pub(crate) fn unsent(&self, error: Error) -> Error {
-        let state = self.lock();
-        let cause = match &state.leader {
-            None => Some(Error::new(Code::LEADER_NOT_AVAILABLE, "the partition has no leader")),
-            Some(_) => self.trouble(&state),
-        };
-        match cause {
+        match self.why_unserved() {
             Some(cause) if !error.code().is_condition() => self.name(error.caused_by(cause)),
             _ => self.name(error),
         }
@@ -462,6 +464,7 @@ impl Queue {
     /// Looks again whether something may leave: memory ran out, batches no longer linger.
     pub(crate) fn hurry(self: &Arc<Self>) {
         let mut state = self.lock();
+        self.look_at_share(&state);
         self.announce(&mut state);
     }
 

@@ -79,6 +79,9 @@ impl Queue {
                 self.land(&mut state, flying, &broker, answer, now, &mut landed);
             }
         }
+        if self.share.is_stranded() {
+            self.look_at_share(&state);
+        }
         self.release(&mut state);
         self.announce(&mut state);
         landed

@@ -18,7 +18,7 @@ impl Queue {
         room: &mut Option<Reserved>,
     ) -> Option<usize> {
         let whole = self.whole(state);
-        let open = state.open.as_mut()?;
+        let open = state.open.as_ref()?;
         let needed = open.builder.size() + size + SLACK;
         let capacity = open.builder.capacity();
         if needed <= capacity {
@@ -26,9 +26,10 @@ impl Queue {
         }
         let largest = whole.max(needed);
         let wanted = (capacity * 2).clamp(needed, largest);
-        let Some((buffer, reserved)) = self.buffer(wanted, capacity, room) else {
+        let Some((buffer, reserved)) = self.buffer(state, wanted, capacity, room) else {
             return Some(wanted - capacity);
         };
+        let open = state.open.as_mut()?;
         open.reserved.merge(reserved);
         self.ledger.budget.keep_spare(open.builder.move_to(buffer));
         None
@@ -77,29 +78,39 @@ impl Queue {
     /// reserved before; none if the budget has too little.
     pub(super) fn buffer(
         &self,
+        state: &State,
         least: usize,
         held: usize,
         room: &mut Option<Reserved>,
     ) -> Option<(BytesMut, Reserved)> {
         let budget = &self.ledger.budget;
         if let Some(spare) = budget.spare(least) {
-            if let Some(reserved) = self.reserve(spare.capacity() - held, room) {
+            if let Some(reserved) = self.reserve(state, spare.capacity() - held, room) {
                 return Some((spare, reserved));
             }
             budget.keep_spare(spare);
         }
-        let reserved = self.reserve(least - held, room)?;
+        let reserved = self.reserve(state, least - held, room)?;
         Some((BytesMut::with_capacity(least), reserved))
     }
 
     /// Takes memory from what the caller waited for, or from the budget.
-    fn reserve(&self, bytes: usize, room: &mut Option<Reserved>) -> Option<Reserved> {
-        match room.take() {
-            Some(held) if held.bytes() >= bytes => Some(held),
+    fn reserve(
+        &self,
+        state: &State,
+        bytes: usize,
+        room: &mut Option<Reserved>,
+    ) -> Option<Reserved> {
+        let reserved = match room.take() {
+            Some(held) if held.bytes() >= bytes => held,
             held => {
                 *room = held;
-                self.ledger.budget.try_reserve(bytes)
+                if !self.may_hold(state, bytes) {
+                    return None;
+                }
+                self.ledger.budget.try_reserve(bytes)?
             }
-        }
+        };
+        Some(reserved.hold_for(&self.share))
     }
 }

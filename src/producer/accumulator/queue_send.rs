@@ -110,6 +110,7 @@ impl Queue {
             // Asked for while the first batch gathers.
             self.ledger.identity.prepare();
         }
+        self.look_at_share(&state);
         self.announce(&mut state);
         state.leader.is_none() && (state.open.is_some() || !state.sealed.is_empty())
     }
@@ -139,6 +140,7 @@ impl Queue {
             self.announce(&mut state); // as in `take`
             return false;
         }
+        self.look_at_share(&state);
         state.listed = state.open.is_some() || !state.sealed.is_empty();
         state.listed
     }

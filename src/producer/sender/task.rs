@@ -163,6 +163,8 @@ impl Sender {
                 let rest = self.backoff.delay(self.failures, jitter());
                 self.rests_until = Some(Instant::now() + rest);
                 self.mail.set_failure(Some(error));
+                // Perhaps nobody is served now, and then nobody is held up.
+                self.core.ledger.budget.look_aside();
                 self.core.cluster.refresh("a producer cannot reach a leader");
                 None
             }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::wrapper::{self, Opened};
 use crate::error::{Code, Error, Result};
-use crate::protocol::record::Compression;
+use crate::protocol::record::{Compression, Fresh, Memory};
 
 /// The size field in front of a message, which it does not count.
 pub(super) const SIZE: usize = 4;
@@ -120,7 +120,15 @@ impl Message {
     /// CORRUPT_MESSAGE for a wrong CRC; UNDECODABLE for what does not decompress or holds no whole
     /// messages.
     pub fn open(&self, check_crc: bool, cap: usize) -> Result<Opened> {
-        wrapper::open(self, check_crc, cap)
+        self.open_in(check_crc, cap, &Fresh)
+    }
+
+    /// The same, decompressed into `memory`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn open_in(&self, check_crc: bool, cap: usize, memory: &dyn Memory) -> Result<Opened> {
+        wrapper::open(self, check_crc, cap, memory)
     }
 }
 

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use super::message::{self, Message};
 use super::message_set::{MessageSet, Tail};
 use crate::error::{Code, Error, Result};
-use crate::protocol::record::{Compression, Format, Span};
+use crate::protocol::record::{Compression, Format, Memory, Span};
 
 /// How deep wrappers may be nested. The broker knows no limit; no client nests at all.
 const DEEPEST: usize = 8;
@@ -62,7 +62,12 @@ pub fn wrap(out: &mut Vec<u8>, set: &[u8], codec: Compression, level: Option<i32
     Ok(())
 }
 
-pub(super) fn open(message: &Message, check_crc: bool, cap: usize) -> Result<Opened> {
+pub(super) fn open(
+    message: &Message,
+    check_crc: bool,
+    cap: usize,
+    memory: &dyn Memory,
+) -> Result<Opened> {
     if check_crc {
         message.verify()?;
     }
@@ -72,22 +77,56 @@ pub(super) fn open(message: &Message, check_crc: bool, cap: usize) -> Result<Ope
         let messages = vec![Inner { payload, offset, next_offset }];
         return Ok(Opened { buffer: message.payload.clone(), messages });
     }
-    let mut flat = Flat { buffer: Vec::new(), spans: Vec::new(), left: cap, check_crc };
-    flat.unpack(message, DEEPEST)?;
-    let mut messages: Vec<Inner> = flat
-        .spans
-        .into_iter()
-        .map(|payload| Inner { payload, offset, next_offset: offset })
-        .collect();
+    let set = message.compression.decompress_in(Format::V0, &message.payload, cap, memory)?;
+    let (buffer, spans) = match plain_spans(message, &set, check_crc)? {
+        Some(spans) => (set, spans),
+        None => {
+            let (buffer, left) = (memory.take(set.len()), cap - set.len());
+            let mut flat = Flat { buffer, length: 0, spans: Vec::new(), left, check_crc };
+            flat.unpack(message, set, DEEPEST - 1)?;
+            (memory.seal(flat.buffer, flat.length), flat.spans)
+        }
+    };
+    let inner = |payload| Inner { payload, offset, next_offset: offset };
+    let mut messages: Vec<Inner> = spans.into_iter().map(inner).collect();
     if let Some(last) = messages.last_mut() {
         last.next_offset = next_offset;
     }
-    Ok(Opened { buffer: flat.buffer.into(), messages })
+    Ok(Opened { buffer, messages })
+}
+
+/// Where the payloads of a decompressed set are; none if there are wrappers among its messages, which
+/// no client of 0.7 writes.
+fn plain_spans(wrapper: &Message, set: &Bytes, check_crc: bool) -> Result<Option<Vec<Span>>> {
+    let (mut spans, mut messages) = (Vec::new(), MessageSet::new(set.clone(), 0));
+    while let Some(inner) = messages.next().transpose()? {
+        if check_crc {
+            inner.verify()?;
+        }
+        if inner.compression != Compression::None {
+            return Ok(None);
+        }
+        let end = span_length(usize::try_from(inner.next_offset).unwrap_or(usize::MAX))?;
+        let len = span_length(inner.payload.len())?;
+        spans.push(Span { start: end - len, len });
+    }
+    whole(wrapper, &messages)?;
+    Ok(Some(spans))
+}
+
+/// A broker would have refused a set whose last message is cut.
+fn whole(wrapper: &Message, read: &MessageSet) -> Result<()> {
+    match read.tail() {
+        Tail::None => Ok(()),
+        Tail::Cut(_) => Err(undecodable(wrapper, "its last message is cut")),
+    }
 }
 
 /// Wrappers on their way to one buffer.
 struct Flat {
+    /// Of any length and content behind `length`, as [`Memory`] gives it.
     buffer: Vec<u8>,
+    length: usize,
     spans: Vec<Span>,
     /// How many bytes may still come out of wrappers, those around others included.
     left: usize,
@@ -95,34 +134,36 @@ struct Flat {
 }
 
 impl Flat {
-    fn unpack(&mut self, wrapper: &Message, depth: usize) -> Result<()> {
-        if depth == 0 {
-            return Err(undecodable(wrapper, &format!("wrappers are nested {DEEPEST} times")));
-        }
-        let set = wrapper.compression.decompress(Format::V0, &wrapper.payload, self.left)?;
-        self.left -= set.len();
-        let mut set = MessageSet::new(set.into(), 0);
+    /// Takes in what a wrapper holds, whose wrappers may be nested so many times more.
+    fn unpack(&mut self, wrapper: &Message, set: Bytes, depth: usize) -> Result<()> {
+        let mut set = MessageSet::new(set, 0);
         for inner in set.by_ref() {
             let inner = inner?;
             if self.check_crc {
                 inner.verify()?;
             }
-            match inner.compression {
-                Compression::None => self.keep(&inner.payload)?,
-                _ => self.unpack(&inner, depth - 1)?,
+            if inner.compression == Compression::None {
+                self.keep(&inner.payload)?;
+                continue;
             }
+            if depth == 0 {
+                return Err(undecodable(&inner, &format!("wrappers are nested {DEEPEST} times")));
+            }
+            let within = inner.compression.decompress(Format::V0, &inner.payload, self.left)?;
+            self.left -= within.len();
+            self.unpack(&inner, within.into(), depth - 1)?;
         }
-        match set.tail() {
-            Tail::None => Ok(()),
-            // A broker would have refused it.
-            Tail::Cut(_) => Err(undecodable(wrapper, "its last message is cut")),
-        }
+        whole(wrapper, &set)
     }
 
     fn keep(&mut self, payload: &[u8]) -> Result<()> {
-        let start = span_length(self.buffer.len())?;
-        self.buffer.extend_from_slice(payload);
-        self.spans.push(Span { start, len: span_length(payload.len())? });
+        let (start, end) = (self.length, self.length + payload.len());
+        self.spans.push(Span { start: span_length(start)?, len: span_length(payload.len())? });
+        if self.buffer.len() < end {
+            self.buffer.resize(end, 0);
+        }
+        self.buffer[start..end].copy_from_slice(payload);
+        self.length = end;
         Ok(())
     }
 }

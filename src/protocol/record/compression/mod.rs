@@ -113,7 +113,7 @@ impl Compression {
     }
 
     /// Decompresses `input` into `memory`, at most `cap` bytes.
-    pub(super) fn decompress_in(
+    pub(in crate::protocol) fn decompress_in(
         self,
         format: Format,
         input: &[u8],
