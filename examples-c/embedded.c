@@ -1,7 +1,7 @@
 /*
  * embedded [BROKERS] [NAME=VALUE]...: a Kafka cluster in this process, for demos and tests.
- * embedded legacy [BROKERS] [PARTITIONS]: brokers of Kafka 0.7, and the ZooKeeper that they are
- * found by.
+ * embedded legacy [BROKERS] [PARTITIONS] [ZOOKEEPER]: brokers of Kafka 0.7, and the ZooKeeper that
+ * they are found by; or they register themselves in the one at this address, host:port/path.
  *
  * Prints the bootstrap list, or the ZooKeeper's address, and runs until standard input ends, or
  * until SIGINT or SIGTERM. NAME is an option of the brokers as in server.properties, for example
@@ -62,17 +62,18 @@ static int run(samsa_embedded *brokers, int count, char **options) {
     return EXIT_SUCCESS;
 }
 
-/* Brokers of 0.7 with so many partitions each, and their ZooKeeper. */
-static int run_legacy(int brokers, int partitions, const sigset_t *awake) {
+/* Brokers of 0.7 with so many partitions each, and a ZooKeeper for them if `address` is NULL. */
+static int run_legacy(int brokers, int partitions, const char *address, const sigset_t *awake) {
     samsa_embedded_zookeeper *zookeeper = NULL;
     samsa_embedded *embedded = NULL;
     samsa_error *err = NULL;
-    samsa_code code = samsa_embedded_zookeeper_start(&zookeeper, &err);
-    if (code != SAMSA_OK) {
-        return fail("ZooKeeper", err);
+    if (address == NULL) {
+        if (samsa_embedded_zookeeper_start(&zookeeper, &err) != SAMSA_OK) {
+            return fail("ZooKeeper", err);
+        }
+        address = samsa_embedded_zookeeper_address(zookeeper);
     }
-    const char *address = samsa_embedded_zookeeper_address(zookeeper);
-    code = samsa_embedded_start_legacy(brokers, partitions, address, &embedded, &err);
+    samsa_code code = samsa_embedded_start_legacy(brokers, partitions, address, &embedded, &err);
     int status = EXIT_SUCCESS;
     if (code != SAMSA_OK) {
         status = fail("start", err);
@@ -110,7 +111,8 @@ int main(int argc, char **argv) {
     sigaction(SIGTERM, &action, NULL);
 
     if (legacy) {
-        return run_legacy(brokers, argc > 2 ? atoi(argv[2]) : 1, &awake);
+        const char *zookeeper = argc > 3 ? argv[3] : NULL;
+        return run_legacy(brokers, argc > 2 ? atoi(argv[2]) : 1, zookeeper, &awake);
     }
     samsa_embedded *embedded = NULL;
     samsa_error *err = NULL;

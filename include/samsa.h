@@ -63,8 +63,8 @@
  * element). Arrays given out have a fixed stride for the life of the soname; their reserved words
  * are zero today.
  *
- * Partitions are int64_t everywhere: the number of Kafka; on 0.7 broker << 32 | number. -1 leaves
- * the choice to the partitioner.
+ * Partitions are int64_t everywhere: the number of Kafka; on 0.7 broker << 32 | number
+ * (samsa_partition_of). -1 leaves the choice to the partitioner.
  *
  * Waiting. timeout_ms is in milliseconds: 0 does not wait, -1 has no limit, less than -1 is
  * SAMSA_ERR_INVALID_ARGUMENT. samsa_X_wakeup ends every wait now in progress on the handle, or else
@@ -966,7 +966,7 @@ typedef struct samsa_record {
   /**
    * The partition, if flags has SAMSA_RECORD_PARTITION; -1 lets the partitioner choose. Without the
    * flag it must be 0 or -1: a partition that would not count is refused. On Kafka 0.7
-   * `broker << 32 | number`; number 0xffffffff leaves the choice to that broker.
+   * samsa_partition_of(broker, number); with a negative number the broker chooses.
    */
   int64_t partition;
   /** Milliseconds since 1970, if flags has SAMSA_RECORD_TIMESTAMP. */
@@ -1174,7 +1174,7 @@ typedef struct samsa_assignment_member {
   const char *const *topics;
   /** The partitions that it says it owns. */
   const samsa_position *owned;
-  /** What it said besides, or NULL. */
+  /** What it said besides (samsa_consumer_set_user_data), or NULL. */
   const void *user_data;
   /** The generation in which it got what it owns; -1 if it does not know. */
   int32_t generation;
@@ -1352,7 +1352,16 @@ void samsa_string_free(char *string);
 
 /**
  * The number by which a partition of Kafka 0.7, which is a broker and a number there, stands in this
- * API: `broker << 32 | number`. This gives the broker; 0 for partitions of later versions, -1 for -1.
+ * API: `broker << 32 | number`. A negative number leaves the choice to that broker, which makes sense
+ * for publishing alone. -1 for a negative broker.
+ *
+ * Thread: any.
+ */
+int64_t samsa_partition_of(int32_t broker,
+                           int32_t number);
+
+/**
+ * The broker of a partition of Kafka 0.7; 0 for partitions of later versions, -1 for -1.
  *
  * Thread: any.
  */
@@ -2432,6 +2441,24 @@ samsa_code samsa_consumer_enforce_rebalance(samsa_consumer *consumer,
                                             samsa_error **err);
 
 /**
+ * Says something of this member to the group's assignor callback (samsa_config_set_assignor_callback),
+ * which finds it as user_data of its samsa_assignment_member: what it can take, where it runs, what it has
+ * cached. It goes with each join from now on, until it is said anew; to have it heard at once, call
+ * samsa_consumer_enforce_rebalance. Say it before samsa_consumer_subscribe for the first join to carry it,
+ * or while partitions are revoked for the next one. NULL with length 0 says nothing; a pointer with
+ * length 0 says something of no bytes. The coordinator keeps it with the group: stay far below 1 MB for
+ * all members together.
+ *
+ * Who frees: nobody; the bytes are copied. NULL: consumer is required, `user_data` unless length is 0.
+ * Thread: any. On error nothing is changed: SAMSA_ERR_INVALID_STATE for a consumer without an assignor
+ * callback, SAMSA_ERR_INVALID_ARGUMENT for more than INT32_MAX bytes.
+ */
+samsa_code samsa_consumer_set_user_data(samsa_consumer *consumer,
+                                        const void *user_data,
+                                        size_t length,
+                                        samsa_error **err);
+
+/**
  * Whether nothing waits to be read: no message, no event, no error. True for NULL and after close.
  *
  * Thread: any.
@@ -2475,6 +2502,18 @@ const char *samsa_membership_instance(const samsa_membership *membership);
  * NULL gives -1. Thread: any.
  */
 int32_t samsa_membership_generation(const samsa_membership *membership);
+
+/**
+ * What the assignor callback of the group's leader told this member (samsa_assignment_tell) with its newest
+ * assignment: writes the address to `*user_data` and returns how many bytes it has. The address is NULL if
+ * it was told nothing; something of no bytes has an address. When it changes, an assignment is announced
+ * (SAMSA_EVENT_ASSIGNED, or the rebalance callback), if need be one of no partitions: look then.
+ *
+ * Borrowed: valid until the membership is freed. NULL: `membership` NULL gives 0 and a NULL address;
+ * `user_data` may be NULL. Thread: any. On error: 0.
+ */
+size_t samsa_membership_user_data(const samsa_membership *membership,
+                                  const void **user_data);
 
 /**
  * Frees a membership. NULL is fine. Never waits. Thread: any, as the last use.
@@ -2614,7 +2653,8 @@ samsa_code samsa_assignment_give(samsa_assignment *round,
                                  samsa_error **err);
 
 /**
- * Has the member at this index told something besides its partitions.
+ * Has the member at this index told something besides its partitions: it finds it by
+ * samsa_membership_user_data. NULL with length 0 tells it nothing.
  *
  * NULL: `round` is required, `user_data` unless length is 0. Thread: that of the callback. Borrowed: the
  * bytes are copied. On error: SAMSA_ERR_INVALID_ARGUMENT for a member that there is not.

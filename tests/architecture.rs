@@ -92,6 +92,30 @@ fn no_file_outgrows_its_concept() {
     assert!(long.is_empty(), "over {LONGEST_FILE} lines:\n{}", long.join("\n"));
 }
 
+#[test]
+fn the_tests_and_functions_that_samsas_heritage_names_are_there() {
+    let text = fs::read_to_string(root().join("docs/heritage.md")).expect("docs/heritage.md");
+    let samsa = text.split("\n## ").find(|part| part.starts_with("samsa\n")).expect("its section");
+    let is_name = |word: &&str| {
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        word.starts_with("samsa_") || word.len() > 24 && word.chars().all(plain)
+    };
+    let rows = samsa.lines().filter(|line| line.starts_with('|'));
+    let words = rows.flat_map(|line| line.split('`').skip(1).step_by(2));
+    let names = words.map(|word| word.split_once('(').map_or(word, |(name, _)| name));
+    let named: BTreeSet<&str> = names.filter(is_name).collect();
+    let folders = ["src", "tests", "include"].map(|folder| walk(&root().join(folder)));
+    let sources: String =
+        folders.iter().flatten().filter_map(|file| fs::read_to_string(file).ok()).collect();
+    let is_missing = |name: &&&str| {
+        // A test or a function, a case's name, a type.
+        let forms = [format!("fn {name}("), format!("\"{name}\""), format!("struct {name} {{")];
+        !forms.iter().any(|form| sources.contains(form))
+    };
+    let missing: Vec<&&str> = named.iter().filter(is_missing).collect();
+    assert!(named.len() > 60 && missing.is_empty(), "{} names, missing {missing:?}", named.len());
+}
+
 /// The rooms that a file names by `crate::room`.
 fn imports(file: &Path) -> BTreeSet<String> {
     let text = fs::read_to_string(file).expect("a source file");

@@ -46,7 +46,7 @@ pub struct samsa_assignment_member {
     pub topics: *const *const c_char,
     /// The partitions that it says it owns.
     pub owned: *const samsa_position,
-    /// What it said besides, or NULL.
+    /// What it said besides (samsa_consumer_set_user_data), or NULL.
     pub user_data: *const c_void,
     /// The generation in which it got what it owns; -1 if it does not know.
     pub generation: i32,
@@ -360,7 +360,8 @@ pub unsafe extern "C" fn samsa_assignment_give(
     unsafe { guard(err, round, |round| round.give(member, args::text("topic", topic)?, partition)) }
 }
 
-/// Has the member at this index told something besides its partitions.
+/// Has the member at this index told something besides its partitions: it finds it by
+/// samsa_membership_user_data. NULL with length 0 tells it nothing.
 ///
 /// NULL: `round` is required, `user_data` unless length is 0. Thread: that of the callback. Borrowed: the
 /// bytes are copied. On error: SAMSA_ERR_INVALID_ARGUMENT for a member that there is not.

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 use super::error::c_string;
 use super::guard::plain;
 use super::samsa_code;
-use crate::cluster::{partition_broker, partition_within};
+use crate::cluster::{ANY_OF_BROKER, partition_broker, partition_number, partition_within};
 use crate::error::{Code, CodeInfo};
 
 /// C's strings of one code.
@@ -91,7 +91,16 @@ pub unsafe extern "C" fn samsa_string_free(string: *mut c_char) {
 }
 
 /// The number by which a partition of Kafka 0.7, which is a broker and a number there, stands in this
-/// API: `broker << 32 | number`. This gives the broker; 0 for partitions of later versions, -1 for -1.
+/// API: `broker << 32 | number`. A negative number leaves the choice to that broker, which makes sense
+/// for publishing alone. -1 for a negative broker.
+///
+/// Thread: any.
+#[unsafe(no_mangle)]
+pub extern "C" fn samsa_partition_of(broker: i32, number: i32) -> i64 {
+    if broker < 0 { -1 } else { partition_number(broker, number.max(ANY_OF_BROKER)) }
+}
+
+/// The broker of a partition of Kafka 0.7; 0 for partitions of later versions, -1 for -1.
 ///
 /// Thread: any.
 #[unsafe(no_mangle)]
@@ -145,5 +154,11 @@ mod tests {
         assert_eq!((samsa_partition_broker(7), samsa_partition_number(7)), (0, 7));
         assert_eq!((samsa_partition_broker(-1), samsa_partition_number(-1)), (-1, -1));
         assert_eq!(samsa_partition_broker(i64::MAX), i32::MAX);
+        assert_eq!(samsa_partition_of(3, 2), 3 << 32 | 2);
+        for number in [-1, i32::MIN] {
+            let any = samsa_partition_of(3, number);
+            assert_eq!((samsa_partition_broker(any), samsa_partition_number(any)), (3, -1));
+        }
+        assert_eq!((samsa_partition_of(-1, 2), samsa_partition_of(i32::MIN, -1)), (-1, -1));
     }
 }

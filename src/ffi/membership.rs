@@ -5,6 +5,8 @@ use std::ptr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::args::{self, Out};
 use super::callback::{Registered, inside};
 use super::config::{callback_of, samsa_config, samsa_release_callback, set_callback};
@@ -246,6 +248,38 @@ pub unsafe extern "C" fn samsa_consumer_enforce_rebalance(
     unsafe { guard(err, consumer, |held| held.consumer.enforce_rebalance()) }
 }
 
+/// Says something of this member to the group's assignor callback (samsa_config_set_assignor_callback),
+/// which finds it as user_data of its samsa_assignment_member: what it can take, where it runs, what it has
+/// cached. It goes with each join from now on, until it is said anew; to have it heard at once, call
+/// samsa_consumer_enforce_rebalance. Say it before samsa_consumer_subscribe for the first join to carry it,
+/// or while partitions are revoked for the next one. NULL with length 0 says nothing; a pointer with
+/// length 0 says something of no bytes. The coordinator keeps it with the group: stay far below 1 MB for
+/// all members together.
+///
+/// Who frees: nobody; the bytes are copied. NULL: consumer is required, `user_data` unless length is 0.
+/// Thread: any. On error nothing is changed: SAMSA_ERR_INVALID_STATE for a consumer without an assignor
+/// callback, SAMSA_ERR_INVALID_ARGUMENT for more than INT32_MAX bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_consumer_set_user_data(
+    consumer: *mut samsa_consumer,
+    user_data: *const c_void,
+    length: usize,
+    err: *mut *mut samsa_error,
+) -> samsa_code {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe {
+        guard(err, consumer, |held| {
+            if i32::try_from(length).is_err() {
+                let text =
+                    format!("user_data has {length} bytes: Kafka takes no more than 2^31 - 1");
+                return Err(Error::new(Code::INVALID_ARGUMENT, text));
+            }
+            let data = args::bytes("user_data", user_data, length)?;
+            held.consumer.set_user_data(data.map(Bytes::copy_from_slice))
+        })
+    }
+}
+
 /// Whether nothing waits to be read: no message, no event, no error. True for NULL and after close.
 ///
 /// Thread: any.
@@ -267,6 +301,7 @@ pub struct MembershipHandle {
     member: CString,
     instance: Option<CString>,
     generation: i32,
+    user_data: Option<Bytes>,
 }
 
 impl From<Identity> for MembershipHandle {
@@ -276,6 +311,7 @@ impl From<Identity> for MembershipHandle {
             member: c_string(&identity.member),
             instance: identity.instance.as_deref().map(c_string),
             generation: identity.generation,
+            user_data: identity.user_data,
         }
     }
 }
@@ -350,6 +386,29 @@ pub unsafe extern "C" fn samsa_membership_instance(
 pub unsafe extern "C" fn samsa_membership_generation(membership: *const samsa_membership) -> i32 {
     // SAFETY: the caller keeps the header's rules.
     unsafe { read(membership, -1, |m| m.generation) }
+}
+
+/// What the assignor callback of the group's leader told this member (samsa_assignment_tell) with its newest
+/// assignment: writes the address to `*user_data` and returns how many bytes it has. The address is NULL if
+/// it was told nothing; something of no bytes has an address. When it changes, an assignment is announced
+/// (SAMSA_EVENT_ASSIGNED, or the rebalance callback), if need be one of no partitions: look then.
+///
+/// Borrowed: valid until the membership is freed. NULL: `membership` NULL gives 0 and a NULL address;
+/// `user_data` may be NULL. Thread: any. On error: 0.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_membership_user_data(
+    membership: *const samsa_membership,
+    user_data: *mut *const c_void,
+) -> usize {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe {
+        let user_data = Out::new(user_data, ptr::null());
+        read(membership, 0, |membership| {
+            let Some(data) = &membership.user_data else { return 0 };
+            user_data.set(data.as_ptr().cast());
+            data.len()
+        })
+    }
 }
 
 /// Frees a membership. NULL is fine. Never waits. Thread: any, as the last use.

@@ -39,7 +39,7 @@ pub struct samsa_record {
     pub opaque: *mut c_void,
     /// The partition, if flags has SAMSA_RECORD_PARTITION; -1 lets the partitioner choose. Without the
     /// flag it must be 0 or -1: a partition that would not count is refused. On Kafka 0.7
-    /// `broker << 32 | number`; number 0xffffffff leaves the choice to that broker.
+    /// samsa_partition_of(broker, number); with a negative number the broker chooses.
     pub partition: i64,
     /// Milliseconds since 1970, if flags has SAMSA_RECORD_TIMESTAMP.
     pub timestamp: i64,

@@ -43,11 +43,6 @@ pub trait Assign: fmt::Debug + Send + Sync {
         false
     }
 
-    /// What this member says of itself for it. Asked before every join, on an I/O thread: must not wait.
-    fn user_data(&self) -> Option<Bytes> {
-        None
-    }
-
     /// Who gets what, by the members' ids; who is left out gets nothing. An error fails the round: it is
     /// told, and the group tries again.
     fn assign(&self, members: &[Candidate], topics: &Topics) -> Result<BTreeMap<String, Share>>;

@@ -9,6 +9,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use super::assign::Assign;
 use crate::error::Error;
 use crate::runtime::Completion;
@@ -111,6 +113,11 @@ pub trait Listener: fmt::Debug + Send + Sync {
     fn assignor(&self) -> Option<Arc<dyn Assign>> {
         None
     }
+
+    /// What the member says of itself to that assignor. Asked before every join. Never blocks.
+    fn user_data(&self) -> Option<Bytes> {
+        None
+    }
 }
 
 /// Who a member is in its group, as commits and applications are told.
@@ -124,6 +131,8 @@ pub struct Identity {
     pub instance: Option<Arc<str>>,
     /// Generation (classic) or member epoch (KIP-848); −1 where there is none.
     pub generation: i32,
+    /// What the application's own assignor, in the group's leader, told it with its newest assignment.
+    pub user_data: Option<Bytes>,
 }
 
 /// One member of one group. Its calls do not wait; dropped, it is gone from the group only when its

@@ -49,7 +49,7 @@ ROWS = {
     # library, codes
     "samsa_version": PLAIN, "samsa_version_number": PLAIN,
     "samsa_code_name": PLAIN, "samsa_code_text": PLAIN, "samsa_code_is_error": PLAIN,
-    "samsa_partition_broker": PLAIN, "samsa_partition_number": PLAIN,
+    "samsa_partition_of": PLAIN, "samsa_partition_broker": PLAIN, "samsa_partition_number": PLAIN,
     "samsa_string_free": PLAIN,
     # errors
     "samsa_error_code": Row(absent="0"),
@@ -147,9 +147,11 @@ ROWS = {
     "samsa_consumer_unsubscribe": Row(), "samsa_consumer_subscription": Row(),
     "samsa_consumer_extend": Row(bad={"ms": ["-1", "INT32_MIN"]}),
     "samsa_consumer_enforce_rebalance": Row(), "samsa_consumer_empty": Row(absent="true"),
+    "samsa_consumer_set_user_data": Row(args={"user_data": '"x"', "length": "1"}, bad={"length": ["SIZE_MAX"]}),
     "samsa_consumer_membership": Row(),
     "samsa_membership_group": PLAIN, "samsa_membership_member": PLAIN,
     "samsa_membership_instance": PLAIN, "samsa_membership_generation": Row(absent="-1"),
+    "samsa_membership_user_data": Row(optional="user_data", closed=None, absent="0"),
     "samsa_membership_free": PLAIN,
     "samsa_consumer_commit": Row(optional="outcome", args=POSITION_ARGS, bad=NO_ARRAY),
     "samsa_consumer_stop_partitions": Row(optional="outcome", args=POSITION_ARGS, bad=NO_ARRAY),

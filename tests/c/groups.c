@@ -317,6 +317,154 @@ static void an_assignor_of_the_program_shares_partitions_out(void)
   samsa_consumer_free(consumer);
 }
 
+/* A member that says how many partitions it can take. */
+struct worker {
+  samsa_consumer *consumer;
+  char told[16];
+  int assignments, partitions, moved;
+};
+
+static void look(samsa_consumer *consumer, const samsa_event *event, void *user)
+{
+  struct worker *worker = user;
+  samsa_membership *membership;
+  const void *told;
+  size_t n, length;
+
+  n = samsa_event_positions(event, NULL);
+  if (samsa_event_kind(event) != SAMSA_EVENT_ASSIGNED) {
+    worker->partitions -= (int)n;
+    worker->moved += (int)n;
+    return;
+  }
+  OK(samsa_consumer_membership(consumer, &membership, &err));
+  length = samsa_membership_user_data(membership, &told);
+  CHECK(length < sizeof worker->told);
+  memset(worker->told, 0, sizeof worker->told);
+  if (told != NULL) {
+    memcpy(worker->told, told, length);
+  }
+  samsa_membership_free(membership);
+  worker->assignments++;
+  worker->partitions += (int)n;
+}
+
+/* Gives each member as many partitions as the digit says that it begins with, and tells it what it said. */
+static samsa_code as_they_wish(samsa_assignment *round, void *user)
+{
+  const samsa_assignment_member *members;
+  size_t i, n = samsa_assignment_members(round, &members);
+  int64_t next = 0;
+  int p, wanted;
+
+  (void)user;
+  for (i = 0; i < n; i++) {
+    if (members[i].user_data == NULL) {
+      CHECK(members[i].user_data_length == 0);
+      OK(samsa_assignment_tell(round, i, NULL, 0, &err));
+      continue;
+    }
+    CHECK(members[i].user_data_length > 0);
+    wanted = *(const char *)members[i].user_data - '0';
+    for (p = 0; p < wanted && next < 3; p++) {
+      OK(samsa_assignment_give(round, i, "many", next++, &err));
+    }
+    OK(samsa_assignment_tell(round, i, members[i].user_data, members[i].user_data_length, &err));
+  }
+  GIVES(SAMSA_ERR_INVALID_ARGUMENT, samsa_assignment_tell(round, n, "x", 1, &err));
+  return SAMSA_OK;
+}
+
+static void hire(struct worker *worker, const char *wish)
+{
+  const char *const topics[] = {"many"};
+  samsa_config *config = member("workers");
+
+  memset(worker, 0, sizeof *worker);
+  OK(samsa_config_set(config, "partition.assignment.strategy", "cooperative-sticky", &err));
+  OK(samsa_config_set(config, "heartbeat.interval.ms", "20", &err));
+  OK(samsa_config_set_assignor_callback(config, "as-they-wish", SAMSA_ASSIGNOR_COOPERATIVE,
+                                        as_they_wish, NULL, NULL, &err));
+  OK(samsa_config_set_rebalance_callback(config, look, worker, NULL, &err));
+  OK(samsa_consumer_new(cluster, config, &worker->consumer, &err));
+  samsa_config_free(config);
+  if (wish != NULL) {
+    OK(samsa_consumer_set_user_data(worker->consumer, wish, strlen(wish), &err));
+  }
+  OK(samsa_consumer_subscribe(worker->consumer, topics, 1, &err));
+}
+
+static void wish_for(struct worker *worker, const char *wish)
+{
+  OK(samsa_consumer_set_user_data(worker->consumer, wish, strlen(wish), &err));
+  OK(samsa_consumer_enforce_rebalance(worker->consumer, &err));
+}
+
+/* Both poll until they have so many partitions and were told these. */
+static void work_until(struct worker *a, const char *told_a, int has_a, struct worker *b,
+                       const char *told_b, int has_b)
+{
+  samsa_batch *batch;
+  int i;
+
+  for (i = 0; i < 2000; i++) {
+    GIVES(SAMSA_NOTHING, samsa_consumer_poll(a->consumer, 5, &batch, &err));
+    GIVES(SAMSA_NOTHING, samsa_consumer_poll(b->consumer, 5, &batch, &err));
+    if (strcmp(a->told, told_a) == 0 && strcmp(b->told, told_b) == 0 && a->partitions == has_a &&
+        b->partitions == has_b) {
+      return;
+    }
+  }
+  CHECK(!"the group did not come to this");
+}
+
+static void members_say_what_they_wish_and_are_told_what_the_leader_thinks(void)
+{
+  samsa_config *config = member("workers");
+  samsa_membership *membership;
+  const void *told = "";
+  struct worker a, b;
+  samsa_consumer *plain;
+  int assignments, moved;
+
+  /* Nobody would read it. */
+  OK(samsa_consumer_new(cluster, config, &plain, &err));
+  GIVES(SAMSA_ERR_INVALID_STATE, samsa_consumer_set_user_data(plain, "1", 1, &err));
+  samsa_consumer_free(plain);
+  samsa_config_free(config);
+
+  hire(&a, "2");
+  hire(&b, NULL);
+  GIVES(SAMSA_ERR_INVALID_ARGUMENT, samsa_consumer_set_user_data(b.consumer, NULL, 1, &err));
+  work_until(&a, "2", 2, &b, "", 0);
+  /* Whoever does not lead says something new: it is heard, and what another has stays where it is. */
+  wish_for(&b, "1");
+  work_until(&a, "2", 2, &b, "1", 1);
+  moved = a.moved;
+  assignments = a.assignments;
+  /* What changes nothing but the words is told with an assignment of nothing. */
+  wish_for(&a, "2 and more");
+  work_until(&a, "2 and more", 2, &b, "1", 1);
+  CHECK(a.assignments == assignments + 1 && a.moved == moved);
+  wish_for(&b, "1 of them");
+  work_until(&a, "2 and more", 2, &b, "1 of them", 1);
+  CHECK(a.assignments == assignments + 1 && a.moved == moved);
+
+  /* Who is alone is told nothing when it says nothing. */
+  OK(samsa_consumer_set_user_data(b.consumer, NULL, 0, &err));
+  OK(samsa_consumer_enforce_rebalance(b.consumer, &err));
+  work_until(&a, "2 and more", 2, &b, "", 0);
+  OK(samsa_consumer_membership(b.consumer, &membership, &err));
+  CHECK(samsa_membership_user_data(membership, &told) == 0 && told == NULL);
+  CHECK(samsa_membership_user_data(membership, NULL) == 0);
+  samsa_membership_free(membership);
+  OK(samsa_consumer_close(b.consumer, 10000, &err));
+  GIVES(SAMSA_ERR_CLOSED, samsa_consumer_set_user_data(b.consumer, "1", 1, &err));
+  OK(samsa_consumer_close(a.consumer, 10000, &err));
+  samsa_consumer_free(a.consumer);
+  samsa_consumer_free(b.consumer);
+}
+
 int main(void)
 {
   OK(samsa_embedded_start(1, &embedded, &err));
@@ -331,6 +479,7 @@ int main(void)
   a_topic_is_subscribed_to_in_one_line();
   partitions_are_stopped_and_committed();
   an_assignor_of_the_program_shares_partitions_out();
+  members_say_what_they_wish_and_are_told_what_the_leader_thinks();
   OK(samsa_cluster_close(cluster, 10000, &err));
   samsa_cluster_free(cluster);
   samsa_embedded_free(embedded);

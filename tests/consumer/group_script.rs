@@ -219,6 +219,7 @@ impl Membership for Mine {
             member: Arc::from("m-1"),
             instance: None,
             generation: 7,
+            user_data: None,
         })
     }
 

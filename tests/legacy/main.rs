@@ -7,6 +7,7 @@ mod consume_offsets;
 mod consume_reading;
 mod consume_rig;
 mod failover;
+mod idle;
 mod publish;
 mod refusals;
 mod rig;

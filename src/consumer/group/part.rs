@@ -2,9 +2,10 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Instant;
 
+use bytes::Bytes;
 use once_cell::sync::OnceCell;
 use tokio::sync::Notify;
 
@@ -41,6 +42,8 @@ pub(in crate::consumer) struct Part {
     member: OnceCell<Member>,
     make: Box<MakeMember>,
     own: OwnAssignor,
+    /// What the member says of itself to that assignor.
+    said: Mutex<Option<Bytes>>,
 }
 
 impl fmt::Debug for Part {
@@ -52,7 +55,8 @@ impl fmt::Debug for Part {
 impl Part {
     pub(in crate::consumer) fn new(make: Box<MakeMember>, own: OwnAssignor) -> Self {
         let (kick, turn) = (Arc::default(), AtomicBool::new(false));
-        Self { kick, turn, lease: Lease::new(), member: OnceCell::new(), make, own }
+        let (member, said) = (OnceCell::new(), Mutex::default());
+        Self { kick, turn, lease: Lease::new(), member, make, own, said }
     }
 
     /// The member, if it was needed yet.
@@ -70,6 +74,18 @@ impl Part {
     #[inline]
     pub(in crate::consumer) fn is_unsure(&self, state: &State) -> bool {
         state.group.is_subscribed() && self.lease.is_over()
+    }
+
+    /// What the member says of itself from its next join on. [`Code::INVALID_STATE`] without an assignor of
+    /// the application's own: no other would read it.
+    pub(super) fn say(&self, user_data: Option<Bytes>) -> Result<()> {
+        if self.own.0.is_none() {
+            let text = "the consumer was made without an assignor of the application's own: nobody \
+                        would read what its member says of itself";
+            return Err(Error::new(Code::INVALID_STATE, text));
+        }
+        *self.said.lock().unwrap_or_else(PoisonError::into_inner) = user_data;
+        Ok(())
     }
 
     /// Has the driving task look at the state.
@@ -104,6 +120,11 @@ impl Listener for Ear {
 
     fn assignor(&self) -> Option<Arc<dyn Assign>> {
         self.own.clone()
+    }
+
+    fn user_data(&self) -> Option<Bytes> {
+        let core = self.core.upgrade()?;
+        core.part.said.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+
 use super::apply::Mode;
 use crate::cluster::{Cluster, Topic, check_name};
 use crate::config::Config;
@@ -66,6 +68,13 @@ impl Consumer {
             member.membership.rejoin("the application asked for it");
         }
         Ok(())
+    }
+
+    /// What the member says of itself, from its next join on, to the application's own assignor.
+    /// [`Code::INVALID_STATE`] without one.
+    pub fn set_user_data(&self, user_data: Option<Bytes>) -> Result<()> {
+        drop(self.open()?);
+        self.core().part.say(user_data)
     }
 
     /// Gives the application time: until `time` from now it need not poll.

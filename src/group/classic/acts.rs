@@ -120,6 +120,14 @@ pub(super) struct Syncing {
     pub(super) shares: Vec<(String, Bytes)>,
 }
 
+/// The answer to a sync: what the member gets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Assigned {
+    pub(super) places: Vec<TopicPartition>,
+    /// What an assignor of the application's own told it besides.
+    pub(super) user_data: Option<Bytes>,
+}
+
 /// Why a request came to nothing: a code of the coordinator's, or of ours.
 #[derive(Clone, Debug)]
 pub(super) struct Trouble {
@@ -146,6 +154,8 @@ pub(super) enum Act {
     Introduce(Who),
     /// It holds these too, and commits go on.
     Hold(Vec<TopicPartition>, Who),
+    /// Its leader's assignor told it this besides.
+    Inform(Option<Bytes>),
     /// It does not hold these any more.
     GiveUp(Vec<TopicPartition>),
     /// It holds nothing and is nobody; whether commits wait for it to be somebody again.

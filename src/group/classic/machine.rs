@@ -19,7 +19,9 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::acts::{Act, Joined, Joining, Leading, Led, Rules, Stage, Syncing, Trouble, Who, Wish};
+use super::acts::{
+    Act, Assigned, Joined, Joining, Leading, Led, Rules, Stage, Syncing, Trouble, Who, Wish,
+};
 use super::verdict::{self, Loss, Verdict};
 use crate::error::{Code, Error};
 use crate::group::TopicPartition;
@@ -50,6 +52,8 @@ pub(super) struct Machine {
     leads: bool,
     protocol: String,
     mine_alone: Vec<Arc<str>>,
+    /// What it was told with `last`.
+    user_data: Option<Bytes>,
     attempt: u64,
     /// Another rebalance is wanted, and why.
     again: Option<&'static str>,
@@ -82,6 +86,7 @@ impl Machine {
             leads: false,
             protocol: String::new(),
             mine_alone: Vec::new(),
+            user_data: None,
             attempt: 0,
             again: None,
             why: "it subscribed",
@@ -326,12 +331,7 @@ impl Machine {
     }
 
     /// The answer to a sync: what the member gets.
-    pub(super) fn synced(
-        &mut self,
-        attempt: u64,
-        answer: Result<Vec<TopicPartition>, Trouble>,
-        now: Instant,
-    ) {
+    pub(super) fn synced(&mut self, attempt: u64, answer: Result<Assigned, Trouble>, now: Instant) {
         if attempt != self.attempt || self.stage != Stage::Syncing {
             return;
         }
@@ -354,7 +354,8 @@ impl Machine {
         }
     }
 
-    fn settle(&mut self, assigned: Vec<TopicPartition>, now: Instant) {
+    fn settle(&mut self, assigned: Assigned, now: Instant) {
+        let Assigned { places: assigned, user_data } = assigned;
         self.hear(now, now);
         let Some(wish) = &self.wish else { return };
         if assigned.iter().any(|place| !wish.accepts(&place.topic)) {
@@ -373,9 +374,15 @@ impl Machine {
         let assigned: BTreeSet<TopicPartition> = assigned.into_iter().collect();
         let revoked: Vec<_> = self.owned.difference(&assigned).cloned().collect();
         let added: Vec<_> = assigned.difference(&self.owned).cloned().collect();
+        // What it is told besides comes with an assignment, also with one of nothing.
+        let told = user_data != self.user_data;
         let first = self.brought < 0 || !self.rules.cooperative;
         (self.last, self.brought) = (assigned.into_iter().collect(), self.who.generation);
         self.owned.extend(added.iter().cloned());
+        if told {
+            self.user_data.clone_from(&user_data);
+            self.acts.push(Act::Inform(user_data));
+        }
         self.acts.push(Act::Hold(added.clone(), self.who.clone()));
         self.acts.push(Act::Watch(self.leads));
         if !revoked.is_empty() {
@@ -383,7 +390,7 @@ impl Machine {
             self.again = Some("it gave partitions up");
             self.tell(Tell::Revoke(revoked));
         }
-        if first || !added.is_empty() {
+        if first || told || !added.is_empty() {
             self.tell(Tell::Assign(added));
         }
         if let Some(why) = self.again.take() {

@@ -57,6 +57,7 @@ pub(super) fn short(acts: &[Act]) -> Vec<String> {
         Act::Shut => "shut".to_owned(),
         Act::Introduce(who) => format!("introduce {}", who.generation),
         Act::Hold(places, who) => format!("hold {} in {}", list(places), who.generation),
+        Act::Inform(data) => format!("inform {data:?}"),
         Act::GiveUp(places) => format!("give up {}", list(places)),
         Act::Dismiss { shut } => format!("dismiss {}", if *shut { "shut" } else { "open" }),
         Act::Assign(places, _) => format!("assign {}", list(places)),
@@ -105,7 +106,8 @@ impl Bench {
     }
 
     pub(super) fn synced(&mut self, partitions: Vec<TopicPartition>) {
-        self.machine.synced(self.attempt(), Ok(partitions), self.now);
+        let assigned = Assigned { places: partitions, user_data: None };
+        self.machine.synced(self.attempt(), Ok(assigned), self.now);
     }
 
     pub(super) fn sync_refused(&mut self, code: Code) {

@@ -16,6 +16,7 @@ pub(super) use share::read as read_assignment;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use self::task::{Mail, Pattern};
@@ -41,6 +42,8 @@ struct Shared {
     own: Option<Arc<dyn Assign>>,
     /// What is subscribed by pattern, if anything is.
     pattern: Mutex<Option<Pattern>>,
+    /// What the leader's assignor told the member with its newest assignment.
+    told: Mutex<Option<Bytes>>,
 }
 
 /// A member of a classic group. The front of a task.
@@ -74,6 +77,7 @@ pub(super) fn start(
         own: listener.assignor(),
         listener,
         pattern: Mutex::default(),
+        told: Mutex::default(),
     });
     let panicked = Arc::clone(&shared);
     let on_panic = move |error| {
@@ -100,6 +104,10 @@ impl Shared {
         // What was known before serves if nobody answers.
         stale?.resolve_now(&self.cluster, deadline).await.ok()
     }
+
+    fn inform(&self, user_data: Option<Bytes>) {
+        *self.told.lock().unwrap_or_else(PoisonError::into_inner) = user_data;
+    }
 }
 
 impl Classic {
@@ -121,6 +129,7 @@ impl Membership for Classic {
             member: stamp.member,
             instance: stamp.instance,
             generation: stamp.generation,
+            user_data: self.shared.told.lock().unwrap_or_else(PoisonError::into_inner).clone(),
         })
     }
 

@@ -76,6 +76,26 @@ fn rule_8_13_steps_come_one_after_the_other() {
 }
 
 #[test]
+fn what_the_leader_tells_besides_comes_with_an_assignment_also_with_one_of_nothing() {
+    let mut bench = Bench::stable(true, &[0]);
+    let hears = |bench: &mut Bench, generation, said: Option<&'static str>| {
+        bench.beaten(Code::REBALANCE_IN_PROGRESS);
+        bench.joined(generation, false);
+        bench.did();
+        let user_data = said.map(|said| Bytes::from_static(said.as_bytes()));
+        let assigned = Assigned { places: t(&[0]), user_data };
+        bench.machine.synced(bench.attempt(), Ok(assigned), bench.now);
+        let did = bench.did();
+        bench.told();
+        did
+    };
+    let news = hears(&mut bench, 2, Some("a"));
+    assert_eq!(news, ["inform Some(b\"a\")", "hold  in 2", "watch false", "assign "]);
+    assert_eq!(hears(&mut bench, 3, Some("a")), ["hold  in 3", "watch false"], "no news");
+    assert_eq!(hears(&mut bench, 4, None), ["inform None", "hold  in 4", "watch false", "assign "]);
+}
+
+#[test]
 fn rule_8_17_a_generation_that_is_gone_is_a_loss_and_takes_what_was_not_told_with_it() {
     let mut bench = Bench::new(rules(true));
     bench.subscribe(&["t"]);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::acts::{Joining, Told};
+use super::acts::{Assigned, Joining, Told};
 use super::user_data;
 use crate::config::Assignor;
 use crate::error::{Code, Error, Result};
@@ -158,13 +158,20 @@ pub(super) fn written(shares: Vec<(String, Share)>) -> Result<Vec<(String, Bytes
 
 /// The partitions of a share on the wire.
 pub(in crate::group) fn read(assignment: &Bytes) -> Result<Vec<TopicPartition>> {
+    assigned(assignment).map(|assigned| assigned.places)
+}
+
+/// A share on the wire, whole. No bytes at all are an empty one: the coordinator writes that for a member
+/// whom the leader left out.
+pub(super) fn assigned(assignment: &Bytes) -> Result<Assigned> {
     let decode = consumer_protocol::decode::<ConsumerProtocolAssignment>;
     let assignment = decode(assignment).or_else(|error| {
         // PyKafka as the leader leaves the field for user data out.
         let whole = [&assignment[..], &NO_USER_DATA].concat();
         decode(&whole.into()).map_err(|_| error)
     })?;
-    let places = assignment.assigned_partitions.into_iter().flat_map(|assigned| {
+    let topics = assignment.assigned_partitions.into_iter();
+    let places = topics.flat_map(|assigned| {
         let topic: Arc<str> = Arc::from(assigned.topic);
         let place = move |partition: i32| TopicPartition {
             topic: Arc::clone(&topic),
@@ -172,12 +179,20 @@ pub(in crate::group) fn read(assignment: &Bytes) -> Result<Vec<TopicPartition>> 
         };
         assigned.partitions.into_iter().map(place)
     });
-    Ok(places.collect())
+    Ok(Assigned { places: places.collect(), user_data: assignment.user_data })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rule_8_21_a_share_of_nothing_is_one_also_if_no_byte_says_so() {
+        // Coordinators write no bytes for a member that the leader did not name.
+        assert_eq!(assigned(&Bytes::new()).unwrap(), Assigned::default());
+        let shares = written(vec![("m".to_owned(), Share::default())]).unwrap();
+        assert_eq!(assigned(&shares[0].1).unwrap(), Assigned::default());
+    }
 
     #[test]
     fn pykafka_writes_shares_without_the_field_for_user_data() {

@@ -8,14 +8,14 @@ use tokio::task::{AbortHandle, JoinError, JoinSet};
 use tokio::time::sleep_until;
 
 use super::Shared;
-use super::acts::{Act, Joined, Rules, Trouble, Who, Wish};
+use super::acts::{Act, Assigned, Joined, Rules, Trouble, Who, Wish};
 use super::lead::{Held, Plan, Watch};
 use super::machine::Machine;
 use crate::cluster::Metadata;
 use crate::config::Assignor;
 use crate::error::{Code, Result};
 use crate::group::standing::Stamp;
-use crate::group::{Done, Step, Subscribed, Subscription, TopicPartition};
+use crate::group::{Done, Step, Subscribed, Subscription};
 use crate::net::Backoff;
 use crate::runtime::Sender;
 
@@ -52,7 +52,7 @@ impl Pattern {
 enum Event {
     Joined(u64, Result<Joined, Trouble>),
     Led(u64, Result<Plan>),
-    Synced(u64, Result<Vec<TopicPartition>, Trouble>),
+    Synced(u64, Result<Assigned, Trouble>),
     Beaten(Who, Code, Instant),
     Left(Result<()>),
     /// The look-up of this number.
@@ -366,8 +366,12 @@ impl Driver {
             Act::Shut => shared.standing.shut(),
             Act::Introduce(who) => shared.standing.introduce(shared.stamp(who)),
             Act::Hold(added, who) => shared.standing.claim(&added, Some(shared.stamp(who))),
+            Act::Inform(user_data) => shared.inform(user_data),
             Act::GiveUp(partitions) => shared.standing.give_up(&partitions),
-            Act::Dismiss { shut } => shared.standing.dismiss(shut),
+            Act::Dismiss { shut } => {
+                shared.standing.dismiss(shut);
+                shared.inform(None);
+            }
             Act::Assign(partitions, step) => {
                 shared.listener.step(Step::Assign(partitions, self.done(step)));
             }

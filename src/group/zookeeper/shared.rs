@@ -181,7 +181,8 @@ impl Shared {
 
     pub(super) fn identity(&self) -> Option<Identity> {
         let member = lock(&self.own).member.clone()?;
-        Some(Identity { group: Arc::clone(&self.group), member, instance: None, generation: -1 })
+        let group = Arc::clone(&self.group);
+        Some(Identity { group, member, instance: None, generation: -1, user_data: None })
     }
 
     /// The member is registered under this name, or not at all.

@@ -1,15 +1,21 @@
 //! Kafka 0.7 behind a real ZooKeeper: embedded brokers of 0.7 that register themselves there.
 
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader};
 use std::sync::Arc;
+use std::time::Duration;
 
+use samsa::Code;
 use samsa::cluster::Cluster;
+use samsa::consumer::Consumer;
 use samsa::embedded::legacy::{Cluster as Brokers, Options};
 use samsa::producer::{Producer, Record};
 use samsa::protocol::legacy::MessageSet;
 
 use super::zookeeper::{PATIENCE, Place, config, soon};
 use crate::harness::process::wait_until;
-use crate::programs::{program, run, text};
+use crate::harness::proxy::Proxy;
+use crate::programs::{end, program, rows, run, talk, text};
 
 /// Brokers that register themselves there, as theirs do.
 fn brokers(place: &Place, count: usize) -> Brokers {
@@ -40,6 +46,74 @@ fn open(place: &Place, options: &[(&str, &str)]) -> Arc<Cluster> {
     let cluster = Cluster::open(&config(&place.connect(), options)).expect("open does not wait");
     cluster.wait_ready(Some(soon())).expect("the registry is all there is to know");
     cluster
+}
+
+fn publish(cluster: &Arc<Cluster>, topic: &str, broker: i64, value: &str) {
+    let publisher = Producer::publisher(cluster).expect("a publisher");
+    let topic = cluster.topic(topic).expect("a name");
+    let record = Record::new(&topic, value.as_bytes()).to_partition(broker << 32);
+    publisher.publish(&[record], Some(soon())).expect("published");
+    publisher.close(5_000, None).expect("closed");
+}
+
+/// Brokers register themselves as those of 0.7 do, unregister as they stop, and register again when
+/// their session is over; seen by a client that somebody else wrote.
+pub fn registration(place: &Place) {
+    let (witness, proxy) = (place.witness(), Proxy::before(&place.server));
+    let options = Options {
+        brokers: 2,
+        partitions: 3,
+        zookeeper: Some(place.through(&proxy.address())),
+        zookeeper_session_timeout: Duration::from_secs(2),
+        ..Options::default()
+    };
+    let brokers = Brokers::start(options).expect("the embedded brokers");
+    assert_eq!(witness.children("/brokers/ids"), ["0", "1"]);
+    assert_eq!(witness.get("/brokers/topics").expect("made").1, 0, "persistent");
+    let registered = |id: i32| {
+        let (data, session) = witness.get(&format!("/brokers/ids/{id}"))?;
+        let text = String::from_utf8(data).expect("text");
+        let fields: Vec<&str> = text.split(':').collect();
+        let port = brokers.address(id).expect("a broker").port().to_string();
+        // creator:host:port, and the creator is host-milliseconds.
+        let [creator, host, at] = fields[..] else { panic!("{text}") };
+        let (named, time) = creator.rsplit_once('-').expect("a time");
+        assert_eq!((host, at, named), ("127.0.0.1", &*port, host), "{text}");
+        assert!(time.parse::<u64>().expect("milliseconds") > 1_700_000_000_000, "{text}");
+        Some(session)
+    };
+    let sessions = [registered(0).expect("there"), registered(1).expect("there")];
+    assert!(sessions[0] != 0 && sessions[1] != 0 && sessions[0] != sessions[1], "ephemeral");
+
+    assert!(witness.children("/brokers/topics").is_empty(), "until it is written to");
+    let cluster = open(place, &[]);
+    publish(&cluster, "t", 1, "m");
+    let there = || witness.get("/brokers/topics/t/1");
+    assert!(
+        wait_until(PATIENCE, || there() == Some((b"3".to_vec(), sessions[1]))),
+        "{:?}",
+        there()
+    );
+    assert_eq!(witness.get("/brokers/topics/t"), Some((Vec::new(), 0)), "persistent, without data");
+    assert_eq!(witness.children("/brokers/topics/t"), ["1"]);
+
+    brokers.stop_broker(1).expect("stopped");
+    assert!(wait_until(PATIENCE, || witness.children("/brokers/ids") == ["0"]));
+    assert!(
+        witness.children("/brokers/topics/t").is_empty()
+            && witness.get("/brokers/topics/t").is_some()
+    );
+    brokers.start_broker(1).expect("started");
+    assert_eq!(witness.children("/brokers/ids"), ["0", "1"]);
+    assert!(wait_until(PATIENCE, || there().is_some()), "with its topics");
+
+    proxy.set_silent(true);
+    assert!(wait_until(PATIENCE, || witness.children("/brokers/ids").is_empty()), "expired");
+    proxy.set_silent(false);
+    assert!(wait_until(PATIENCE, || witness.children("/brokers/ids") == ["0", "1"]));
+    assert!(wait_until(PATIENCE, || there().is_some()), "with its topics");
+    assert_ne!(registered(0), Some(sessions[0]), "in another session");
+    cluster.close(Some(soon())).expect("closed");
 }
 
 /// Brokers die and come back under a stream of messages: each is written once at least.
@@ -97,13 +171,110 @@ pub fn virtual_partitions(place: &Place) {
     cluster.close(Some(soon())).expect("closed");
 }
 
-/// The programs that publish to today's brokers publish to 0.7 with another address and nothing else.
+/// A member of a group that begins with the oldest message.
+fn member(place: &Place, group: &str) -> Arc<Consumer> {
+    let options = [
+        ("group.id", group),
+        ("group.protocol", "zookeeper"),
+        ("auto.offset.reset", "earliest"),
+        ("rebalance.backoff.ms", "200"),
+        ("fetch.max.wait.ms", "50"),
+        ("reconnect.backoff.max.ms", "200"),
+    ];
+    let cluster = open(place, &options);
+    let consumer = Consumer::new(&cluster, None).expect("a consumer");
+    consumer.subscribe(&["t"]).expect("subscribed");
+    consumer
+}
+
+/// How often each group has read each message.
+type Read = BTreeMap<String, u32>;
+
+/// Lets a member read what there is at this moment.
+fn turn(consumer: &Consumer, read: &mut Read) {
+    match consumer.poll(50) {
+        Ok(batch) => {
+            for record in batch.iter() {
+                *read.entry(text(record.value().expect("a value"))).or_default() += 1;
+            }
+        }
+        Err(error) if error.code() == Code::NOTHING || error.is_retriable() => {}
+        Err(error) => panic!("{error}"),
+    }
+}
+
+/// Two members of one group share a queue, another group has all of it; brokers die and come back
+/// meanwhile, publishing goes on, and nobody misses a message.
+pub fn groups(place: &Place) {
+    let brokers = brokers(place, 3);
+    let cluster = open(place, &[("linger.ms", "1")]);
+    let topic = cluster.topic("t").expect("a name");
+    let producer = Producer::new(&cluster, None).expect("a producer");
+    let members = [member(place, "queue"), member(place, "queue"), member(place, "topic")];
+    let mut ledgers = [Read::new(), Read::new(), Read::new()];
+    let mut sent = 0_u32;
+    let wait_all = |sent: u32, ledgers: &mut [Read; 3]| {
+        let end = soon();
+        loop {
+            for (member, read) in members.iter().zip(ledgers.iter_mut()) {
+                turn(member, read);
+            }
+            let [a, b, c] = &*ledgers;
+            let shared = a.keys().chain(b.keys().filter(|value| !a.contains_key(*value))).count();
+            if (shared, c.len()) == (sent as usize, sent as usize) {
+                return;
+            }
+            assert!(std::time::Instant::now() < end, "{shared} and {} of {sent}", c.len());
+        }
+    };
+    for victim in [None, Some(0), Some(1), Some(2)] {
+        victim.map_or(Ok(()), |broker| brokers.stop_broker(broker)).expect("stopped");
+        for _ in 0..200 {
+            producer.send(&Record::new(&topic, sent.to_string().as_bytes()), -1).expect("accepted");
+            sent += 1;
+        }
+        producer.flush(60_000, None).1.expect("written to those that are left");
+        if let Some(broker) = victim {
+            brokers.start_broker(broker).expect("started");
+        }
+        wait_all(sent, &mut ledgers);
+    }
+    // What the brokers have twice is read twice. Else a group reads again only what a member had not
+    // committed when a broker, and with it the partition, went.
+    let written = messages(&brokers, "t").len() as u32;
+    let all = ledgers[2].values().sum::<u32>();
+    assert!(all >= sent && all <= 2 * written, "{all} of {written}, {sent} different ones");
+    assert!(ledgers[..2].iter().all(|read| !read.is_empty()), "both members have read");
+    for member in members {
+        member.close(30_000).expect("closed");
+    }
+    assert!(place.witness().children("/consumers/queue/ids").is_empty());
+    cluster.close(Some(soon())).expect("closed");
+}
+
+/// The programs that publish to today's brokers, and consume from them, do so with 0.7 with another
+/// address and nothing else.
 pub fn programs(place: &Place) {
-    let brokers = brokers(place, 2);
+    // Brokers that a program in C has started.
+    let mut started = program("embedded");
+    let mut started = talk(started.args(["legacy", "2", "2", &place.connect()]));
+    let mut said = String::new();
+    BufReader::new(started.stdout.as_mut().expect("a pipe")).read_line(&mut said).expect("a line");
+    assert_eq!(said.trim(), place.connect());
+    assert_eq!(place.witness().children("/brokers/ids"), ["0", "1"]);
+
     let through = format!("zookeeper.connect={}", place.connect());
-    let publish = run(program("publish").arg("fruit").arg(&through), b"");
-    assert!(publish.status.success(), "publish failed: {}", text(&publish.stderr));
-    let fruit = messages(&brokers, "fruit");
+    let done = |name: &str, arguments: &[&str], input: &str| {
+        let output = run(program(name).args(arguments).arg(&through), input.as_bytes());
+        assert!(output.status.success(), "{name} failed: {}", text(&output.stderr));
+        output.stdout
+    };
+    let consumed = |arguments: &[&str]| -> Vec<String> {
+        let rows = rows(&done("consume", arguments, ""));
+        rows.into_iter().map(|row| row[5].clone()).collect()
+    };
+    done("publish", &["fruit"], "");
+    let fruit = consumed(&["-n", "6", "fruit"]);
     for one in ["an apple", "a banana", "a cherry"] {
         assert_eq!(fruit.iter().filter(|value| *value == one).count(), 1, "{fruit:?}");
     }
@@ -111,15 +282,22 @@ pub fn programs(place: &Place) {
     assert!(fruit.windows(3).any(|window| window == list), "in order: {fruit:?}");
 
     let lines: Vec<String> = (0..2_000).map(|number| format!("line {number}")).collect();
-    let mut produce = program("produce");
-    let output = run(produce.arg("lines").arg(&through), (lines.join("\n") + "\n").as_bytes());
-    assert!(output.status.success(), "produce failed: {}", text(&output.stderr));
-    let mut written = messages(&brokers, "lines");
-    written.sort_by_key(|line| line[5..].parse::<u32>().expect("a number"));
-    assert_eq!(written, lines);
+    done("produce", &["lines"], &(lines.join("\n") + "\n"));
+    for arguments in [&["-n", "2000", "lines"][..], &["-n", "2000", "-g", "basket", "lines"]] {
+        let mut read = consumed(arguments);
+        read.sort_by_key(|line| line[5..].parse::<u32>().expect("a number"));
+        assert_eq!(read, lines, "{arguments:?}");
+    }
+    let offsets = place.witness().children("/consumers/basket/offsets/lines");
+    assert_eq!(offsets, ["0-0", "0-1", "1-0", "1-1"], "where the group has come to");
 
-    let shown = run(program("cluster").arg(&through), b"");
-    assert!(shown.status.success(), "cluster failed: {}", text(&shown.stderr));
-    let port = brokers.address(1).expect("a broker").port().to_string();
-    assert!(text(&shown.stdout).contains(&port), "{}", text(&shown.stdout));
+    let told = text(&done("log_publisher", &["log"], "first\nsecond\n"));
+    assert!(told.contains("lines published, 0 not, 0 dropped"), "{told}");
+    let logged = consumed(&["-n", "2", "log"]);
+    assert_eq!(logged, ["program: first", "program: second"]);
+
+    let shown = text(&done("cluster", &[], ""));
+    assert!(shown.contains("fruit") && shown.contains("lines"), "{shown}");
+    end(started);
+    assert!(place.witness().children("/brokers/ids").is_empty(), "they left politely");
 }

@@ -21,7 +21,7 @@ impl Machine {
     pub(super) fn lose(&mut self, loss: Loss) {
         self.queue.clear();
         self.last.clear();
-        self.brought = -1;
+        (self.brought, self.user_data) = (-1, None);
         (self.who.generation, self.beat_out) = (-1, false);
         if loss == Loss::Member {
             self.who.member = Arc::from("");
@@ -56,6 +56,7 @@ impl Machine {
         self.leads = false;
         self.owned.clear();
         self.last.clear();
+        self.user_data = None;
         self.queue.clear();
         self.stage = Stage::Out;
         self.acts.extend([Act::Dismiss { shut: false }, Act::Watch(false)]);
