@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 use tokio::time::timeout_at;
@@ -52,6 +52,18 @@ struct State {
     assignments: u64,
     /// Commits under way.
     out: usize,
+    /// How often the coordinator answered a heartbeat.
+    heard: u64,
+}
+
+/// Something whose epoch was called stale rests until the member has another, or the coordinator was
+/// heard again: it may have meant an epoch that is on its way, and it may have been wrong (rule 9.11).
+#[derive(Clone, Debug)]
+pub struct Rest {
+    stale: Option<Stamp>,
+    heard: u64,
+    least: Instant,
+    most: Instant,
 }
 
 impl Standing {
@@ -134,15 +146,52 @@ impl Standing {
         self.state.borrow().claims.get(partition).copied()
     }
 
-    /// Waits until a commit may go, as somebody else than `after` if that is given.
-    pub async fn enter(self: &Arc<Self>, after: Option<&Stamp>, deadline: Instant) -> Option<Pass> {
+    /// The coordinator has answered a heartbeat; after what the answer changed.
+    pub fn heard(&self) {
+        self.state.send_modify(|state| state.heard += 1);
+    }
+
+    /// What went with this stamp is to rest: in the same epoch at least `pause`, however fast heartbeats
+    /// are, and at most `most`, however slow.
+    pub fn rest(&self, stale: Option<&Stamp>, pause: Duration, most: Duration) -> Rest {
+        let (now, heard) = (Instant::now(), self.state.borrow().heard);
+        Rest { stale: stale.cloned(), heard, least: now + pause, most: now + most.max(pause) }
+    }
+
+    /// Until when something rests if nothing changes; none: it does no more.
+    pub fn rests(&self, rest: &Rest, now: Instant) -> Option<Instant> {
+        let state = self.state.borrow();
+        let end = if state.heard == rest.heard { rest.most } else { rest.least };
+        (state.stamp == rest.stale && now < end).then_some(end)
+    }
+
+    /// Waits until it rests no more, or the deadline.
+    pub async fn rested(&self, rest: &Rest, deadline: Instant) {
+        loop {
+            let (news, now) = (self.news(), Instant::now());
+            let end = self.rests(rest, now).filter(|_| now < deadline);
+            let Some(end) = end else { return };
+            let _ = timeout_at(end.min(deadline).into(), news).await;
+        }
+    }
+
+    /// The next change of anything from now on.
+    pub fn news(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut seen = self.state.subscribe();
+        async move {
+            // The sender lives as long as this.
+            let _ = seen.changed().await;
+        }
+    }
+
+    /// Waits until a commit may go.
+    pub async fn enter(self: &Arc<Self>, deadline: Instant) -> Option<Pass> {
         let mut seen = self.state.subscribe();
         loop {
             seen.borrow_and_update();
             let mut pass = None;
             self.state.send_if_modified(|state| {
-                let news = after.is_none() || state.stamp.as_ref() != after;
-                if !state.shut && news {
+                if !state.shut {
                     state.out += 1;
                     pass = Some(state.stamp.clone());
                 }
@@ -182,9 +231,9 @@ impl Drop for Pass {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
 
     fn stamp(generation: i32) -> Stamp {
         Stamp { member: Arc::from("m"), instance: None, generation, by_epochs: false }
@@ -202,9 +251,9 @@ mod tests {
     async fn rule_8_9_no_commit_begins_while_shut_and_shutting_waits_for_those_that_are_out() {
         let standing = Standing::new(Box::new(|_, _| ()));
         standing.open(stamp(1));
-        let pass = standing.enter(None, soon()).await.expect("open");
+        let pass = standing.enter(soon()).await.expect("open");
         standing.shut();
-        assert!(standing.enter(None, Instant::now()).await.is_none(), "shut");
+        assert!(standing.enter(Instant::now()).await.is_none(), "shut");
         let waiting = Arc::clone(&standing);
         let settled = tokio::spawn(async move { waiting.settled().await });
         tokio::task::yield_now().await;
@@ -212,7 +261,7 @@ mod tests {
         drop(pass);
         settled.await.expect("settled");
         let waiting = Arc::clone(&standing);
-        let entered = tokio::spawn(async move { waiting.enter(None, soon()).await });
+        let entered = tokio::spawn(async move { waiting.enter(soon()).await });
         tokio::task::yield_now().await;
         standing.open(stamp(2));
         let pass = entered.await.expect("no panic").expect("open again");
@@ -220,12 +269,29 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn rule_9_11_a_stale_commit_waits_for_the_next_epoch() {
+    async fn rule_9_11_what_is_stale_rests_until_the_next_epoch() {
         let standing = Standing::new(Box::new(|_, _| ()));
         standing.open(stamp(1));
-        assert!(standing.enter(Some(&stamp(1)), Instant::now()).await.is_none());
+        let rest = standing.rest(Some(&stamp(1)), MINUTE, MINUTE);
+        assert!(standing.rests(&rest, Instant::now()).is_some());
         standing.open(stamp(2));
-        assert!(standing.enter(Some(&stamp(1)), soon()).await.is_some());
+        assert!(standing.rests(&rest, Instant::now()).is_none());
+        standing.rested(&rest, soon()).await;
+    }
+
+    #[test]
+    fn rule_9_11_in_the_same_epoch_it_rests_until_the_coordinator_was_heard_and_for_a_pause() {
+        let (standing, ms) = (Standing::new(Box::new(|_, _| ())), Duration::from_millis);
+        standing.open(stamp(1));
+        let rest = standing.rest(Some(&stamp(1)), ms(100), MINUTE);
+        let now = Instant::now();
+        assert_eq!(standing.rests(&rest, now + ms(200)), Some(rest.most), "nothing was heard");
+        assert_eq!(standing.rests(&rest, now + MINUTE), None, "silence ends it too");
+        standing.heard();
+        assert_eq!(standing.rests(&rest, now), Some(rest.least), "heartbeats may be fast");
+        assert_eq!(standing.rests(&rest, now + ms(100)), None);
+        let again = standing.rest(Some(&stamp(1)), ms(100), MINUTE);
+        assert!(standing.rests(&again, now + ms(200)).is_some(), "the next answer counts");
     }
 
     #[test]

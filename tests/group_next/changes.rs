@@ -36,13 +36,20 @@ fn rule_9_12_a_member_commits_and_reads_in_its_epoch() {
     assert_eq!(found.iter().flatten().map(|one| one.offset).collect::<Vec<_>>(), [7]);
 }
 
+/// Pauses so long that only another epoch ends them.
+const LONG: [(&str, &str); 2] =
+    [("retry.backoff.ms", "600000"), ("retry.backoff.max.ms", "600000")];
+
+fn stale_commit() -> Fault {
+    Fault::new(FaultKind::ErrorCode(113)).api(ApiKey::OffsetCommit)
+}
+
 #[test]
-fn rule_9_11_a_stale_commit_is_held_until_the_next_epoch() {
+fn rule_9_11_a_stale_commit_goes_again_with_the_next_epoch() {
     let rig = Rig::new(4);
-    let first = rig.member(&[]);
+    let first = rig.member(&LONG);
     rig.settled(&[&first], 4);
-    let stale = Fault::new(FaultKind::ErrorCode(113)).api(ApiKey::OffsetCommit);
-    let id = rig.kafka.inject(stale);
+    let id = rig.kafka.inject(stale_commit());
     let places: Vec<_> = (0..4).map(|index| (place(index), at(5))).collect();
     let commit = first.member.offsets.commit(places, false, soon());
     let waiting = std::thread::spawn(move || block(commit));
@@ -60,6 +67,50 @@ fn rule_9_11_a_stale_commit_is_held_until_the_next_epoch() {
             Err(error) => assert_eq!((kept, error.code()), (false, Code::ILLEGAL_GENERATION)),
         }
     }
+}
+
+#[test]
+fn rule_9_11_a_stale_commit_goes_again_though_the_epoch_stays_the_same() {
+    // Slow heartbeats: the pause ends it. Fast ones: the next answer does, after a pause.
+    for interval in ["600000", "10"] {
+        let rig = Rig::new(1);
+        rig.kafka.set("group.consumer.heartbeat.interval.ms", interval).expect("set");
+        let member = rig.member(&[]);
+        rig.settled(&[&member], 1);
+        let epoch = member.identity().expect("a member").generation;
+        let id = rig.kafka.inject(stale_commit().times(3));
+        member.commit(&("t".to_owned(), 0), 7).expect("committed");
+        rig.kafka.wait_injected(id, 3, soon()).expect("met");
+        assert_eq!(rig.kafka.committed("g", "t", 0), Some(7));
+        assert_eq!(member.identity().expect("a member").generation, epoch);
+    }
+}
+
+#[test]
+fn rule_9_11_a_stale_commit_lets_commits_of_other_partitions_pass_and_no_others() {
+    let rig = Rig::new(2);
+    rig.kafka.create_topic("u", 1).expect("made");
+    let member = rig.member(&LONG);
+    rig.settled(&[&member], 2);
+    let id = rig.kafka.inject(stale_commit());
+    let commit = |index, offset, ms| {
+        let deadline = Instant::now() + Duration::from_millis(ms);
+        member.member.offsets.commit(vec![(place(index), at(offset))], false, deadline)
+    };
+    let long = 60_000;
+    let stale = commit(0, 5, long);
+    rig.kafka.wait_injected(id, 1, soon()).expect("met");
+    // Of the same partition: behind it. Of another one: past it.
+    let newer = commit(0, 9, long);
+    block(commit(1, 7, long)).remove(0).expect("past it");
+    assert_eq!(rig.kafka.committed("g", "t", 1), Some(7));
+    assert_eq!(rig.kafka.committed("g", "t", 0), None, "it waits for the next epoch");
+    // It gets more to read: the epoch rises.
+    member.subscribe(&["t", "u"]);
+    for outcome in [block(stale), block(newer)] {
+        outcome.into_iter().for_each(|one| one.expect("committed"));
+    }
+    assert_eq!(rig.kafka.committed("g", "t", 0), Some(9), "the newer one came last");
 }
 
 #[test]

@@ -84,6 +84,18 @@ fn rule_9_10_a_loss_while_the_application_is_busy_makes_its_step_void() {
 }
 
 #[test]
+fn rule_8_7_a_member_whose_heartbeats_fail_for_a_whole_session_loses_all_and_comes_back() {
+    let rig = Rig::new(2);
+    let member = rig.member(&[]);
+    rig.settled(&[&member], 2);
+    let id = rig.kafka.inject(fault(FaultKind::ErrorCode(14)).always());
+    until("the loss", || member.diary.told().contains(&("lost", 2)));
+    rig.kafka.withdraw(id);
+    until("another assignment", || member.owned().len() == 2);
+    assert_eq!(member.diary.told(), [("assign", 2), ("lost", 2), ("assign", 2)]);
+}
+
+#[test]
 fn rule_9_17_on_brokers_without_such_groups_the_member_is_a_classic_one() {
     for with_api in [true, false] {
         let rig = Rig::new(2);

@@ -1,17 +1,17 @@
-//! OffsetCommit: one commit after the other, each until every partition has its outcome.
+//! OffsetCommit: one commit, until every partition has its outcome.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::sleep_until;
 
 use super::{Committed, Shared, Spot, TopicIds, UNKNOWN_TRIES, refused, spot};
 use crate::error::{Code, Error, Result};
 use crate::group::coordinator::Lane;
 use crate::group::membership::TopicPartition;
-use crate::group::standing::Stamp;
+use crate::group::standing::{Rest, Stamp, Standing};
 use crate::net::{Versions, jitter};
 use crate::protocol::modern::Uuid;
 use crate::protocol::modern::messages::offset_commit::{
@@ -28,7 +28,7 @@ const FIRST_EPOCH: i16 = 9;
 /// The first version that names topics by id.
 const FIRST_TOPIC_ID: i16 = 10;
 
-/// A commit that waits for its turn.
+/// A commit as it was asked for.
 #[derive(Debug)]
 pub(super) struct Job {
     pub(super) places: Vec<(TopicPartition, Committed)>,
@@ -39,18 +39,10 @@ pub(super) struct Job {
     pub(super) told: oneshot::Sender<Vec<Result<()>>>,
 }
 
-/// Serves commits until the store is dropped.
-pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::UnboundedReceiver<Job>) {
-    while let Some(job) = queue.recv().await {
-        // Its caller was told already that it is late.
-        if Instant::now() >= job.deadline && job.told.is_closed() {
-            continue;
-        }
-        let mut work = Work::new(&job);
-        work.run(&shared, &job).await;
-        // Nobody may be there to hear it.
-        let outcomes = work.outcomes(&job);
-        let _ = job.told.send(outcomes);
+impl Job {
+    /// Whether its caller was told already that it is late.
+    fn is_late(&self, now: Instant) -> bool {
+        now >= self.deadline && self.told.is_closed()
     }
 }
 
@@ -109,19 +101,21 @@ struct Item {
 }
 
 /// A commit under way.
-struct Work {
+pub(super) struct Work {
+    job: Job,
     open: BTreeMap<Spot, Item>,
     ended: BTreeMap<Spot, Result<()>>,
     trouble: Option<Error>,
-    /// The stamp that was too old.
-    stale: Option<Stamp>,
+    attempts: u32,
+    /// It was called stale and waits for the coordinator's word (rule 9.11).
+    rest: Option<Rest>,
     /// Answers that the partition is unknown.
     unknown: u32,
     by_name: bool,
 }
 
 impl Work {
-    fn new(job: &Job) -> Self {
+    pub(super) fn new(job: Job) -> Self {
         let mut open = BTreeMap::new();
         for ((place, what), claim) in job.places.iter().zip(&job.claims) {
             // Named twice, the last word counts: it is the newer one.
@@ -130,11 +124,28 @@ impl Work {
                 open.insert(spot, item);
             }
         }
-        let (ended, trouble, stale) = (BTreeMap::new(), None, None);
-        Self { open, ended, trouble, stale, unknown: 0, by_name: false }
+        let (ended, trouble, rest) = (BTreeMap::new(), None, None);
+        Self { job, open, ended, trouble, attempts: 0, rest, unknown: 0, by_name: false }
     }
 
-    fn outcomes(&self, job: &Job) -> Vec<Result<()>> {
+    /// Whether nobody wants it any more.
+    pub(super) fn is_late(&self, now: Instant) -> bool {
+        self.job.is_late(now)
+    }
+
+    /// Whether it commits a partition that the other one commits too.
+    pub(super) fn meets(&self, other: &Self) -> bool {
+        self.open.keys().any(|spot| other.open.contains_key(spot))
+    }
+
+    /// Until when it rests if nothing changes; none: it can go on.
+    pub(super) fn rests(&self, standing: &Standing, now: Instant) -> Option<Instant> {
+        let rest = self.rest.as_ref().filter(|_| now < self.job.deadline)?;
+        standing.rests(rest, now).map(|end| end.min(self.job.deadline))
+    }
+
+    /// Its caller is told.
+    pub(super) fn tell(self) {
         let outcome = |(place, _): &(TopicPartition, Committed)| {
             let spot = spot(place)?;
             self.ended.get(&spot).cloned().unwrap_or_else(|| {
@@ -147,23 +158,38 @@ impl Work {
                 Err(self.trouble.clone().map_or(error.clone(), |cause| error.caused_by(cause)))
             })
         };
-        job.places.iter().map(outcome).collect()
+        let outcomes = self.job.places.iter().map(outcome).collect();
+        // Nobody may be there to hear it.
+        let _ = self.job.told.send(outcomes);
     }
 
-    async fn run(&mut self, shared: &Shared, job: &Job) {
-        for attempt in 1.. {
-            let next = self.attempt(shared, job.deadline).await;
-            if self.open.is_empty() || Instant::now() >= job.deadline {
-                return;
+    /// Goes on until it is over, which is true then, or has to rest.
+    pub(super) async fn run(&mut self, shared: &Shared) -> bool {
+        let deadline = self.job.deadline;
+        if self.rest.take().is_some() && Instant::now() >= deadline {
+            return true;
+        }
+        loop {
+            self.attempts += 1;
+            let next = self.attempt(shared, deadline).await;
+            if self.open.is_empty() || Instant::now() >= deadline {
+                return true;
             }
             match next {
                 // Rule 11.5: tried once, it fails with what came.
-                Next::Pause if job.once => return self.give_up(),
+                Next::Pause if self.job.once => {
+                    self.give_up();
+                    return true;
+                }
                 Next::Pause => {
-                    let until = Instant::now() + shared.backoff.delay(attempt, jitter());
-                    sleep_until(until.min(job.deadline).into()).await;
+                    let until = Instant::now() + shared.backoff.delay(self.attempts, jitter());
+                    sleep_until(until.min(deadline).into()).await;
                 }
                 Next::AtOnce => {}
+                Next::Rest(rest) => {
+                    self.rest = Some(rest);
+                    return false;
+                }
             }
         }
     }
@@ -193,8 +219,7 @@ impl Work {
             Ok(seat) => seat,
             Err(error) => return self.failed(error),
         };
-        let stale = self.stale.clone();
-        let Some(pass) = shared.standing.enter(stale.as_ref(), deadline).await else {
+        let Some(pass) = shared.standing.enter(deadline).await else {
             let text = "the group rebalances, and the member may not commit until that is over";
             self.trouble = Some(Error::new(Code::REBALANCE_IN_PROGRESS, text));
             return Next::Pause;
@@ -221,7 +246,14 @@ impl Work {
                 for code in heard.of_the_member {
                     stamp.iter().for_each(|stamp| shared.standing.tell(code, stamp));
                 }
-                if heard.pause { Next::Pause } else { Next::AtOnce }
+                match heard {
+                    Heard { pause: true, .. } => Next::Pause,
+                    Heard { stale: true, .. } => {
+                        let pause = shared.backoff.delay(self.attempts, jitter());
+                        Next::Rest(shared.standing.rest(stamp, pause, shared.backoff.most))
+                    }
+                    _ => Next::AtOnce,
+                }
             }
         }
     }
@@ -277,7 +309,7 @@ impl Work {
                     heard.unknown |= again == Verdict::Perhaps;
                     self.by_name |= again == Verdict::ByName;
                     match again {
-                        Verdict::NextEpoch => self.stale = stamp.cloned(),
+                        Verdict::NextEpoch => heard.stale = true,
                         _ => heard.pause = true,
                     }
                 }
@@ -297,6 +329,7 @@ impl Work {
 enum Next {
     AtOnce,
     Pause,
+    Rest(Rest),
 }
 
 /// What an answer says besides the outcomes.
@@ -305,6 +338,7 @@ struct Heard {
     elsewhere: bool,
     unknown: bool,
     pause: bool,
+    stale: bool,
     of_the_member: Vec<Code>,
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::time::sleep_until;
 
@@ -10,7 +10,7 @@ use super::{Committed, Shared, Spot, TopicIds, UNKNOWN_TRIES, by_topic, refused,
 use crate::error::{Code, Error, Result};
 use crate::group::coordinator::Lane;
 use crate::group::membership::TopicPartition;
-use crate::group::standing::Stamp;
+use crate::group::standing::{Rest, Stamp};
 use crate::net::{Versions, jitter};
 use crate::protocol::modern::Uuid;
 use crate::protocol::modern::messages::offset_fetch::{
@@ -103,7 +103,9 @@ struct Work {
     open: BTreeSet<Spot>,
     found: BTreeMap<Spot, Found>,
     trouble: Option<Error>,
-    stale: Option<Stamp>,
+    /// The last answer called the member's epoch stale.
+    is_stale: bool,
+    stale: Option<Rest>,
     unknown: u32,
     by_name: bool,
 }
@@ -112,17 +114,21 @@ impl Work {
     fn new(partitions: &[TopicPartition]) -> Self {
         let open = partitions.iter().filter_map(|place| spot(place).ok()).collect();
         let (found, trouble, stale) = (BTreeMap::new(), None, None);
-        Self { open, found, trouble, stale, unknown: 0, by_name: false }
+        Self { open, found, trouble, is_stale: false, stale, unknown: 0, by_name: false }
     }
 
     /// One request. What failed for good is an error of everything.
     async fn attempt(&mut self, shared: &Shared, deadline: Instant) -> Result<()> {
-        let stamp = match &self.stale {
+        let stamp = match self.stale.take() {
             None => shared.standing.stamp(),
-            Some(stale) => match shared.standing.enter(Some(stale), deadline).await {
-                Some(pass) => pass.stamp.clone(),
-                None => return Ok(()),
-            },
+            Some(rest) => {
+                shared.standing.rested(&rest, deadline).await;
+                // Not while the member is none.
+                match shared.standing.enter(deadline).await {
+                    Some(pass) => pass.stamp.clone(),
+                    None => return Ok(()),
+                }
+            }
         };
         let stamp = stamp.filter(|stamp| stamp.by_epochs);
         let seat = shared.coordinator.find(deadline).await?;
@@ -142,7 +148,13 @@ impl Work {
             Err(error) => return Err(error),
         };
         let answer = understand(version, response, &ids);
-        match self.hear(answer, version, stamp.as_ref())? {
+        let elsewhere = self.hear(answer, version, stamp.is_some())?;
+        if std::mem::take(&mut self.is_stale) {
+            // The pauses are those between all attempts.
+            let most = shared.backoff.most;
+            self.stale = Some(shared.standing.rest(stamp.as_ref(), Duration::ZERO, most));
+        }
+        match elsewhere {
             true => shared.coordinator.lost(&seat),
             false => shared.coordinator.served(),
         }
@@ -150,14 +162,13 @@ impl Work {
     }
 
     /// Takes an answer; whether the coordinator is another one.
-    fn hear(&mut self, answer: Answer, version: i16, stamp: Option<&Stamp>) -> Result<bool> {
-        let by_epochs = stamp.is_some();
+    fn hear(&mut self, answer: Answer, version: i16, by_epochs: bool) -> Result<bool> {
         let whole = judge(answer.whole, version, by_epochs);
         if whole != Verdict::Fine {
             let text = format!("the coordinator tells no offsets: {}", answer.whole.text());
             let error = Error::new(answer.whole, text);
             self.trouble = Some(error.clone());
-            self.note(whole, stamp);
+            self.note(whole);
             return if whole == Verdict::Failed {
                 Err(error)
             } else {
@@ -188,7 +199,7 @@ impl Work {
                     self.trouble = Some(error());
                     elsewhere |= again == Verdict::Elsewhere;
                     unknown |= again == Verdict::Perhaps;
-                    self.note(again, stamp);
+                    self.note(again);
                 }
             }
         }
@@ -196,11 +207,9 @@ impl Work {
         Ok(elsewhere)
     }
 
-    fn note(&mut self, verdict: Verdict, stamp: Option<&Stamp>) {
+    fn note(&mut self, verdict: Verdict) {
         self.by_name |= verdict == Verdict::ByName;
-        if verdict == Verdict::NextEpoch {
-            self.stale = stamp.cloned();
-        }
+        self.is_stale |= verdict == Verdict::NextEpoch;
     }
 
     fn end(&mut self, spot: Spot, found: Found) {

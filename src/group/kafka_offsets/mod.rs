@@ -2,11 +2,12 @@
 //!
 //! Commits go one after the other, in the order of the calls (rule 11.5): a task takes them from a
 //! queue, so that one whose caller gave up waiting does not let a later one overtake it. Each attempt
-//! passes the [`Standing`] that the store shares with its membership. `commit` and `fetch` have the
-//! requests and what answers mean.
+//! passes the [`Standing`] that the store shares with its membership. `line` says whose turn it is;
+//! `commit` and `fetch` have the requests and what answers mean.
 
 mod commit;
 mod fetch;
+mod line;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -67,7 +68,7 @@ impl KafkaOffsets {
         let shared = Arc::new(Shared { coordinator, standing, backoff, request_timeout });
         let (commits, queue) = mpsc::unbounded_channel();
         // After a panic the queue is gone, and every commit says so.
-        runtime.spawn("commits", drop, commit::run(Arc::clone(&shared), queue));
+        runtime.spawn("commits", drop, line::run(Arc::clone(&shared), queue));
         Arc::new(Self { shared, commits })
     }
 }

@@ -29,6 +29,12 @@ const REPRIEVES: u32 = 3;
 const LEAVE: i32 = -1;
 const LEAVE_STATIC: i32 = -2;
 
+/// Without an answer for so many intervals, and at least this long, the member is not sure to be one any
+/// more, and after thrice that it counts itself out (8.7). The session's length is the broker's secret;
+/// Kafka's own is nine intervals, and three are what Kafka advises at least.
+const SURE_INTERVALS: u32 = 3;
+const SURE_LEAST: Duration = Duration::from_secs(3);
+
 /// What the machine wants done, in this order.
 #[derive(Debug)]
 pub(super) enum Action {
@@ -44,6 +50,10 @@ pub(super) enum Action {
     GaveUp(Vec<TopicPartition>),
     /// The member has this id and epoch now.
     Known(Arc<str>, i32),
+    /// The coordinator has answered a heartbeat: until then the member is sure to be one.
+    Heard(Instant),
+    /// The coordinator was not heard for so long that another is to be looked for.
+    Elsewhere,
     /// It is no member now. Commits wait for it to be one again; or they go as nobody's.
     Unknown { waits: bool },
     /// Leave with this id and epoch, whatever is on its way; [`Machine::left`] when that is over.
@@ -93,6 +103,9 @@ pub(super) struct Machine {
     acknowledge: bool,
     /// The number of the heartbeat that is on its way, and the wish in it.
     out: Option<(u64, Wish)>,
+    /// When the last heartbeat was sent, and the last one that was answered well in this epoch.
+    sent: Option<Instant>,
+    proven: Option<Instant>,
     beats: u64,
     /// Whether the coordinator may know of the member.
     contacted: bool,
@@ -121,6 +134,8 @@ impl Machine {
             books: Books::default(),
             acknowledge: false,
             out: None,
+            sent: None,
+            proven: None,
             beats: 0,
             contacted: false,
             welcomed: false,
@@ -166,6 +181,29 @@ impl Machine {
         self.due.filter(|_| self.out.is_none() && self.is_in())
     }
 
+    /// How long a heartbeat proves the membership.
+    fn sure_for(&self) -> Duration {
+        (self.interval * SURE_INTERVALS).max(SURE_LEAST)
+    }
+
+    /// When the member counts itself out if no heartbeat is answered until then (8.7).
+    pub(super) fn ends(&self) -> Option<Instant> {
+        let proven = self.proven.filter(|_| self.is_in() && self.epoch > 0)?;
+        Some(proven + self.sure_for() * 3)
+    }
+
+    /// Time passed. A coordinator that was not heard for a whole session, for whatever reason (silence,
+    /// a connection that breaks each time, an error that is to be tried again for ever), has given the
+    /// partitions away.
+    pub(super) fn tick(&mut self, now: Instant) {
+        if self.ends().is_some_and(|end| now >= end) {
+            self.out = None;
+            self.lose();
+            self.actions.push(Action::Elsewhere);
+            self.join(now);
+        }
+    }
+
     fn hasten(&mut self, now: Instant) {
         self.due = Some(now);
     }
@@ -203,6 +241,7 @@ impl Machine {
         self.acknowledge = false;
         self.contacted = true;
         self.out = Some((beat.number, wish));
+        self.sent = Some(now);
         Some(beat)
     }
 
@@ -233,6 +272,10 @@ impl Machine {
         if let Some(assignment) = told.assignment {
             self.books.receive(assignment);
         }
+        // It counted the member when it heard of it, not when it was heard.
+        let proven = self.sent.unwrap_or(now);
+        self.proven = Some(proven);
+        self.actions.push(Action::Heard(proven + self.sure_for()));
         if self.said != self.wish {
             self.hasten(now);
         }
@@ -325,13 +368,15 @@ impl Machine {
         let lost = self.books.lose();
         self.acknowledge = false;
         if !lost.is_empty() {
+            // First the gate: whoever has heard of the loss commits nothing by the old claim.
+            self.actions.push(Action::Unknown { waits: true });
             self.actions.push(Action::Lost(lost));
         }
     }
 
     fn join(&mut self, now: Instant) {
         self.phase = Phase::Joining;
-        (self.epoch, self.said, self.contacted) = (0, None, false);
+        (self.epoch, self.said, self.contacted, self.proven) = (0, None, false, None);
         self.actions.push(Action::Unknown { waits: true });
         self.hasten(now);
     }

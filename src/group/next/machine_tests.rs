@@ -43,6 +43,8 @@ fn lists(list: &[TopicPartition]) -> Vec<i64> {
 
 /// Actions in short.
 fn short(actions: Vec<Action>) -> Vec<String> {
+    // Told with each answer.
+    let news = actions.into_iter().filter(|action| !matches!(action, Action::Heard(_)));
     let one = |action| match action {
         Action::Revoke(step, list) => format!("revoke {step} {:?}", lists(&list)),
         Action::Assign(step, list) => format!("assign {step} {:?}", lists(&list)),
@@ -52,10 +54,12 @@ fn short(actions: Vec<Action>) -> Vec<String> {
         Action::Known(member, epoch) => format!("known {member} {epoch}"),
         Action::Unknown { waits } => format!("unknown {waits}"),
         Action::Leave(member, epoch) => format!("leave {member} {epoch}"),
+        Action::Heard(_) => String::new(),
+        Action::Elsewhere => "elsewhere".to_owned(),
         Action::Classic => "classic".to_owned(),
         Action::Gone => "gone".to_owned(),
     };
-    actions.into_iter().map(one).collect()
+    news.map(one).collect()
 }
 
 impl Rig {
@@ -275,7 +279,7 @@ fn rule_9_8_a_rejoin_makes_a_reconciliation_void() {
     assert_eq!(rig.acts(), ["assign 2 [1]"]);
     rig.pass(INTERVAL);
     rig.refused(Code::FENCED_MEMBER_EPOCH);
-    assert_eq!(rig.acts(), ["lost [0, 1]", "unknown true"]);
+    assert_eq!(rig.acts(), ["unknown true", "lost [0, 1]", "unknown true"]);
     rig.machine.done(2, rig.now);
     let beat = rig.round(told(5, Some(&[])));
     assert_eq!((beat.epoch, beat.owned), (0, owned(&[])));
@@ -288,7 +292,7 @@ fn rule_9_10_a_fenced_member_loses_all_and_joins_at_once_with_its_id() {
         let mut rig = Rig::member(&[0]);
         rig.pass(INTERVAL);
         rig.refused(code);
-        assert_eq!(rig.acts(), ["lost [0]", "unknown true"]);
+        assert_eq!(rig.acts(), ["unknown true", "lost [0]", "unknown true"]);
         let beat = rig.refused(code);
         assert_eq!((beat.epoch, &*beat.member, beat.full), (0, "m", true));
         if code == Code::GROUP_ID_NOT_FOUND {
@@ -371,6 +375,46 @@ fn rule_9_14_a_name_that_somebody_has_is_fatal_but_not_right_after_the_own_fenci
 }
 
 #[test]
+fn rule_8_7_a_member_is_sure_for_a_while_after_it_sent_a_heartbeat_that_was_answered() {
+    let mut rig = Rig::member(&[0]);
+    rig.pass(INTERVAL);
+    let (sent, beat) = (rig.now, rig.beat());
+    rig.pass(Duration::from_secs(1));
+    rig.machine.answered(beat.number, told(1, None), rig.now);
+    let heard = rig.machine.actions();
+    let [Action::Heard(until)] = heard.as_slice() else { panic!("{heard:?}") };
+    assert_eq!(*until, sent + INTERVAL * 3);
+}
+
+#[test]
+fn rule_8_7_a_coordinator_that_is_heard_no_more_has_given_the_partitions_away() {
+    // An error that is to be tried again for ever; broken connections; silence.
+    for kind in 0..3 {
+        let mut rig = Rig::member(&[0]);
+        let end = rig.now + INTERVAL * 9;
+        assert_eq!(rig.machine.ends(), Some(end));
+        rig.pass(INTERVAL);
+        while rig.now < end {
+            if let Some(beat) = rig.machine.beat(rig.now) {
+                let broken = Error::bare(Code::CONNECTION_FAILED);
+                match kind {
+                    0 => rig.machine.refused(beat.number, Code::from(14), None, rig.now),
+                    1 => rig.machine.failed(beat.number, broken, rig.now),
+                    _ => {}
+                }
+            }
+            rig.machine.tick(rig.now);
+            assert_eq!(rig.acts(), [""; 0]);
+            rig.pass(Duration::from_millis(500));
+        }
+        rig.machine.tick(rig.now);
+        assert_eq!(rig.acts(), ["unknown true", "lost [0]", "elsewhere", "unknown true"]);
+        assert_eq!(rig.beat().epoch, 0, "it joins again, whatever was on its way");
+        assert_eq!(rig.machine.ends(), None, "who joins has nothing to lose");
+    }
+}
+
+#[test]
 fn rule_9_15_who_does_not_poll_leaves_then_loses_and_stays_out_until_it_polls() {
     let mut rig = Rig::member(&[0]);
     rig.machine.step_out(rig.now);
@@ -422,7 +466,13 @@ fn a_fatal_error_is_told_once_and_the_next_subscription_begins_anew() {
     let mut rig = Rig::member(&[0]);
     rig.pass(INTERVAL);
     rig.refused(Code::GROUP_AUTHORIZATION_FAILED);
-    let acts = ["lost [0]", "unknown false", "leave m -1", "failed GROUP_AUTHORIZATION_FAILED"];
+    let acts = [
+        "unknown true",
+        "lost [0]",
+        "unknown false",
+        "leave m -1",
+        "failed GROUP_AUTHORIZATION_FAILED",
+    ];
     assert_eq!(rig.acts(), acts);
     rig.machine.left(rig.now);
     rig.pass(INTERVAL);
@@ -459,5 +509,5 @@ fn a_commit_that_says_the_member_is_none_makes_it_ask() {
     assert!(rig.is_quiet(), "another epoch");
     rig.machine.doubted(1, rig.now);
     rig.refused(Code::UNKNOWN_MEMBER_ID);
-    assert_eq!(rig.acts(), ["lost [0]", "unknown true"]);
+    assert_eq!(rig.acts(), ["unknown true", "lost [0]", "unknown true"]);
 }

@@ -122,7 +122,7 @@ impl Task {
             }
             self.send(&mut ways);
             self.look_up(&mut ways);
-            let due = self.machine.due();
+            let due = [self.machine.due(), self.machine.ends()].into_iter().flatten().min();
             let timer = async {
                 match due {
                     Some(due) => tokio::time::sleep_until(due.into()).await,
@@ -155,7 +155,8 @@ impl Task {
             }
             Next::Topics(topics) => self.topics(topics, ways, now),
             Next::Mail(Some(event)) => self.event(event, ways, now),
-            Next::Mail(None) | Next::Due => {}
+            Next::Due => self.machine.tick(now),
+            Next::Mail(None) => {}
         }
     }
 
@@ -310,6 +311,18 @@ impl Task {
                 Action::Failed(error) => self.listener.step(Step::Failed(error)),
                 Action::GaveUp(list) => self.standing.give_up(&list),
                 Action::Known(member, epoch) => self.known(member, epoch),
+                Action::Heard(sure_until) => {
+                    self.standing.heard();
+                    self.listener.confirmed(Some(sure_until));
+                }
+                Action::Elsewhere => {
+                    let (cluster, group) = (self.coordinator.cluster(), self.coordinator.group());
+                    let text = format_args!(
+                        "group {group}: no heartbeat was answered for so long that the coordinator may count the member out"
+                    );
+                    cluster.logger().warn("group", text);
+                    self.coordinator.known().iter().for_each(|seat| self.coordinator.lost(seat));
+                }
                 Action::Unknown { waits } => {
                     self.standing.dismiss(waits);
                     self.shared.set_identity(None);
