@@ -5,9 +5,10 @@ use std::sync::Arc;
 use samsa::Code;
 use samsa::consumer::{Callbacks, Event};
 use samsa::group::Committed;
+use samsa::protocol::record::Compression;
 
 use crate::group_script::{SLOW, words};
-use crate::rig::{Rig, assert_code, place, poll, poll_error, read};
+use crate::rig::{Rig, assert_code, batch, place, poll, poll_error, read};
 
 const BY_HAND: (&str, &str) = ("enable.auto.commit", "false");
 const QUICK: (&str, &str) = ("auto.commit.interval.ms", "20");
@@ -48,6 +49,25 @@ fn messages_one_by_one_are_freed_one_by_one() {
     assert_eq!((rest.len(), commit()), (2, 3));
     drop(rest);
     assert_eq!(commit(), 5);
+}
+
+#[test]
+fn rule_11_1_the_next_offset_is_committed_or_the_end_that_compaction_kept() {
+    let rig = Rig::new(1);
+    let mut compacted = batch(0, 3, Compression::None);
+    // Its last offset was 9; what had the offsets 3 to 9 is gone.
+    compacted[23..27].copy_from_slice(&9_i32.to_be_bytes());
+    rig.kafka.append_raw("t", 0, &compacted).unwrap();
+    rig.write(0, 1);
+    let (consumer, script) = rig.member(&[BY_HAND, ("check.crcs", "false")], &[0]);
+    let commit = || consumer.commit(None, 20_000, None).unwrap()[0].offset.unwrap();
+    for (read, wanted) in [(0, 1), (1, 2), (2, 10), (10, 11)] {
+        let message = consumer.next(20_000).unwrap();
+        assert_eq!(message.record().offset(), read);
+        drop(message);
+        assert_eq!(commit(), wanted, "after message {read}");
+    }
+    assert_eq!(script.offset(0).unwrap().offset, 11, "that of the message that comes next");
 }
 
 #[test]

@@ -240,6 +240,64 @@ fn rule_8_26_members_without_a_common_assignor_are_told() {
     assert_eq!(first.reads.len(), 4, "the group goes on");
 }
 
+/// Whether no partition is read by two.
+fn nobody_shares(apps: &[&mut App]) -> bool {
+    let mut all: Vec<&String> = apps.iter().flat_map(|app| &app.reads).collect();
+    let count = all.len();
+    all.sort_unstable();
+    all.dedup();
+    all.len() == count
+}
+
+#[test]
+fn rule_8_16_one_eager_assignor_in_the_list_makes_the_member_eager_whichever_is_used() {
+    let rig = Rig::new(1);
+    let both = [("partition.assignment.strategy", "cooperative-sticky,range")];
+    let mut a = app(&rig, &both, &["t"]);
+    a.until("alone", |app| app.reads.len() == 4);
+    a.forget();
+    // Only one that both offer is used: cooperative-sticky.
+    let mut b = app(&rig, &[COOPERATIVE], &["t"]);
+    until("shared", &mut [&mut a, &mut b], |apps| {
+        assert!(nobody_shares(apps));
+        share(apps, 4) && apps.iter().all(|app| app.reads.len() == 2)
+    });
+    assert!(
+        matches!(a.heard.first(), Some(Heard::Revoked(all)) if all.len() == 4),
+        "{:?}",
+        a.heard
+    );
+}
+
+#[test]
+fn rule_8_16_two_rolling_restarts_lead_from_eager_to_cooperative() {
+    let rig = Rig::new(1);
+    let lists = ["range", "cooperative-sticky,range", "cooperative-sticky"];
+    let start = |list| app(&rig, &[("partition.assignment.strategy", list)], &["t"]);
+    let settled = |apps: &[&mut App]| {
+        assert!(nobody_shares(apps));
+        share(apps, 4) && apps.iter().all(|app| app.reads.len() == 2)
+    };
+    let (mut a, mut b) = (start(lists[0]), start(lists[0]));
+    until("as it was", &mut [&mut a, &mut b], settled);
+    for list in &lists[1..] {
+        a.leave();
+        a = start(list);
+        until("the first restarted", &mut [&mut a, &mut b], settled);
+        b.leave();
+        b = start(list);
+        until("both restarted", &mut [&mut a, &mut b], settled);
+    }
+    a.forget();
+    let mut c = start("cooperative-sticky");
+    until("shared by three", &mut [&mut a, &mut b, &mut c], |apps| {
+        assert!(nobody_shares(apps));
+        share(apps, 4) && !apps[2].reads.is_empty()
+    });
+    let gave_all = |heard: &Heard| matches!(heard, Heard::Revoked(gone) if gone.len() == 2);
+    assert!(!a.heard.iter().any(gave_all), "cooperative now: {:?}", a.heard);
+}
+
 #[test]
 fn several_assignors_let_a_group_change_from_one_to_the_other() {
     let rig = Rig::new(1);
@@ -306,6 +364,62 @@ fn rule_8_20_an_assignor_of_the_application_runs_on_its_thread_and_may_fail() {
     until("the last", &mut [&mut a, &mut b], |apps| {
         share(apps, 4) && apps[1].reads.len() == 4 && apps[0].reads.is_empty()
     });
+}
+
+/// Gives everything to the member that came last, whatever others own: not what KIP-429 asks for.
+#[derive(Debug, Default)]
+struct ToTheNewest(std::sync::Mutex<Vec<String>>);
+
+impl Assign for ToTheNewest {
+    fn name(&self) -> &'static str {
+        "to-the-newest"
+    }
+
+    fn is_cooperative(&self) -> bool {
+        true
+    }
+
+    fn assign(&self, members: &[Candidate], topics: &Topics) -> Result<BTreeMap<String, Share>> {
+        let mut came = self.0.lock().expect("no panic");
+        for id in members.iter().map(|member| &member.member.id) {
+            if !came.contains(id) {
+                came.push(id.clone());
+            }
+        }
+        let places = topics.0.iter().flat_map(|(topic, partitions)| {
+            (0..).zip(partitions).map(|(number, _)| (topic.clone(), number))
+        });
+        let share = Share { places: places.collect(), user_data: None };
+        Ok(came.last().map(|id| (id.clone(), share)).into_iter().collect())
+    }
+}
+
+#[test]
+fn rule_8_14_a_cooperative_assignor_that_gives_what_another_owns_is_held_back_for_a_round() {
+    let rig = Rig::new(1);
+    let own: Arc<dyn Assign> = Arc::new(ToTheNewest::default());
+    let config = rig.config(&with(&[COOPERATIVE]));
+    let join = || App::with_assignor(&rig.cluster, &config, &["t"], Some(Arc::clone(&own)));
+    let mut a = join();
+    a.until("alone", |app| app.reads.len() == 4);
+    let mut b = join();
+    until("the newest", &mut [&mut a, &mut b], |apps| {
+        assert!(nobody_shares(apps), "{:?} {:?}", apps[0].reads, apps[1].reads);
+        apps[1].reads.len() == 4
+    });
+    let all = |heard: &&Heard| matches!(heard, Heard::Revoked(gone) if gone.len() == 4);
+    assert_eq!(a.heard.iter().filter(all).count(), 1, "{:?}", a.heard);
+    assert!(b.generation() >= 3, "its first round brought it nothing");
+}
+
+#[test]
+fn rule_8_5_a_join_outlasts_request_timeout_ms() {
+    let mut options = Options::default();
+    options.set("group.initial.rebalance.delay.ms", "900").expect("an option");
+    let rig = Rig::with(options);
+    let mut app = app(&rig, &[("request.timeout.ms", "300"), ("fetch.max.wait.ms", "100")], &["t"]);
+    app.until("assigned", |app| app.reads.len() == 4);
+    assert_eq!(rig.kafka.requests(ApiKey::JoinGroup), 2, "one for the id and one for the group");
 }
 
 #[test]

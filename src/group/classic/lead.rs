@@ -183,3 +183,31 @@ fn count(topic: &Topic) -> Option<usize> {
         Some(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::group::assignor::Member;
+
+    #[test]
+    fn rule_8_14_what_another_member_still_claims_is_held_back() {
+        let place = |n| ("t".to_owned(), n);
+        let claims = |id: &str, owned: &[i32]| Candidate {
+            member: Member {
+                id: id.to_owned(),
+                owned: owned.iter().copied().map(place).collect(),
+                ..Member::default()
+            },
+            user_data: None,
+        };
+        let gets = |id: &str, all: &[i32]| {
+            let places = all.iter().copied().map(place).collect();
+            (id.to_owned(), Share { places, user_data: Some(id.to_owned().into()) })
+        };
+        let candidates = [claims("a", &[0, 1]), claims("b", &[1, 2]), claims("c", &[])];
+        let mut shares = BTreeMap::from([gets("a", &[0, 3]), gets("b", &[1]), gets("c", &[2, 4])]);
+        hold_back_claimed(&mut shares, &candidates);
+        // Partition 1 is claimed by two: nobody may have it before one of them gave it up.
+        assert_eq!(shares, BTreeMap::from([gets("a", &[0, 3]), gets("b", &[]), gets("c", &[4])]));
+    }
+}

@@ -187,6 +187,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn rule_8_21_a_share_of_nothing_is_one_also_if_no_byte_says_so() {
+        // Coordinators write no bytes for a member that the leader did not name.
+        assert_eq!(assigned(&Bytes::new()).unwrap(), Assigned::default());
+        let shares = written(vec![("m".to_owned(), Share::default())]).unwrap();
+        assert_eq!(assigned(&shares[0].1).unwrap(), Assigned::default());
+    }
+
+    #[test]
     fn pykafka_writes_shares_without_the_field_for_user_data() {
         // Version 1, one topic "t" with the partitions 2 and 5.
         let share = [0, 1, 0, 0, 0, 1, 0, 1, b't', 0, 0, 0, 2, 0, 0, 0, 2, 0, 0, 0, 5];

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use super::Shared;
 use super::acts::{Assigned, Joined, Joining, Syncing, Told, Trouble, Who};
 use super::share;
+use crate::config::GroupConfig;
 use crate::error::{Code, Error, Result};
 use crate::group::coordinator::{Lane, Seat};
 use crate::net::Versions;
@@ -42,12 +43,8 @@ fn millis(time: Duration) -> i32 {
 }
 
 impl Shared {
-    /// When the answer to a join or a sync is late: others may take the whole rebalance time-out. In
-    /// version 0 the session time-outs of all members serve for it.
     fn patience(&self) -> Instant {
-        let longest = self.config.max_poll_interval.max(self.config.session_timeout);
-        let now = Instant::now();
-        now.checked_add(longest.saturating_add(MORE)).unwrap_or(now + self.config.request_timeout)
+        patience(&self.config, Instant::now())
     }
 
     /// When the answer to a heartbeat is late: early enough for a second one in the same session.
@@ -181,14 +178,12 @@ impl Shared {
         if code != Code::NONE {
             return Err(self.refused(code).into());
         }
-        // Rule 8.21: below version 5 the name is the join's.
-        let (kind, name) = (response.protocol_type.as_deref(), response.protocol_name.as_deref());
-        if version >= SYNC_TYPE && (kind != Some(CONSUMER) || name != Some(protocol)) {
+        if !agrees(version, response, protocol) {
             let text = format!(
                 "group {} agreed on {} at first and on {} then",
                 self.coordinator.group(),
                 protocol,
-                name.unwrap_or("nothing")
+                response.protocol_name.as_deref().unwrap_or("nothing")
             );
             return Err(Error::new(Code::INCONSISTENT_GROUP_PROTOCOL, text).into());
         }
@@ -281,8 +276,61 @@ impl Shared {
     }
 }
 
+/// When the answer to a join or a sync is late: others may take the whole rebalance time-out. In version 0
+/// the session time-outs of all members serve for it.
+fn patience(config: &GroupConfig, now: Instant) -> Instant {
+    let longest = config.max_poll_interval.max(config.session_timeout);
+    now.checked_add(longest.saturating_add(MORE)).unwrap_or(now + config.request_timeout)
+}
+
+/// Whether the sync is about what the join agreed on; below version 5 it does not say (rule 8.21).
+fn agrees(version: i16, response: &SyncGroupResponse, protocol: &str) -> bool {
+    let (kind, name) = (response.protocol_type.as_deref(), response.protocol_name.as_deref());
+    version < SYNC_TYPE || (kind == Some(CONSUMER) && name == Some(protocol))
+}
+
 impl From<Error> for Trouble {
     fn from(error: Error) -> Self {
         Self { error, member: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, ConsumerConfig};
+
+    #[test]
+    fn rule_8_5_a_join_waits_for_the_whole_rebalance_and_five_seconds() {
+        let config = ConsumerConfig::from(&Config::new()).expect("the defaults");
+        let (mut config, now) = (config.group, Instant::now());
+        let mut waits = |max_poll, session| {
+            (config.max_poll_interval, config.session_timeout) = (max_poll, session);
+            patience(&config, now).duration_since(now)
+        };
+        let seconds = Duration::from_secs;
+        assert_eq!(waits(seconds(300), seconds(45)), seconds(305));
+        assert_eq!(waits(seconds(10), seconds(45)), seconds(50), "version 0 has no other time-out");
+        let endless = waits(Duration::MAX, seconds(45));
+        assert_eq!(endless, config.request_timeout, "what no clock can hold");
+    }
+
+    #[test]
+    fn rule_8_21_the_name_in_a_sync_counts_from_version_5_on() {
+        let says = |kind: Option<&str>, name: Option<&str>| SyncGroupResponse {
+            protocol_type: kind.map(str::to_owned),
+            protocol_name: name.map(str::to_owned),
+            ..SyncGroupResponse::default()
+        };
+        for version in 0..SYNC_TYPE {
+            assert!(
+                agrees(version, &says(None, None), "range"),
+                "{version}: the name is the join's"
+            );
+        }
+        assert!(agrees(5, &says(Some("consumer"), Some("range")), "range"));
+        assert!(!agrees(5, &says(Some("consumer"), Some("sticky")), "range"));
+        assert!(!agrees(5, &says(Some("connect"), Some("range")), "range"));
+        assert!(!agrees(5, &says(None, None), "range"));
     }
 }
