@@ -84,6 +84,11 @@ impl Membered {
         matches!(self.mode, Mode::Subscribed(_))
     }
 
+    /// Whether nothing is to be told or done before messages.
+    pub(in crate::consumer) fn is_quiet(&self) -> bool {
+        self.alarm.is_none() && !self.steps.is_waiting() && !self.out
+    }
+
     /// A thread polls: it is done with what it got before.
     #[inline]
     pub(in crate::consumer) fn polled(&mut self, thread: usize) -> Polled {
