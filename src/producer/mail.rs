@@ -12,6 +12,7 @@ use super::identity::BATCHES_IN_FLIGHT;
 use super::sender::Office;
 use crate::error::{Code, Error, Result};
 use crate::net::{Broker, Versions};
+use crate::protocol::modern::messages::init_producer_id::InitProducerIdRequest;
 use crate::protocol::modern::messages::produce::ProduceRequest;
 use crate::protocol::record::{Compression, Format};
 
@@ -74,6 +75,8 @@ pub(crate) struct Profile {
     /// How many batches of one partition may be in flight, with an identity: before 1.0 brokers
     /// remember one of a producer, then five (invariant 5.3).
     pub(crate) window: usize,
+    /// Whether it gives out producer ids.
+    pub(crate) gives_ids: bool,
     /// The broker's release, as far as it can be told.
     pub(crate) release: String,
     /// The broker's address and id.
@@ -86,7 +89,8 @@ impl Profile {
         if versions.is_legacy() {
             // Kafka 0.7: no versions. Its queues have a form of their own, and one batch in flight.
             let (release, address) = (versions.release().to_owned(), versions.broker().to_string());
-            return Ok(Self { version: 0, format: Format::V0, window: 1, release, address });
+            let (format, window, gives_ids) = (Format::V0, 1, false);
+            return Ok(Self { version: 0, format, window, gives_ids, release, address });
         }
         let version = versions.pick::<ProduceRequest>()?;
         let format = match version {
@@ -96,7 +100,8 @@ impl Profile {
         };
         let window = if version < REMEMBERS_FIVE_SINCE { 1 } else { BATCHES_IN_FLIGHT };
         let (release, address) = (versions.release().to_owned(), versions.broker().to_string());
-        Ok(Self { version, format, window, release, address })
+        let gives_ids = versions.pick::<InitProducerIdRequest>().is_ok();
+        Ok(Self { version, format, window, gives_ids, release, address })
     }
 
     /// Refuses zstd where it is not known: 76 reaches the user (invariant 3.12).

@@ -1,12 +1,12 @@
 //! Idempotence against the embedded broker: sections 4 and 5 of the rules, one after the other.
 
 use samsa::Code;
-use samsa::embedded::{Fault, FaultKind, Options, Release};
+use samsa::embedded::{Cluster, Fault, FaultKind, Options, Release, TopicSpec};
 use samsa::producer::{PurgeWhat, Record};
 use samsa::protocol::modern::ApiKey;
 use samsa::protocol::record::{BatchIter, RawBatch};
 
-use crate::bench::{Bench, MAYBE, NOT, THERE, WAIT, bench, bench_on, on_produce, soon};
+use crate::bench::{Bench, MAYBE, NOT, THERE, WAIT, bench, bench_on, on, on_produce, soon};
 
 /// The batches in the log of a partition.
 fn batches(bench: &Bench, partition: i32) -> Vec<RawBatch> {
@@ -248,6 +248,44 @@ fn rule_5_18_old_brokers_make_the_default_give_way_and_refuse_a_demand() {
         assert!(error.message().contains("enable.idempotence=true"), "{error}");
         assert!(demanding.stored().is_empty());
     }
+}
+
+/// Two brokers, the first of which is too old for identities, and the other one away; each leads the
+/// partition of its number. A record for the first has been sent, and its outcome is told.
+fn half_upgraded(properties: &[(&str, &str)]) -> (Bench, Code) {
+    let kafka = Cluster::start_with(Options { brokers: 2, ..Options::default() }).unwrap();
+    kafka.set_release(Some(0), Release::V0_10_2).unwrap();
+    let spec = TopicSpec { assignment: vec![vec![0], vec![1]], ..TopicSpec::new("orders", 2) };
+    kafka.create_topic_with(&spec).unwrap();
+    kafka.stop_broker(1).unwrap();
+    let bench = on(kafka, properties);
+    send_to(&bench, 0, 1);
+    let code = bench.outcomes(1)[0].1;
+    (bench, code)
+}
+
+#[test]
+fn rule_5_18_one_old_broker_does_not_settle_it_for_those_that_are_newer() {
+    for (properties, expected) in
+        [(&[][..], Code::NONE), (&[("enable.idempotence", "true")][..], Code::UNSUPPORTED_FEATURE)]
+    {
+        let (bench, code) = half_upgraded(properties);
+        assert_eq!(code, expected, "the old broker alone is there");
+        bench.kafka.start_broker(1).unwrap();
+        through(&bench, 1, 2);
+        through(&bench, 1, 3);
+        assert_eq!(seats(&bench, 1), [(0, 0), (0, 1)], "{properties:?}");
+    }
+}
+
+#[test]
+fn rule_5_18_a_partition_has_an_identity_from_the_first_record_after_its_broker_s_upgrade() {
+    let (bench, _) = half_upgraded(&[]);
+    bench.kafka.set_release(Some(0), Release::Newest).unwrap();
+    bench.kafka.close_connections(Some(0)).unwrap();
+    through(&bench, 0, 2);
+    through(&bench, 0, 3);
+    assert_eq!(seats(&bench, 0)[1..], [(0, 0), (0, 1)]);
 }
 
 #[test]

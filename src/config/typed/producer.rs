@@ -128,7 +128,7 @@ impl ProducerConfig {
             let own = topic_values(Values::for_topic(config, topic))?;
             topics.insert(topic.to_owned(), own);
         }
-        let mut warnings = warnings(config);
+        let mut warnings = Vec::new();
         let enable_idempotence = idempotence(values, &mut warnings)?;
         let made = Self {
             acks: values.choice("acks", acks)?,
@@ -218,21 +218,32 @@ fn topic_values(values: Values<'_>) -> Result<TopicProducerConfig> {
     })
 }
 
+/// Java's default of `compression.lz4.level` means the fast encoder (KIP-390); every other level is one of
+/// high compression.
+const JAVAS_FAST_LZ4: i32 = 9;
+/// In librdkafka's `compression.level` high compression begins here, as in liblz4's frames.
+const HIGH_LZ4_SINCE: i32 = 3;
+
 /// The level in force for `codec`: its own property, else `compression.level`, else the codec's
 /// default.
 fn level(values: Values<'_>, codec: Compression) -> Result<Option<i32>> {
     let (name, range) = match codec {
         Compression::Gzip => ("compression.gzip.level", 1..=9),
         Compression::Zstd => ("compression.zstd.level", -131_072..=22),
-        Compression::None | Compression::Snappy | Compression::Lz4 => return Ok(None),
+        Compression::Lz4 => ("compression.lz4.level", 0..=12),
+        Compression::None | Compression::Snappy => return Ok(None),
     };
     let any: i32 = values.number("compression.level")?;
     if values.is_explicit(name) || any == -1 {
         let level: i32 = values.number(name)?;
+        if codec == Compression::Lz4 {
+            return Ok((level != JAVAS_FAST_LZ4).then_some(level));
+        }
         return Ok((level != -1 || codec == Compression::Zstd).then_some(level));
     }
     if range.contains(&any) {
-        return Ok(Some(any));
+        let fast = codec == Compression::Lz4 && any < HIGH_LZ4_SINCE;
+        return Ok((!fast).then_some(any));
     }
     Err(Error::new(
         Code::INVALID_PROPERTY,
@@ -273,20 +284,6 @@ fn idempotence(values: Values<'_>, warnings: &mut Vec<String>) -> Result<bool> {
          record twice"
     ));
     Ok(false)
-}
-
-/// What is accepted and has no effect, so that it is not silent.
-fn warnings(config: &Config) -> Vec<String> {
-    let mut warnings = Vec::new();
-    let lz4_level =
-        |value: &crate::config::Explicit<'_>| value.property.name == "compression.lz4.level";
-    if config.iter().any(|value| lz4_level(&value)) {
-        warnings.push(
-            "compression.lz4.level has no effect: the LZ4 encoder has one level, a fast one"
-                .to_owned(),
-        );
-    }
-    warnings
 }
 
 fn acks(name: &str) -> Option<Acks> {

@@ -128,9 +128,18 @@ fn the_level_is_the_codec_s_own_then_the_common_one_then_the_default() {
 }
 
 #[test]
-fn what_is_accepted_without_effect_is_not_silent() {
-    let producer = ProducerConfig::from(&config(&[("compression.lz4.level", "3")])).unwrap();
-    assert_eq!(producer.warnings.len(), 1, "{:?}", producer.warnings);
+fn lz4_is_fast_without_a_level_and_each_property_has_its_own_client_s_meaning() {
+    let level = |name: &str, level: &str| {
+        let pairs = [("compression.type", "lz4"), (name, level)];
+        ProducerConfig::from(&config(&pairs)).map(|producer| producer.compression_level)
+    };
+    let java = ["1", "9", "17"].map(|n| level("compression.lz4.level", n).unwrap());
+    assert_eq!(java, [Some(1), None, Some(17)], "9 is Java's default, and fast");
+    let librdkafka =
+        ["-1", "0", "2", "3", "9", "12"].map(|n| level("compression.level", n).unwrap());
+    assert_eq!(librdkafka, [None, None, None, Some(3), Some(9), Some(12)]);
+    let error = level("compression.level", "13").unwrap_err();
+    assert!(error.message().contains("lz4 takes 0 to 12"), "{error}");
 }
 
 #[test]

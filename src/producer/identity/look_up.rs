@@ -62,11 +62,15 @@ async fn ask_all(core: &Core) -> Result<i64, Refusal> {
             Ok(id) => return Ok(id),
             Err(error) => error,
         };
-        // One that does not know the request says more than one that cannot be reached.
-        match (&refusal, error.code()) {
-            (_, Code::UNSUPPORTED_FEATURE) => refusal = Some(Refusal::Unsupported(error)),
-            (None, _) => refusal = Some(Refusal::Trouble(error)),
-            (Some(_), _) => {}
+        // One that does not know the request says more than one that cannot be reached; but a demand is
+        // refused only when no broker is left that might know it.
+        let unsupported = error.code() == Code::UNSUPPORTED_FEATURE;
+        let rules = unsupported != core.ledger.identity.is_required();
+        if rules || refusal.is_none() {
+            refusal = Some(match unsupported {
+                true => Refusal::Unsupported(error),
+                false => Refusal::Trouble(error),
+            });
         }
     }
     Err(refusal.unwrap_or_else(|| Refusal::Trouble(none())))

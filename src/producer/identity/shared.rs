@@ -23,7 +23,9 @@ pub(crate) struct Identity {
 enum State {
     /// Batches go without identity.
     Off,
-    /// `enable.idempotence=true` was asked for, and the brokers cannot.
+    /// So they do until a broker is met that can give one: those that were asked cannot.
+    GivenWay,
+    /// `enable.idempotence=true` was asked for, and the brokers cannot; likewise until one is met.
     Refused(Error),
     /// Nobody needed one yet, or it is being asked for.
     Unknown {
@@ -70,7 +72,19 @@ impl Identity {
 
     /// Whether batches go without.
     pub(crate) fn is_off(&self) -> bool {
-        matches!(*self.lock(), State::Off)
+        matches!(*self.lock(), State::Off | State::GivenWay)
+    }
+
+    /// A broker is connected that knows producer ids: what those said that were asked before holds no
+    /// longer. A cluster is upgraded broker by broker, and the new ones may have been away just then.
+    pub(crate) fn ask_anew(&self) {
+        let mut state = self.lock();
+        if !matches!(*state, State::GivenWay | State::Refused(_)) {
+            return;
+        }
+        *state = State::Unknown { asked: true, trouble: None };
+        drop(state);
+        self.bell.notify_one();
     }
 
     /// Whether it does not give way.
@@ -82,7 +96,7 @@ impl Identity {
     pub(crate) fn get(&self, spent: Option<i64>) -> Standing {
         let mut state = self.lock();
         match &mut *state {
-            State::Off => return Standing::Off,
+            State::Off | State::GivenWay => return Standing::Off,
             State::Refused(error) => return Standing::Refused(error.clone()),
             State::Known(id) if Some(*id) != spent => return Standing::Known(*id),
             State::Known(_) => *state = State::Unknown { asked: true, trouble: None },
@@ -142,7 +156,7 @@ impl Identity {
             *state = State::Refused(self.refusal(error));
             return;
         }
-        *state = State::Off;
+        *state = State::GivenWay;
         drop(state);
         self.say_once(&error);
     }
@@ -244,5 +258,21 @@ mod tests {
         let Standing::Refused(error) = demanded.get(None) else { panic!() };
         assert_eq!(error.code(), Code::UNSUPPORTED_FEATURE);
         assert!(error.message().contains("enable.idempotence"), "{error}");
+    }
+
+    #[test]
+    fn rule_5_18_who_gave_way_asks_anew_when_a_broker_is_met_that_can() {
+        for property in [None, Some(("enable.idempotence", "true"))] {
+            let identity = identity(property.as_slice());
+            identity.give_way(Error::bare(Code::UNSUPPORTED_FEATURE));
+            identity.ask_anew();
+            assert!(matches!(identity.get(None), Standing::Awaited));
+            identity.set_known(5);
+            identity.ask_anew();
+            assert!(matches!(identity.get(None), Standing::Known(5)));
+        }
+        let off = identity(&[("enable.idempotence", "false")]);
+        off.ask_anew();
+        assert!(matches!(off.get(None), Standing::Off));
     }
 }

@@ -155,6 +155,9 @@ impl Sender {
                 (self.failures, self.rests_until) = (0, None);
                 self.mail.set_failure(None);
                 self.mail.set_profile(Arc::clone(&live.profile));
+                if live.profile.gives_ids {
+                    self.core.ledger.identity.ask_anew(); // before the first batch is taken
+                }
                 self.connection = Some(live.clone());
                 Some(live)
             }

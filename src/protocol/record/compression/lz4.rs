@@ -9,6 +9,7 @@
 
 use std::cell::RefCell;
 
+use lz4::block::{CompressionMode, compress_to_buffer};
 use lz4_flex::block::{
     CompressTable, compress_into_with_table, decompress_into, decompress_into_with_dict,
     get_maximum_output_size,
@@ -44,7 +45,13 @@ thread_local! {
     static TABLE: RefCell<CompressTable> = RefCell::new(CompressTable::large());
 }
 
-pub(super) fn compress(input: &[u8], format: Format, out: &mut Vec<u8>) -> Result<()> {
+/// `level`: that of liblz4's high compression; none is the fast encoder.
+pub(super) fn compress(
+    input: &[u8],
+    level: Option<i32>,
+    format: Format,
+    out: &mut Vec<u8>,
+) -> Result<()> {
     let magic_at = out.len();
     out.extend_from_slice(&MAGIC);
     out.extend_from_slice(&[FLAGS, BLOCK_64K]);
@@ -55,7 +62,7 @@ pub(super) fn compress(input: &[u8], format: Format, out: &mut Vec<u8>) -> Resul
     let end = TABLE.with_borrow_mut(|table| -> Result<usize> {
         let mut end = out.len();
         for block in input.chunks(BLOCK) {
-            end = compress_block(block, table, out, end)?;
+            end = compress_block(block, level, table, out, end)?;
         }
         Ok(end)
     })?;
@@ -68,6 +75,7 @@ pub(super) fn compress(input: &[u8], format: Format, out: &mut Vec<u8>) -> Resul
 /// worst case of one block serves the next. Gives the end.
 fn compress_block(
     block: &[u8],
+    level: Option<i32>,
     table: &mut CompressTable,
     out: &mut Vec<u8>,
     at: usize,
@@ -75,8 +83,11 @@ fn compress_block(
     let begin = at + 4;
     let most = begin + get_maximum_output_size(block.len());
     let target = &mut super::room(out, most)[begin..];
-    let length = compress_into_with_table(block, target, table)
-        .map_err(|error| not_compressed(Compression::Lz4, error))?;
+    let failed = |error: &dyn std::fmt::Display| not_compressed(Compression::Lz4, error);
+    let length = match level.map(CompressionMode::HIGHCOMPRESSION) {
+        None => compress_into_with_table(block, target, table).map_err(|error| failed(&error))?,
+        high => compress_to_buffer(block, high, false, target).map_err(|error| failed(&error))?,
+    };
     let (field, end) = if length < block.len() {
         (length as u32, begin + length)
     } else {
@@ -325,10 +336,39 @@ mod tests {
     fn what_we_write_another_decoder_reads() {
         for content in [Vec::new(), b"short".to_vec(), content()] {
             let mut frame = Vec::new();
-            compress(&content, Format::V1, &mut frame).expect("compressed");
+            compress(&content, None, Format::V1, &mut frame).expect("compressed");
             let mut read = Vec::new();
             FrameDecoder::new(&frame[..]).read_to_end(&mut read).expect("decodes");
             assert!(read == content);
+        }
+    }
+
+    #[test]
+    fn a_level_makes_blocks_smaller_that_every_decoder_reads() {
+        let words = ["status", "delta", "order", "Berlin", "total", "price", "updated", "amount"];
+        let mut state = 7_u32;
+        let mut next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state as usize >> 16
+        };
+        let mut field = || format!("\"{}\":{},", words[next() % 8], next() % 100);
+        let content: String = (0..20_000).map(|_| field()).collect();
+        for format in [Format::V0, Format::V1, Format::V2] {
+            let mut sizes = Vec::new();
+            for level in [None, Some(1), Some(3), Some(9), Some(17)] {
+                let mut frame = Vec::new();
+                compress(content.as_bytes(), level, format, &mut frame).expect("compressed");
+                let read = decompress(&frame, format, content.len()).expect("decodes");
+                assert!(read == content.as_bytes(), "{level:?}");
+                if format != Format::V0 {
+                    let mut read = Vec::new();
+                    FrameDecoder::new(&frame[..]).read_to_end(&mut read).expect("another decodes");
+                    assert!(read == content.as_bytes(), "{level:?}");
+                }
+                sizes.push(frame.len());
+            }
+            assert!(sizes[3] < sizes[0] * 95 / 100, "{sizes:?}");
+            assert!(sizes[4] < sizes[3] && sizes[3] < sizes[1], "{sizes:?}");
         }
     }
 
@@ -344,7 +384,7 @@ mod tests {
         let text: String = (0..20_000).map(|_| field()).collect();
         let shrinks_to = |content: &str| {
             let mut frame = Vec::new();
-            compress(content.as_bytes(), Format::V2, &mut frame).expect("compressed");
+            compress(content.as_bytes(), None, Format::V2, &mut frame).expect("compressed");
             frame.len() as f64 / content.len() as f64
         };
         let (small, large) = (shrinks_to(&text[..16_000]), shrinks_to(&text));
@@ -354,7 +394,7 @@ mod tests {
     #[test]
     fn dictionaries_other_versions_and_bytes_behind_the_frame_are_refused() {
         let mut frame = Vec::new();
-        compress(b"content", Format::V0, &mut frame).expect("compressed");
+        compress(b"content", None, Format::V0, &mut frame).expect("compressed");
         for flags in [FLAGS | 1, FLAGS | 2, 0x20, 0xa0] {
             let mut other = frame.clone();
             other[4] = flags;

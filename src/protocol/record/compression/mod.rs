@@ -69,7 +69,7 @@ impl Compression {
 
     /// The levels that `compression.<codec>.level` may have; none for a codec without levels.
     ///
-    /// LZ4 has Java's range, but this library's encoder has one level only and ignores it.
+    /// LZ4's are those of its high compression; without a level it is the fast encoder.
     #[must_use]
     pub fn levels(self) -> Option<RangeInclusive<i32>> {
         match self {
@@ -106,7 +106,7 @@ impl Compression {
             Self::None => out.extend_from_slice(input),
             Self::Gzip => gzip::compress(input, level, out)?,
             Self::Snappy => snappy::compress(input, out)?,
-            Self::Lz4 => lz4::compress(input, format, out)?,
+            Self::Lz4 => lz4::compress(input, level, format, out)?,
             Self::Zstd => zstd::compress(input, level, out)?,
         }
         Ok(())

@@ -105,7 +105,8 @@ fn the_size_foretold_is_never_below_what_append_adds() {
 fn levels_reach_their_codec() {
     let words: Vec<_> =
         (0..2000_u64).map(|n| record(TIME, "k", &format!("{}", n * n * 7919))).collect();
-    for (codec, low, high) in [(Compression::Gzip, 1, 9), (Compression::Zstd, 1, 19)] {
+    let codecs = [(Compression::Gzip, 1, 9), (Compression::Lz4, 3, 12), (Compression::Zstd, 1, 19)];
+    for (codec, low, high) in codecs {
         let size = |level| {
             let mut builder =
                 BatchBuilder::new(Format::V2, codec, Some(level), 0).expect("a builder");
