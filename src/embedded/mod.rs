@@ -15,8 +15,8 @@
 //! It advertises exactly what it serves: ApiVersions, Metadata, Produce, Fetch with sessions,
 //! ListOffsets, OffsetForLeaderEpoch, InitProducerId, CreateTopics and DeleteTopics, and of groups all
 //! that the classic protocol has: FindCoordinator, JoinGroup, SyncGroup, Heartbeat, LeaveGroup,
-//! OffsetCommit, OffsetFetch, OffsetDelete, DescribeGroups, ListGroups and DeleteGroups; in every
-//! version that [`protocol`](crate::protocol) defines, or those of an older [`Release`].
+//! OffsetCommit, OffsetFetch, OffsetDelete, DescribeGroups, ListGroups and DeleteGroups; and of KIP-848
+//! ConsumerGroupHeartbeat and ConsumerGroupDescribe; in every version that [`protocol`](crate::protocol) defines, or those of an older [`Release`].
 //! Batches are stored as they were sent; idempotent producers are judged as real brokers judge them.
 //! There is one copy of each log: replicas exist in name, and take over at once.
 //!
@@ -46,6 +46,7 @@ mod serve;
 mod server;
 mod state;
 mod topics;
+mod turn;
 pub mod zookeeper;
 
 pub use cluster::Cluster;

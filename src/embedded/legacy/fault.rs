@@ -1,6 +1,6 @@
 //! Faults that tests inject into brokers of 0.7.
 
-use crate::embedded::FaultId;
+use crate::embedded::{FaultId, turn};
 use crate::protocol::legacy::RequestId;
 
 /// What happens to a request that a fault meets.
@@ -73,17 +73,7 @@ impl Fault {
     pub(super) fn meets(&mut self, broker: i32, request: RequestId) -> bool {
         let fits = self.broker.is_none_or(|wanted| wanted == broker)
             && self.request.is_none_or(|wanted| wanted == request);
-        if !fits || self.times == 0 {
-            return false;
-        }
-        if self.skip > 0 {
-            self.skip -= 1;
-            return false;
-        }
-        if self.times != u32::MAX {
-            self.times -= 1;
-        }
-        true
+        fits && turn::has_come(&mut self.skip, &mut self.times)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Faults that tests inject into an embedded ZooKeeper.
 
+use crate::embedded::turn;
 use crate::protocol::zookeeper::{ErrorCode, OpCode};
 
 /// What happens to a request that a fault meets.
@@ -80,17 +81,7 @@ impl Fault {
         let fits = self.op.map_or(op != OpCode::Ping, |wanted| wanted == op)
             && self.path.as_deref().is_none_or(below)
             && self.session.is_none_or(|wanted| wanted == session);
-        if !fits || self.times == 0 {
-            return false;
-        }
-        if self.skip > 0 {
-            self.skip -= 1;
-            return false;
-        }
-        if self.times != u32::MAX {
-            self.times -= 1;
-        }
-        true
+        fits && turn::has_come(&mut self.skip, &mut self.times)
     }
 }
 
