@@ -4,8 +4,6 @@
  * it goes on, and tells what comes, changes and goes. */
 #include "options.h"
 
-#include <inttypes.h>
-
 static void print_brokers(samsa_cluster *cluster) {
     samsa_error *error = NULL;
     samsa_brokers *brokers = NULL;
@@ -14,6 +12,8 @@ static void print_brokers(samsa_cluster *cluster) {
     check(code, &error);
     size_t count = samsa_brokers_list(brokers, &list);
     const char *id = samsa_cluster_id(cluster);
+    if (samsa_cluster_is_legacy(cluster))
+        id = "of Kafka 0.7";
     printf("cluster %s: %zu broker%s\n", id == NULL ? "(no id)" : id, count, count == 1 ? "" : "s");
     for (size_t i = 0; i < count; i++) {
         printf("  broker %" PRId32 " at %s:%" PRId32, list[i].id, list[i].host, list[i].port);
@@ -43,7 +43,15 @@ static void print_partitions(samsa_cluster *cluster, const char *name) {
     check(code, &error);
     size_t count = samsa_partitions_list(partitions, &list);
     for (size_t i = 0; i < count; i++) {
-        printf("    partition %" PRId64 ": leader %" PRId32, list[i].partition, list[i].leader);
+        printf("    partition ");
+        print_partition(stdout, cluster, list[i].partition);
+        if (samsa_cluster_is_legacy(cluster)) {
+            /* On 0.7 it is its broker's alone. */
+            bool is_virtual = list[i].flags & SAMSA_PARTITION_VIRTUAL;
+            printf("%s\n", is_virtual ? " (virtual: a publish makes it)" : "");
+            continue;
+        }
+        printf(": leader %" PRId32, list[i].leader);
         print_ids("replicas", list[i].replicas, list[i].replicas_count);
         print_ids("in sync", list[i].in_sync, list[i].in_sync_count);
         printf("\n");

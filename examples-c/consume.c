@@ -1,10 +1,10 @@
 /* consume [-n COUNT] [-H] [-g GROUP] TOPIC [name=value]...
  *
- * Prints each message of the topic on a line: partition, offset, next offset, timestamp, key,
- * value, separated by tabs; with -H a further column `name=value,...` for the headers. Bytes print
- * as they are but for \t \n \r \\ and \xHH for control bytes and what is not UTF-8; NULL prints as
- * \N. Starts at the earliest message unless told otherwise (auto.offset.reset=latest). Ends after
- * COUNT messages, or at SIGINT or SIGTERM.
+ * Prints each message of the topic on a line: partition (on Kafka 0.7 as broker-number), offset, next
+ * offset, timestamp, key, value, separated by tabs; with -H a further column `name=value,...` for the
+ * headers. Bytes print as they are but for \t \n \r \\ and \xHH for control bytes and what is not
+ * UTF-8; NULL prints as \N. Starts at the earliest message unless told otherwise
+ * (auto.offset.reset=latest). Ends after COUNT messages, or at SIGINT or SIGTERM.
  *
  * With -g it is a member of a consumer group: it begins where the group has come to, commits what
  * it has printed, and leaves politely. Partitions that it is given, gives up, or loses are told on
@@ -13,10 +13,10 @@
 #define _POSIX_C_SOURCE 200809L
 #include "options.h"
 
-#include <inttypes.h>
 #include <signal.h>
 #include <unistd.h>
 
+static samsa_cluster *cluster;
 static samsa_consumer *consumer;
 static volatile sig_atomic_t interrupted;
 
@@ -94,8 +94,9 @@ static void print_headers(const samsa_message_view *view) {
 
 static void print_message(const samsa_message *message, int with_headers) {
     const samsa_message_view *view = samsa_message_get(message);
-    printf("%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t", samsa_message_partition(message),
-           view->offset, view->next_offset, view->timestamp);
+    print_partition(stdout, cluster, samsa_message_partition(message));
+    printf("\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t", view->offset, view->next_offset,
+           view->timestamp);
     print_bytes(view->key, view->key_length);
     putchar('\t');
     print_bytes(view->value, view->value_length);
@@ -112,7 +113,7 @@ static struct options {
 } options = {NULL, -1, 0};
 
 /* Every partition, no membership, nothing committed. */
-static void read_all(samsa_cluster *cluster, const char *name) {
+static void read_all(const char *name) {
     samsa_error *error = NULL;
     samsa_topic *topic = NULL;
     samsa_code code = samsa_cluster_topic(cluster, name, &topic, &error);
@@ -123,7 +124,7 @@ static void read_all(samsa_cluster *cluster, const char *name) {
 }
 
 /* A share of the partitions, by the group's rules. */
-static void join_group(samsa_cluster *cluster, const char *name) {
+static void join_group(const char *name) {
     samsa_error *error = NULL;
     samsa_config *config = samsa_config_new();
     samsa_code code = samsa_config_set(config, "group.id", options.group, &error);
@@ -153,7 +154,8 @@ static samsa_code tell_event(samsa_error **error) {
         if (topic == NULL || strcmp(topic, list[i].topic) != 0)
             fprintf(stderr, "%s%s %s", topic == NULL ? "" : "\n", what, list[i].topic);
         topic = list[i].topic;
-        fprintf(stderr, " %" PRId64, list[i].partition);
+        fputc(' ', stderr);
+        print_partition(stderr, cluster, list[i].partition);
     }
     if (topic != NULL)
         fputc('\n', stderr);
@@ -219,11 +221,11 @@ static void read_options(int argc, char **argv) {
 int main(int argc, char **argv) {
     static const char *const defaults[] = {"auto.offset.reset=earliest", NULL};
     read_options(argc, argv);
-    samsa_cluster *cluster = open_cluster(argv + optind + 1, defaults);
+    cluster = open_cluster(argv + optind + 1, defaults);
     if (options.group == NULL)
-        read_all(cluster, argv[optind]);
+        read_all(argv[optind]);
     else
-        join_group(cluster, argv[optind]);
+        join_group(argv[optind]);
 
     on_signals(interrupt);
     int status = print_all();

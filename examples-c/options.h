@@ -6,6 +6,7 @@
 
 #include <samsa.h>
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,15 @@ static inline samsa_cluster *open_cluster(char **options, const char *const *def
     samsa_config_free(config); /* the cluster has its own copy */
     check(code, &error);
     return cluster;
+}
+
+/* Prints a partition: its number, or on Kafka 0.7 the broker and the number there, as in 1-0. */
+static inline void print_partition(FILE *to, const samsa_cluster *cluster, int64_t partition) {
+    if (samsa_cluster_is_legacy(cluster))
+        fprintf(to, "%" PRId32 "-%" PRId32, samsa_partition_broker(partition),
+                samsa_partition_number(partition));
+    else
+        fprintf(to, "%" PRId64, partition);
 }
 
 #endif

@@ -3,25 +3,20 @@
  * Publishes single messages and a list, each call waiting for its acknowledgement. */
 #include "options.h"
 
-#include <inttypes.h>
-
-/* On Kafka 0.7 a partition is a number of a broker; else the broker is 0 here. */
-static void print_place(const char *what, int64_t partition) {
-    if (samsa_partition_broker(partition) > 0)
-        printf("%s -> broker %" PRId32 ", partition %" PRId32, what,
-               samsa_partition_broker(partition), samsa_partition_number(partition));
-    else
-        printf("%s -> partition %" PRId64, what, partition);
+static void print_place(const char *what, const samsa_cluster *cluster, int64_t partition) {
+    printf("%s -> partition ", what);
+    print_partition(stdout, cluster, partition);
 }
 
-static void publish_one(samsa_topic *topic, const char *key, const char *value) {
+static void publish_one(samsa_cluster *cluster, samsa_topic *topic, const char *key,
+                        const char *value) {
     samsa_error *error = NULL;
     int64_t partition, offset;
     size_t key_length = key == NULL ? 0 : strlen(key);
     samsa_code code = samsa_topic_publish(topic, key, key_length, value, strlen(value), 30000,
                                           &partition, &offset, &error);
     check(code, &error);
-    print_place(value, partition);
+    print_place(value, cluster, partition);
     if (offset >= 0) /* Kafka 0.7 tells none */
         printf(", offset %" PRId64, offset);
     printf("\n");
@@ -38,9 +33,9 @@ int main(int argc, char **argv) {
     samsa_code code = samsa_cluster_topic(cluster, argv[1], &topic, &error);
     check(code, &error);
 
-    publish_one(topic, NULL, "an apple");
-    publish_one(topic, "yellow", "a banana");
-    publish_one(topic, "red", "a cherry");
+    publish_one(cluster, topic, NULL, "an apple");
+    publish_one(cluster, topic, "yellow", "a banana");
+    publish_one(cluster, topic, "red", "a cherry");
 
     /* A list goes to one partition, in order, in one request. */
     static const char *const values[] = {"a date", "an elderberry", "a fig"};
@@ -53,7 +48,7 @@ int main(int argc, char **argv) {
     code = samsa_topic_publish_list(topic, records, 3, sizeof *records, 30000, &partition, &first,
                                     &error);
     check(code, &error);
-    print_place("a list of 3", partition);
+    print_place("a list of 3", cluster, partition);
     if (first >= 0)
         printf(", offsets %" PRId64 " to %" PRId64, first, first + 2);
     printf("\n");

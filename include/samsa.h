@@ -1,5 +1,5 @@
 /*
- * samsa.h - a Kafka client: one API over every broker from 0.8.2 to 4.x.
+ * samsa.h - a Kafka client: one API over every broker from 0.8.2 to 4.x, and 0.7 through ZooKeeper.
  *
  * Generated from the library's source (scripts/header.sh): do not edit.
  *
@@ -1539,6 +1539,15 @@ samsa_code samsa_cluster_next_event(samsa_cluster *cluster,
  * Borrowed: valid until the cluster is freed. Thread: any.
  */
 const char *samsa_cluster_id(const samsa_cluster *cluster);
+
+/**
+ * Whether the cluster is one of Kafka 0.7, whose partitions are a broker and a number
+ * (samsa_partition_broker), and whose offsets are positions in bytes. False before the first contact,
+ * and for what is no live samsa_cluster. It never changes afterwards.
+ *
+ * Thread: any.
+ */
+bool samsa_cluster_is_legacy(const samsa_cluster *cluster);
 
 /**
  * Gives a handle for the topic of this name and notes that its metadata is to be kept. Does not wait

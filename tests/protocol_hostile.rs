@@ -8,6 +8,7 @@ use std::cell::Cell;
 use bytes::Bytes;
 use samsa::protocol::modern::header::RequestHeader;
 use samsa::protocol::modern::{AnyRequest, ApiKey, Reader};
+use samsa::protocol::zookeeper;
 use samsa::{Code, Error};
 
 mod reflection;
@@ -224,4 +225,25 @@ fn an_api_without_a_definition_is_refused_by_name() {
     let error = AnyRequest::decode(ApiKey::Vote, 0, &mut r).expect_err("no definition");
     assert_eq!(error.code(), Code::UNSUPPORTED_FEATURE);
     assert!(error.message().contains("Vote"), "{error}");
+}
+
+#[test]
+fn what_a_zookeeper_server_claims_costs_no_memory() {
+    fn costs<R: zookeeper::Request>(claim: &[u8], what: &str) {
+        let bytes = Bytes::copy_from_slice(claim);
+        let (answer, peak) = peak_of(|| R::read(&mut zookeeper::Reader::new(bytes)).map(drop));
+        assert!(answer.is_err(), "{what}");
+        assert!(peak <= FOR_AN_ERROR, "{what}: {peak} bytes");
+    }
+    let most = i32::MAX.to_be_bytes();
+    let one = 1_i32.to_be_bytes();
+    costs::<zookeeper::GetChildren<'_>>(&most, "a list of 2^31-1 names");
+    costs::<zookeeper::GetChildren<'_>>(&[&most[..], &one, b"a"].concat(), "one name of 2^31-1");
+    costs::<zookeeper::GetChildren<'_>>(&[one, most].concat(), "a name of 2^31-1 bytes");
+    costs::<zookeeper::GetChildren<'_>>(&[0, 0, 0, 1, 0, 0, 0, 2, 0xc3, 0x28], "no UTF-8");
+    costs::<zookeeper::GetData<'_>>(&most, "data of 2^31-1 bytes");
+    costs::<zookeeper::Create<'_>>(&most, "a path of 2^31-1 bytes");
+    let password = Bytes::from([&[0; 16][..], &most].concat());
+    let (session, peak) = peak_of(|| zookeeper::ConnectResponse::read(password).map(drop));
+    assert!(session.is_err() && peak <= FOR_AN_ERROR, "a password of 2^31-1 bytes: {peak}");
 }

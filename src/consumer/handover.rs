@@ -3,7 +3,7 @@
 //! A partition's data is taken out under the lock, decoded outside it, and checked in again. Other
 //! callers meanwhile read other partitions: each message goes to one caller, in order.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 use std::time::Instant;
 
 use super::batch::Batch;
@@ -120,16 +120,36 @@ impl Core {
     /// One attempt of `next`: one message, an error, or none.
     pub(super) fn try_next(&self) -> Option<Result<Message>> {
         let mut state = self.lock();
-        let me = self.arrive(&mut state);
-        let is_unsure = me.is_some() && self.part.is_unsure(&state);
-        if let Some(message) = (!is_unsure).then(|| state.go_on(me)).flatten() {
-            return Some(Ok(message));
+        if state.group.on {
+            return self.try_next_in_group(state);
         }
+        match state.go_on(None) {
+            Some(message) => Some(Ok(message)),
+            None => self.look_for_next(state, None),
+        }
+    }
+
+    /// Apart, so that who has no group does not pay for it.
+    #[inline(never)]
+    fn try_next_in_group(&self, mut state: MutexGuard<'_, State>) -> Option<Result<Message>> {
+        let me = self.arrive(&mut state);
+        if self.part.is_unsure(&state) {
+            return first_word(&mut state).map(Err);
+        }
+        match state.go_on(me) {
+            Some(message) => Some(Ok(message)),
+            None => self.look_for_next(state, me),
+        }
+    }
+
+    #[inline(never)]
+    fn look_for_next<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        me: Option<usize>,
+    ) -> Option<Result<Message>> {
         if let Some(first) = first_word(&mut state) {
             return Some(Err(first));
-        }
-        if is_unsure {
-            return None;
         }
         let mut choked = Choked::default();
         loop {
@@ -352,7 +372,7 @@ impl State {
 
     /// The way of all messages but the first and the last of what `next` decoded: nothing but a step
     /// in the batch, and the partition keeps its place. None where anything else is to be looked at.
-    #[inline]
+    #[inline(always)]
     fn go_on(&mut self, me: Option<usize>) -> Option<Message> {
         if !self.is_quiet() {
             return None;
@@ -364,12 +384,11 @@ impl State {
         if *next == 0 || following >= batch.len() {
             return None;
         }
-        let message = Message::new(Arc::clone(batch), *next)?;
+        let (message, next_offset) = Message::new(batch, *next)?;
         *next = following;
-        let (before, life) = (partition.position, partition.books.life);
-        let epoch = partition.position_epoch;
-        partition.position = message.record().next_offset();
+        let before = std::mem::replace(&mut partition.position, next_offset);
         if let Some(me) = me {
+            let (epoch, life) = (partition.position_epoch, partition.books.life);
             self.group.readers.get(me, slot.index, life, Place { offset: before, epoch });
         }
         Some(message)
@@ -379,7 +398,7 @@ impl State {
         let before = self.place(slot.index);
         let partition = self.current(slot)?;
         let (batch, next) = partition.decoded()?;
-        let message = Message::new(Arc::clone(batch), next);
+        let (message, _) = Message::new(batch, next)?;
         if let (Some(me), life) = (me, partition.books.life) {
             let batch = Arc::clone(batch);
             partition.books.out.walk(before, &batch);
@@ -387,7 +406,7 @@ impl State {
         }
         let goes_on = self.current(slot)?.handed_out(1);
         self.list_again(slot.index, goes_on);
-        message
+        Some(message)
     }
 }
 

@@ -14,7 +14,8 @@ use super::view::MessageView;
 #[derive(Debug)]
 pub struct Message {
     batch: Arc<Batch>,
-    index: usize,
+    // Two words in all: it is moved several times on its way out.
+    index: u32,
     /// Whether its end is noted.
     counts: bool,
 }
@@ -29,25 +30,27 @@ impl Drop for Message {
     #[inline]
     fn drop(&mut self) {
         if let Some(marks) = self.batch.marks.as_ref().filter(|_| self.counts) {
-            marks.free(self.index);
+            marks.free(self.index as usize);
         }
     }
 }
 
 impl Message {
-    /// The message at `index` of `batch`; none when there is none.
+    /// The message at `index` of `batch`, and the offset after it; none when there is none.
     #[must_use]
-    pub(super) fn new(batch: Arc<Batch>, index: usize) -> Option<Self> {
-        batch.get(index)?;
+    #[inline]
+    pub(super) fn new(batch: &Arc<Batch>, index: usize) -> Option<(Self, i64)> {
+        let next_offset = batch.views.get(index)?.next_offset;
         let counts = batch.marks.is_some();
-        Some(Self { batch, index, counts })
+        let index = u32::try_from(index).ok()?;
+        Some((Self { batch: Arc::clone(batch), index, counts }, next_offset))
     }
 
     /// What the message says; borrowed from it.
     #[must_use]
     pub fn record(&self) -> Record<'_> {
         // `new` looked both up, and a batch in an Arc does not change.
-        let view = &self.batch.views[self.index];
+        let view = &self.batch.views[self.index as usize];
         Record { view, run: &self.batch.runs[view.run as usize] }
     }
 

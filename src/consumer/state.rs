@@ -359,9 +359,7 @@ impl State {
         self.reports.is_empty()
             && self.events.is_empty()
             && !self.closed
-            && self.group.alarm.is_none()
-            && !self.group.steps.is_waiting()
-            && !self.group.out
+            && (!self.group.on || self.group.is_quiet())
     }
 
     /// The partition that is read next; it keeps its place.

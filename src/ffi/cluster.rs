@@ -16,7 +16,7 @@ use super::handle::{self, Lent, Opaque};
 use super::samsa_code;
 use super::snapshot::{self, samsa_brokers, samsa_topics};
 use super::topic::{TopicHandle, samsa_topic};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Generation};
 use crate::error::{Error, Result};
 use crate::producer::Producer;
 use crate::runtime::deadline;
@@ -219,6 +219,19 @@ pub unsafe extern "C" fn samsa_cluster_id(cluster: *const samsa_cluster) -> *con
             Some(id) => handle.id.get_or_init(|| c_string(&id)).as_ptr(),
             None => ptr::null(),
         })
+    }
+}
+
+/// Whether the cluster is one of Kafka 0.7, whose partitions are a broker and a number
+/// (samsa_partition_broker), and whose offsets are positions in bytes. False before the first contact,
+/// and for what is no live samsa_cluster. It never changes afterwards.
+///
+/// Thread: any.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn samsa_cluster_is_legacy(cluster: *const samsa_cluster) -> bool {
+    // SAFETY: the caller keeps the header's rules.
+    unsafe {
+        read(cluster, false, |handle| handle.cluster.generation() == Some(Generation::Legacy))
     }
 }
 

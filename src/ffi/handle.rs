@@ -177,26 +177,31 @@ pub struct Spares<H: Opaque>(Vec<Box<Handle<H::Inner>>>);
 /// The most boxes that a thread keeps.
 const MOST_SPARES: usize = 32;
 
+/// A box whose content was dropped.
+pub struct Spare<H: Opaque>(Box<Handle<H::Inner>>);
+
+impl<H: Opaque> Spare<H> {
+    /// As [`give`].
+    #[inline]
+    pub fn give(self, inner: H::Inner) -> *mut H {
+        let Self(mut handle) = self;
+        handle.inner = ManuallyDrop::new(inner);
+        handle.era = H::BOUND.then(Era::current);
+        handle.tag.store(H::TAG, Ordering::Relaxed);
+        Box::into_raw(handle).cast()
+    }
+}
+
 impl<H: Opaque> Spares<H> {
     /// None yet.
     pub const fn none() -> Self {
         Self(Vec::new())
     }
 
-    /// As [`give`].
+    /// A box to be filled, if there is one.
     #[inline]
-    pub fn give(&mut self, inner: H::Inner) -> *mut H {
-        let handle = match self.0.pop() {
-            None => return give(inner),
-            Some(mut spare) => {
-                // What the box held was dropped when it became a spare.
-                spare.inner = ManuallyDrop::new(inner);
-                spare.era = H::BOUND.then(Era::current);
-                spare.tag.store(H::TAG, Ordering::Relaxed);
-                spare
-            }
-        };
-        Box::into_raw(handle).cast()
+    pub fn take(&mut self) -> Option<Spare<H>> {
+        self.0.pop().map(Spare)
     }
 
     /// As [`reclaim`], but keeps the box.

@@ -26,16 +26,11 @@ thread_local! {
 /// Hands a message to C, in a box that was freed on this thread if there is one.
 #[inline]
 pub fn give_message(message: Message) -> *mut samsa_message {
-    let mut message = Some(message);
-    let given = SPARES.try_with(|spares| {
-        let mut spares = spares.try_borrow_mut().ok()?;
-        message.take().map(|message| spares.give(message))
-    });
-    match (given, message) {
-        (Ok(Some(given)), _) => given,
-        // The thread is ending.
-        (_, Some(message)) => handle::give::<samsa_message>(message),
-        (_, None) => ptr::null_mut(),
+    // None also when the thread is ending. The message stays out of it: what has a destructor is dear to
+    // hand through closures.
+    match SPARES.try_with(|spares| spares.try_borrow_mut().ok()?.take()) {
+        Ok(Some(spare)) => spare.give(message),
+        _ => handle::give::<samsa_message>(message),
     }
 }
 

@@ -131,10 +131,12 @@ impl Core {
                     Some(result) => result,
                     None => Err(queue.name(error)),
                 },
-                Withdrawn::Unsent => Err(queue.unsent(late(error, "withdrawn before it was sent"))),
+                Withdrawn::Unsent => {
+                    Err(queue.because(late(error, "withdrawn before it was sent")))
+                }
                 Withdrawn::Sent => {
                     let error = late(error, "sent, but not acknowledged in time");
-                    Err(queue.name(error).with_persistence(Persistence::PossiblyPersisted))
+                    Err(queue.because(error).with_persistence(Persistence::PossiblyPersisted))
                 }
             },
             Err(error) => Err(error),

@@ -82,7 +82,7 @@ ROWS = {
     "samsa_cluster_free": PLAIN, "samsa_cluster_wakeup": PLAIN,
     "samsa_cluster_fd": READ,
     "samsa_cluster_next_event": Row(),
-    "samsa_cluster_id": PLAIN,
+    "samsa_cluster_id": PLAIN, "samsa_cluster_is_legacy": PLAIN,
     "samsa_cluster_topic": Row(args={"name": '"abuse"'}),
     "samsa_cluster_brokers": Row(),
     "samsa_cluster_topics": Row(),

@@ -89,8 +89,39 @@ fn pinned_messages_whose_broker_does_not_come_back_end_with_an_error_that_says_s
     let told = producer.poll(20_000).unwrap();
     let error = told.error(0).expect("it failed");
     assert_eq!((error.code(), error.persistence()), (Code::TIMED_OUT, Persistence::NotPersisted));
-    assert!(error.message().contains("its broker is gone"), "{error}");
+    assert!(error.message().contains("its broker 1 is gone, and it belongs there"), "{error}");
     assert!(rig.all_messages("t").is_empty());
+}
+
+#[test]
+fn a_publish_whose_key_belongs_to_a_broker_that_is_gone_says_so() {
+    let rig = Rig::start(2, 1);
+    let cluster = rig.open(&[]);
+    let topic = known(&cluster, "t");
+    let publisher = publisher(&cluster);
+    let keyed = Record::new(&topic, b"m").with_key(b"k");
+    let (home, _) = publisher.publish(&[keyed], Some(soon())).unwrap();
+    let broker = (home >> 32) as i32;
+    rig.brokers.stop_broker(broker).unwrap();
+    let within = Instant::now() + Duration::from_secs(2);
+    let error = std::thread::scope(|scope| {
+        let publish = || {
+            let keyed = Record::new(&topic, b"m").with_key(b"k");
+            publisher.publish(&[keyed], Some(within))
+        };
+        let waiting = scope.spawn(publish);
+        wait_until("it waits where it belongs", || publisher.load().unwrap().batches == 1);
+        rig.unregister(broker);
+        waiting.join().expect("it returns").unwrap_err()
+    });
+    let gone = format!("its broker {broker} is gone, and it belongs there");
+    assert!(error.to_string().contains(&gone), "{error}");
+    assert_eq!((error.code(), error.partition()), (Code::TIMED_OUT, Some(home)));
+    // To the partition by its number there is no way now; the key goes by those that are left.
+    let bound = publisher.publish(&[keyed.to_partition(home)], Some(soon())).unwrap_err();
+    assert!(bound.to_string().contains(&format!("no partition 0 of broker {broker}")), "{bound}");
+    let (elsewhere, _) = publisher.publish(&[keyed], Some(soon())).unwrap();
+    assert_eq!((elsewhere >> 32) as i32, 1 - broker);
 }
 
 #[test]

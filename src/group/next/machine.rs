@@ -368,6 +368,8 @@ impl Machine {
         let lost = self.books.lose();
         self.acknowledge = false;
         if !lost.is_empty() {
+            // First the gate: whoever has heard of the loss commits nothing by the old claim.
+            self.actions.push(Action::Unknown { waits: true });
             self.actions.push(Action::Lost(lost));
         }
     }

@@ -451,8 +451,8 @@ impl Queue {
         self.name_leader(&self.lock(), error)
     }
 
-    /// The error of a publish that was withdrawn before it was sent: `error`, and why it waited.
-    pub(crate) fn unsent(&self, error: Error) -> Error {
+    /// The error of a publish that ran out of time: `error`, and why it waited, if something is wrong.
+    pub(crate) fn because(&self, error: Error) -> Error {
         match self.why_unserved() {
             Some(cause) if !error.code().is_condition() => self.name(error.caused_by(cause)),
             _ => self.name(error),

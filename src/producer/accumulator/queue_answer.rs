@@ -7,6 +7,7 @@ use super::batch::Batch;
 use super::queue::{Flying, Queue, State};
 use super::queue_send::Flight;
 use super::seal::Seal;
+use crate::cluster::partition_broker;
 use crate::error::{Code, Error, Persistence};
 use crate::producer::identity::{Case, Stamp, Verdict, judge};
 use crate::producer::outcome::{Outcome, RecordError};
@@ -257,11 +258,9 @@ impl Queue {
     pub(super) fn expired(&self, state: &State, batch: &Batch) -> Error {
         let millis = self.ledger.delivery_timeout.as_millis();
         let why = match (&state.leader, state.awaits_id) {
-            (None, _) if self.is_free() => ": its broker is gone, and no other partition is left",
-            (None, _) if self.seat.is_some() => ": its broker is gone, and it belongs there",
-            (None, _) => ": the partition has no leader",
-            (Some(_), true) => ": no broker gave the producer its id",
-            (Some(_), false) => "",
+            (None, _) => format!(": {}", self.leaderless()),
+            (Some(_), true) => ": no broker gave the producer its id".to_owned(),
+            (Some(_), false) => String::new(),
         };
         let sent = match batch.attempts {
             0 => "and was never sent".to_owned(),
@@ -274,6 +273,18 @@ impl Queue {
         match batch.last_error.clone().or_else(|| self.trouble(state)) {
             Some(cause) => error.caused_by(cause),
             None => error,
+        }
+    }
+
+    /// What it means that there is no leader: on 0.7 a partition is a broker's own.
+    pub(super) fn leaderless(&self) -> String {
+        let broker = partition_broker(self.number());
+        match self.seat {
+            Some(_) if self.is_free() => {
+                format!("its broker {broker} is gone, and no other partition is left")
+            }
+            Some(_) => format!("its broker {broker} is gone, and it belongs there"),
+            None => "the partition has no leader".to_owned(),
         }
     }
 

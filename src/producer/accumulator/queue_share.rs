@@ -90,7 +90,7 @@ impl Queue {
     pub(crate) fn why_unserved(&self) -> Option<Error> {
         let state = self.lock();
         match &state.leader {
-            None => Some(Error::new(Code::LEADER_NOT_AVAILABLE, "the partition has no leader")),
+            None => Some(Error::new(Code::LEADER_NOT_AVAILABLE, self.leaderless())),
             Some(_) => self.trouble(&state),
         }
     }

@@ -16,6 +16,7 @@ use super::super::topics::TopicQueues;
 use super::Seat;
 use crate::cluster::{
     ANY_OF_BROKER, PartitionMetadata, Place, TopicMetadata, partition_broker, partition_number,
+    partition_within,
 };
 use crate::error::{Code, Error, Result};
 
@@ -127,7 +128,11 @@ impl TopicQueues {
     #[cold]
     fn no_place(&self, number: i64) -> Error {
         let name = self.topic.name();
-        let text = format!("topic {name} has no partition {number} now");
+        let (broker, within) = (partition_broker(number), partition_within(number));
+        let text = match within {
+            ANY_OF_BROKER => format!("topic {name}: no broker {broker} is registered now"),
+            _ => format!("topic {name} has no partition {within} of broker {broker} now"),
+        };
         // Retriable: its broker may come back.
         Error::new(Code::UNKNOWN_TOPIC_OR_PARTITION, text)
             .with_topic(&**name)

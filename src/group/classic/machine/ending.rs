@@ -27,11 +27,12 @@ impl Machine {
             self.who.member = Arc::from("");
         }
         self.leads = false;
+        // First the gate of commits: whoever has heard of the loss commits nothing by the old claim.
+        self.acts.extend([Act::Dismiss { shut: true }, Act::Watch(false)]);
         let lost: Vec<_> = std::mem::take(&mut self.owned).into_iter().collect();
         if !lost.is_empty() {
             self.acts.push(Act::Lost(lost));
         }
-        self.acts.extend([Act::Dismiss { shut: true }, Act::Watch(false)]);
     }
 
     pub(super) fn abandon(&mut self) {
