@@ -101,12 +101,9 @@ impl Lease {
             return true;
         }
         budget.choked.store(true, Ordering::SeqCst);
-        // A release between the look and the mark told nobody: look again.
-        let room = budget.has_room_to_open();
-        if room {
-            budget.choked.store(false, Ordering::SeqCst);
-        }
-        room
+        // A release between the look and the mark told nobody: look again. The mark stays all the same, it
+        // may be another reader's by now who found no room and sleeps; one word too many harms nobody.
+        budget.has_room_to_open()
     }
 }
 

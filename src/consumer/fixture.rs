@@ -121,10 +121,15 @@ pub(super) fn state_with(count: i64, auto_offset_reset: Reset) -> State {
 
 /// Data of a partition that waits to be read.
 pub(super) fn waiting(number: i64, records: Vec<u8>) -> Item {
+    waiting_within(1 << 20, number, records)
+}
+
+/// The same, of a consumer with this limit of memory.
+pub(super) fn waiting_within(limit: usize, number: i64, records: Vec<u8>) -> Item {
     let mut source = source();
     source.partition = number;
     let decoding = Decoding { check_crc: true, largest: 1 << 20 };
-    let reader = Reader::new(source, (records.into(), 0), decoding, None, keep());
+    let reader = Reader::new(source, (records.into(), 0), decoding, None, keep_within(limit));
     Item::Data(Share::Batches(Box::new(reader)))
 }
 
@@ -167,8 +172,12 @@ pub(super) fn reader_without(
 }
 
 pub(super) fn keep() -> (Arc<Lease>, Arc<Unread>) {
+    keep_within(1 << 20)
+}
+
+fn keep_within(limit: usize) -> (Arc<Lease>, Arc<Unread>) {
     let seat = Arc::new(Seat::default());
-    (Budget::new(1 << 20, &Arc::default()).charge(&seat, 1), Unread::new(&seat))
+    (Budget::new(limit, &Arc::default()).charge(&seat, 1), Unread::new(&seat))
 }
 
 /// One partition's share of an answer.

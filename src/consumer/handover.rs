@@ -189,6 +189,8 @@ impl Core {
                     if batch.is_some() {
                         state.stall_told = false;
                     }
+                    // What was read before room ran out is handed out: nobody would tell this thread of it.
+                    let waits = waits && batch.is_none();
                     state.check_in(slot, reader, outcome, batch);
                     choked.note(waits, &state);
                     if state.has_ready() && !choked.all {
@@ -416,8 +418,9 @@ mod tests {
     use std::pin::pin;
     use std::task::{Context, Poll, Waker};
 
-    use super::super::fixture::{BROKER, batch, reader, state};
+    use super::super::fixture::{BROKER, batch, batch_as, core, reader, state, waiting_within};
     use super::*;
+    use crate::protocol::record::{Compression, Format};
 
     /// A partition whose queue did not say where it ends, with that being read.
     fn reading(state: &mut State) -> (Slot, Share) {
@@ -454,5 +457,17 @@ mod tests {
         let mut woken = pin!(seat.wake.notified());
         let woken = woken.as_mut().poll(&mut Context::from_waker(Waker::noop()));
         assert_eq!(woken, Poll::Ready(()));
+    }
+
+    #[test]
+    fn next_hands_out_what_was_read_before_the_memory_limit_stopped_reading() {
+        let mut state = state(1);
+        let compressed = |offset| batch_as(offset, 2, Format::V2, Compression::Gzip);
+        let slot = state.slot(0);
+        state.push(slot, waiting_within(1, 0, [compressed(0), compressed(2)].concat()));
+        let core = core(state);
+        let offset = || core.try_next().map(|next| next.map(|m| m.record().offset()));
+        assert_eq!(offset().unwrap().unwrap(), 0);
+        assert_eq!(offset().unwrap().unwrap(), 1);
     }
 }

@@ -292,6 +292,26 @@ fn rule_5_17_a_fenced_producer_goes_on_under_another_id() {
 }
 
 #[test]
+fn rule_4_4_a_partition_whose_producer_loses_its_id_sends_one_batch_at_a_time() {
+    let bench = proven(&[]);
+    let flights = bench.fly(1..3);
+    // Another partition used the id up, and the only broker that could be asked knows none.
+    bench.ledger.identity.get(Some(7));
+    bench.ledger.identity.give_way(Error::bare(Code::UNSUPPORTED_VERSION));
+    (3..6).for_each(|number| bench.send(number));
+    for flight in flights {
+        assert!(bench.take().is_none(), "beside those that have one");
+        bench.acknowledge(flight, 1);
+    }
+    for number in 3..6 {
+        let flight = bench.take().unwrap();
+        assert_eq!(numbers(flight.body.bytes()), [number]);
+        assert!(bench.take().is_none(), "beside one that has none");
+        bench.acknowledge(flight, 1);
+    }
+}
+
+#[test]
 fn rule_5_18_a_topic_of_an_old_format_goes_on_without_identity_in_order() {
     let bench = proven(&[]);
     let mut flights = bench.fly(1..4);

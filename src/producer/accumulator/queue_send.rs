@@ -170,6 +170,9 @@ impl Queue {
         }
         let with_identity = match self.identify(&mut state, wanted) {
             Identified::With => true,
+            // The id was lost while stamped batches were on their way: what has none goes alone (4.4).
+            // Their answers announce.
+            Identified::Without if !state.flying.is_empty() => return Take::Nothing,
             Identified::Without => false,
             Identified::Later => {
                 state.awaits_id = true;
@@ -208,7 +211,9 @@ impl Queue {
             || (state.flying.len() < state.window
                 && state.books.is_steady()
                 && state.sealed.front().is_none_or(|head| head.stamp.is_none())
-                && state.flying.iter().all(|flying| !flying.is_retry && flying.batch.is_some()))
+                && state.flying.iter().all(|flying| {
+                    !flying.is_retry && flying.batch.is_some() && flying.stamp.is_some()
+                }))
     }
 
     /// A topic that was made anew is another log (invariant 4.19). One that is unknown for a while
