@@ -1837,7 +1837,8 @@ void samsa_topic_free(samsa_topic *topic);
  * Who frees: nobody. NULL: `topic` is required; key or value NULL with length 0 means none; `partition`
  * and `offset` may be NULL. Thread: any, several at once. Borrowed: nothing is kept. On error: both are
  * -1; samsa_error_status tells whether the record may be there all the same: not if it was withdrawn in
- * time, possibly if it had been sent. SAMSA_WOKEN (a condition) after samsa_cluster_wakeup.
+ * time, possibly if it had been sent. After samsa_cluster_wakeup likewise: SAMSA_WOKEN (a condition) if it
+ * was withdrawn, and surely is not there; SAMSA_ERR_TIMED_OUT, possibly persisted, if it had been sent.
  */
 samsa_code samsa_topic_publish(samsa_topic *topic,
                                const void *key,

@@ -148,8 +148,8 @@ impl Books {
         Ok(pending)
     }
 
-    /// As [`queue`](Self::queue); the answer goes to `reply`, unless there is an error: then `reply`
-    /// hears nothing.
+    /// As [`queue`](Self::queue); the answer goes to `reply`, and an error too: whoever waits there hears of
+    /// it from nobody else.
     pub(super) fn queue_for(
         &mut self,
         request: Outgoing,
@@ -157,7 +157,9 @@ impl Books {
         now: Instant,
     ) -> Result<()> {
         if let Some(poison) = &self.poison {
-            return Err(poison.error.clone().with_persistence(Persistence::NotPersisted));
+            let error = poison.error.clone().with_persistence(Persistence::NotPersisted);
+            reply.send(Err(error.clone()));
+            return Err(error);
         }
         let length: usize = request.segments.iter().map(Bytes::len).sum();
         let start = self.queued;

@@ -1,5 +1,7 @@
 //! Tests of the books of one connection.
 
+use std::sync::{Arc, Mutex};
+
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -74,6 +76,26 @@ fn the_first_error_stays_and_later_requests_get_it_as_never_sent() {
     let error = books.queue(request(1, Expects::Answer, now), now).unwrap_err();
     assert_eq!(error.code(), Code::TIMED_OUT);
     assert_eq!(error.persistence(), Persistence::NotPersisted);
+}
+
+#[derive(Debug)]
+struct Told(Arc<Mutex<Vec<Persistence>>>);
+
+impl Listener for Told {
+    fn tell(self: Box<Self>, frame: Result<Bytes>) {
+        self.0.lock().unwrap().push(frame.unwrap_err().persistence());
+    }
+}
+
+#[test]
+fn rule_1_20_the_listener_of_a_request_that_comes_too_late_hears_that_it_was_never_sent() {
+    let now = Instant::now();
+    let mut books = Books::new(now, None);
+    books.end(Poison { error: Error::bare(Code::DISCONNECTED), quiet: false });
+    let told = Arc::<Mutex<Vec<_>>>::default();
+    let listener = Reply::Listener(Box::new(Told(Arc::clone(&told))));
+    assert!(books.queue_for(request(1, Expects::Answer, now), listener, now).is_err());
+    assert_eq!(*told.lock().unwrap(), [Persistence::NotPersisted]);
 }
 
 #[test]

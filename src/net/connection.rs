@@ -130,17 +130,19 @@ impl Connection {
         Ok(Answer { pending, connection: self.clone(), version, request: PhantomData })
     }
 
-    /// As [`start`](Self::start), written before this returns if the stream has room; `listener` is told
-    /// of the answer, which [`response`](Self::response) reads. After an error it hears nothing.
+    /// As [`start`](Self::start), written before this returns if the stream has room; `listener` alone is
+    /// told of the answer, which [`response`](Self::response) reads, or of why there is none.
     pub fn start_for<R: Request>(
         &self,
         version: i16,
         request: &R,
         deadline: Instant,
         listener: Box<dyn Listener>,
-    ) -> Result<()> {
-        let outgoing = self.outgoing(version, request, Expects::Answer, deadline)?;
-        self.inner.wire.send_for(outgoing, Flush::Now, listener)
+    ) {
+        match self.outgoing(version, request, Expects::Answer, deadline) {
+            Ok(outgoing) => self.inner.wire.send_for(outgoing, Flush::Now, listener),
+            Err(error) => listener.tell(Err(error)),
+        }
     }
 
     /// Reads what a listener was told.

@@ -211,19 +211,17 @@ impl Wire {
         Ok(pending)
     }
 
-    /// As [`send`](Self::send); the answer, or that there is none, is told to `listener`. After an error
-    /// it hears nothing.
-    pub(super) fn send_for(
-        &self,
-        request: Outgoing,
-        flush: Flush,
-        listener: Box<dyn Listener>,
-    ) -> Result<()> {
-        self.shared.era.check()?;
+    /// As [`send`](Self::send); the answer, or why there is none, is told to `listener` alone. In a forked
+    /// child it hears nothing.
+    pub(super) fn send_for(&self, request: Outgoing, flush: Flush, listener: Box<dyn Listener>) {
+        if self.shared.era.check().is_err() {
+            return;
+        }
         let mut state = self.shared.lock();
-        state.books.queue_for(request, Reply::Listener(listener), Instant::now())?;
-        self.after_queue(state, flush);
-        Ok(())
+        // An error is told.
+        if state.books.queue_for(request, Reply::Listener(listener), Instant::now()).is_ok() {
+            self.after_queue(state, flush);
+        }
     }
 
     fn after_queue(&self, state: MutexGuard<'_, State>, flush: Flush) {

@@ -209,6 +209,11 @@ impl Mail {
         }
     }
 
+    /// Whether answers lie in the box.
+    pub(super) fn has_answers(&self) -> bool {
+        !self.lock().answers.is_empty()
+    }
+
     /// Whether somebody waits to be sent whom the task has not seen yet.
     pub(super) fn has_letters(&self) -> bool {
         let inbox = self.lock();

@@ -131,12 +131,10 @@ impl Core {
                     Some(result) => result,
                     None => Err(queue.name(error)),
                 },
-                Withdrawn::Unsent => {
-                    Err(queue.because(late(error, "withdrawn before it was sent")))
-                }
+                Withdrawn::Unsent => Err(queue.because(unsent(error))),
                 Withdrawn::Sent => {
-                    let error = late(error, "sent, but not acknowledged in time");
-                    Err(queue.because(error).with_persistence(Persistence::PossiblyPersisted))
+                    let error = queue.because(unacknowledged(&error));
+                    Err(error.with_persistence(Persistence::PossiblyPersisted))
                 }
             },
             Err(error) => Err(error),
@@ -144,12 +142,24 @@ impl Core {
     }
 }
 
-/// The error of a publish out of time, which says how far it came; a condition stays what it is.
-fn late(error: Error, state: &str) -> Error {
+/// The error of a publish that was withdrawn in time; a wake-up stays the condition that it is.
+fn unsent(error: Error) -> Error {
     match error.code() {
-        Code::TIMED_OUT => Error::new(Code::TIMED_OUT, format!("publish ran out of time: {state}")),
+        Code::TIMED_OUT => {
+            let text = "publish ran out of time: withdrawn before it was sent";
+            Error::new(Code::TIMED_OUT, text)
+        }
         _ => error,
     }
+}
+
+/// The error of a publish that was sent. Never a condition, which could not say what may have become of it.
+fn unacknowledged(error: &Error) -> Error {
+    let text = match error.code() {
+        Code::WOKEN => "publish was woken: sent, but not acknowledged yet",
+        _ => "publish ran out of time: sent, but not acknowledged in time",
+    };
+    Error::new(Code::TIMED_OUT, text)
 }
 
 /// The wait ended, not the batch.

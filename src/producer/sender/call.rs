@@ -73,11 +73,10 @@ pub(super) fn launch(core: &Arc<Core>, mail: &Arc<Mail>, live: &Live, cargo: Car
     // Kept before it is written: the answer may be there before this thread goes on.
     let Some(number) = mail.office.keep(call) else { return };
     let listener = Note { mail: Some(Arc::clone(mail)), number, era: core.era };
-    // Written now, before the next request is made: the order of requests is that of the batches.
-    let written = live.connection.start_for(version, &request, deadline, Box::new(listener));
-    if let Err(error) = written {
-        mail.office.take(number).into_iter().for_each(|call| call.failed(&error));
-    }
+    // Written now, before the next request is made: the order of requests is that of the batches. That it
+    // could not be written is told to the listener as well: were it settled here, the sender might hear of
+    // a listener that is gone first, and take the batches for perhaps written (invariant 1.20).
+    live.connection.start_for(version, &request, deadline, Box::new(listener));
 }
 
 /// Brings an answer into the sender's box. Under the connection's lock it takes none but the box's, which
@@ -98,8 +97,7 @@ impl Listener for Note {
 }
 
 impl Drop for Note {
-    /// Never told: the request was not even queued, and whoever tried knows; or there was a panic, and
-    /// nobody knows what became of it.
+    /// Never told: there was a panic, and nobody knows what became of the request.
     fn drop(&mut self) {
         if let Some(mail) = self.mail.take().filter(|_| self.era.is_current()) {
             let error = Error::bare(Code::ABANDONED);

@@ -100,6 +100,12 @@ impl Sender {
     /// Sends as many requests as may be in flight and there is something for.
     async fn send_all(&mut self) {
         while !self.rotation.is_empty() && !self.is_saturated() {
+            // What came over a connection that is over comes first: a new one may take its time, and the
+            // acknowledged would be waiting, and those to be sent again not be before their successors.
+            let is_over = self.connection.as_ref().is_some_and(|live| !live.connection.is_open());
+            if is_over && self.mail.has_answers() {
+                return;
+            }
             let Some(live) = self.connect().await else { return self.let_go() };
             match self.send_one(live) {
                 Sent::One => {}
