@@ -32,11 +32,20 @@ impl MessageCursor {
         check_crc: bool,
     ) -> Result<(Self, i64)> {
         let (mut at, mut left, mut last) = (0, 0, None);
+        // A producer leaves 0 and counts as it likes; a broker has put the messages in order.
+        let is_stored = wrapper.offset != 0;
         while at < buffer.len() {
             let inner = read_message(buffer, at)?;
             check_inner(wrapper.format, &inner)?;
-            if inner.offset < 0 {
-                return Err(undecodable(format!("the inner offset {} is negative", inner.offset)));
+            if inner.offset < 0 || inner.offset == i64::MAX {
+                return Err(undecodable(format!(
+                    "the inner offset {} cannot be one",
+                    inner.offset
+                )));
+            }
+            if let Some(before) = last.filter(|before| is_stored && *before >= inner.offset) {
+                let text = format!("the inner offset {} comes after {before}", inner.offset);
+                return Err(undecodable(text));
             }
             (at, left, last) = (inner.end, left + 1, Some(inner.offset));
         }

@@ -59,6 +59,18 @@ fn rule_3_6_a_v1_wrapper_below_its_last_inner_offset_is_corrupt() {
 }
 
 #[test]
+fn rule_3_6_offsets_inside_a_wrapper_rise_and_leave_room_for_the_next() {
+    for format in [Format::V0, Format::V1] {
+        for inner in [&[5, 5][..], &[6, 5], &[5, i64::MAX]] {
+            let error = offsets(&wrapper(format, 109, inner, 0)).expect_err("no order");
+            assert_eq!(error.code(), Code::UNDECODABLE, "{inner:?}");
+        }
+    }
+    let error = offsets(&wrapper(Format::V1, 0, &[0, i64::MAX], 0)).expect_err("no next offset");
+    assert_eq!(error.code(), Code::UNDECODABLE);
+}
+
+#[test]
 fn rule_3_6_offsets_inside_a_v0_wrapper_are_absolute() {
     let bytes = wrapper(Format::V0, 109, &[100, 101, 109], 0);
     assert_eq!(offsets(&bytes).expect("decodes"), [100, 101, 109]);
