@@ -375,12 +375,15 @@ impl Consumer {
     }
 
     fn end(&self, limit: Option<Instant>, tell: Option<&mut Tell<'_>>) -> Result<()> {
-        let left = match self.core.signal.failure() {
+        if !self.core.begins_close(limit)? {
+            return Ok(());
+        }
+        // Also when a callback panics: others may wait for the end.
+        let _shut = Shut(self);
+        match self.core.signal.failure() {
             None => self.core.leave_group(limit, tell, true),
             Some(_) => Ok(()),
-        };
-        self.shut();
-        left
+        }
     }
 
     /// Poisons the consumer: every waiter and every later call gets `error`.
@@ -469,6 +472,15 @@ impl Drop for Consumer {
             self.core.abandon_group();
             self.shut();
         }
+    }
+}
+
+/// Ends the consumer with the call that closes it.
+struct Shut<'a>(&'a Consumer);
+
+impl Drop for Shut<'_> {
+    fn drop(&mut self) {
+        self.0.shut();
     }
 }
 

@@ -112,6 +112,77 @@ fn partitions_are_given_up_when_commits_that_nobody_waits_for_are_over() {
 }
 
 #[test]
+fn a_second_close_does_not_take_the_last_commit_of_the_first() {
+    let rig = Rig::new(1);
+    rig.write(0, 5);
+    let callbacks = Callbacks { rebalance: true, commit: false };
+    let (consumer, script) = rig.scripted_with(&[SLOW], callbacks);
+    consumer.subscribe(&["t"]).unwrap();
+    script.assign(&[0]);
+    drop(poll(&consumer));
+    std::thread::scope(|scope| {
+        let second = std::sync::OnceLock::new();
+        let mut tell = |_| {
+            // Within the callback of the first: nothing to wait for.
+            consumer.close(-1).unwrap();
+            assert_code(scope.spawn(|| consumer.close(50)).join().unwrap(), Code::TIMED_OUT);
+            scope.spawn(|| consumer.close(0)).join().unwrap().unwrap();
+            assert!(second.set(scope.spawn(|| consumer.close(20_000))).is_ok());
+        };
+        consumer.close_telling(20_000, Some(&mut tell)).unwrap();
+        second.into_inner().unwrap().join().unwrap().unwrap();
+    });
+    assert_eq!(script.commits(), [[(0, 5)]]);
+    assert_eq!(script.calls().iter().filter(|call| *call == "leave").count(), 1);
+    assert_code(consumer.poll(0), Code::CLOSED);
+}
+
+#[test]
+fn a_commit_that_a_close_does_not_wait_for_is_told_as_failed_once() {
+    for (events, commit) in [("", true), ("committed", false)] {
+        for timeout in [0, 50] {
+            let rig = Rig::new(1);
+            rig.write(0, 5);
+            let callbacks = Callbacks { rebalance: false, commit };
+            let by_hand = [("enable.auto.commit", "false"), ("samsa.events", events)];
+            let (consumer, script) = rig.scripted_with(&by_hand, callbacks);
+            consumer.subscribe(&["t"]).unwrap();
+            script.assign(&[0]).wait();
+            drop(poll(&consumer));
+            script.fall_silent();
+            consumer.commit(None, 0, None).unwrap();
+            let mut seen = Vec::new();
+            let closed = consumer.close_telling(timeout, Some(&mut |event| seen.push(event)));
+            assert_eq!(closed.is_err(), timeout > 0, "{closed:?}");
+            seen.extend(consumer.next_event().ok().flatten());
+            let [Event::Committed(list)] = seen.as_slice() else { panic!("{seen:?}") };
+            let error = list.list()[0].error.as_ref().expect("an error");
+            assert_eq!((list.list()[0].offset, error.code()), (Some(5), Code::TIMED_OUT));
+            assert_code(consumer.next_event(), Code::CLOSED);
+        }
+    }
+}
+
+#[test]
+fn a_commit_that_fails_during_a_close_is_told_with_its_error() {
+    let rig = Rig::new(1);
+    rig.write(0, 5);
+    let callbacks = Callbacks { rebalance: false, commit: true };
+    let (consumer, script) = rig.scripted_with(&[("enable.auto.commit", "false")], callbacks);
+    consumer.subscribe(&["t"]).unwrap();
+    script.assign(&[0]).wait();
+    drop(poll(&consumer));
+    script.slow_down();
+    script.refuse(Some(Code::GROUP_AUTHORIZATION_FAILED));
+    consumer.commit(None, 0, None).unwrap();
+    let mut seen = Vec::new();
+    consumer.close_telling(20_000, Some(&mut |event| seen.push(event))).unwrap();
+    let [Event::Committed(list)] = seen.as_slice() else { panic!("{seen:?}") };
+    let error = list.list()[0].error.as_ref().expect("an error");
+    assert_eq!(error.code(), Code::GROUP_AUTHORIZATION_FAILED);
+}
+
+#[test]
 fn closing_the_cluster_leaves_the_group_too() {
     let rig = Rig::new(1);
     rig.write(0, 5);

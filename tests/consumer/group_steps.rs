@@ -264,6 +264,23 @@ fn an_event_that_is_held_too_long_holds_nothing_any_more() {
 }
 
 #[test]
+fn an_event_that_is_held_for_the_time_that_was_asked_for_still_holds() {
+    let rig = Rig::new(1);
+    let (consumer, script) = rig.scripted(&[SLOW, EVENTS, ("max.poll.interval.ms", "100")]);
+    consumer.subscribe(&["t"]).unwrap();
+    let assigned = script.assign(&[0]);
+    drop(event(&consumer));
+    assigned.wait();
+    consumer.extend(Duration::from_secs(600)).unwrap();
+    let revoked = script.revoke(&[0]);
+    let held = event(&consumer);
+    script.never("step out", Duration::from_millis(400));
+    assert!(!revoked.is_set(), "the application asked for more time");
+    drop(held);
+    revoked.wait();
+}
+
+#[test]
 fn work_of_the_membership_is_done_by_the_thread_that_polls() {
     let rig = Rig::new(1);
     let (consumer, script) = rig.member(&[SLOW], &[0]);

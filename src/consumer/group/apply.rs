@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -54,6 +54,8 @@ pub(in crate::consumer) struct Membered {
     pub(in crate::consumer) assignments: u64,
     /// The consumer leaves its group for good.
     pub(in crate::consumer) ending: bool,
+    /// The thread that closes the consumer.
+    pub(super) closing: Option<usize>,
     /// The error of the last timed commit, which was told.
     pub(super) failure: Option<Code>,
     pub(super) timed: super::timed::Timed,
@@ -331,10 +333,13 @@ impl State {
         self.finish(held.turn, held.done);
     }
 
-    /// The steps that the application has held since before `limit` are done without it.
-    pub(super) fn release_since(&mut self, limit: Instant) -> bool {
-        let late = self.group.steps.held.iter().filter(|held| held.since <= limit);
-        let late: Vec<u64> = late.map(|held| held.id).collect();
+    /// The steps that the application holds for longer than `limit`, and than it asked for, are done
+    /// without it.
+    pub(super) fn release_late(&mut self, now: Instant, limit: Duration) -> bool {
+        let live = &self.group.liveness;
+        let late = |held: &&Held| live.end(held.since, limit) <= now;
+        let late: Vec<u64> =
+            self.group.steps.held.iter().filter(late).map(|held| held.id).collect();
         late.iter().for_each(|&id| self.release(id));
         !late.is_empty()
     }

@@ -32,8 +32,8 @@ pub(in crate::consumer) enum Then {
     Timed,
     /// The revocation of this number.
     Step(u64),
-    /// The application, in its time.
-    Tell,
+    /// The application, in its time; by the number in [`CommitsOut`].
+    Tell(u64),
     /// The application, now.
     Answer(Sender<Vec<Position>>),
 }
@@ -50,30 +50,56 @@ pub(in crate::consumer) enum How {
 }
 
 /// Commits under way that the application sent and does not wait for: it counts on them all the same, so
-/// that the end of the consumer waits for them.
+/// that the end of the consumer waits for them, and on hearing how they ended.
 #[derive(Debug, Default)]
-pub(in crate::consumer) struct CommitsOut(Vec<Completion<()>>);
+pub(in crate::consumer) struct CommitsOut {
+    ends: Vec<Completion<()>>,
+    /// Whose outcome was not told yet, by number.
+    untold: Vec<(u64, Vec<Item>)>,
+    last: u64,
+}
 
 impl CommitsOut {
+    /// Another one is to be sent; gives its number.
+    pub(super) fn note(&mut self, items: &[Item]) -> u64 {
+        self.last += 1;
+        self.untold.push((self.last, items.to_vec()));
+        self.last
+    }
+
     fn add(&mut self, end: Completion<()>) {
-        self.0.push(end);
+        // Those that are over are forgotten.
+        self.are_any();
+        self.ends.push(end);
     }
 
     /// Whether there are any.
     pub(super) fn are_any(&mut self) -> bool {
-        self.0.retain(|end| end.try_take().is_none());
-        !self.0.is_empty()
+        self.ends.retain(|end| end.try_take().is_none());
+        !self.ends.is_empty()
     }
 
-    /// Waits until all are over; whether they were in time.
-    pub(super) fn wait(self, limit: Instant) -> bool {
-        // One that was abandoned is over too.
-        let is_over = |end: Completion<()>| match end.wait(Some(limit), None) {
-            Err(error) => error.code() != Code::TIMED_OUT,
-            Ok(()) => true,
-        };
-        self.0.into_iter().all(is_over)
+    /// Their ends, to be waited for.
+    pub(super) fn take_ends(&mut self) -> Vec<Completion<()>> {
+        std::mem::take(&mut self.ends)
     }
+
+    /// Its outcome is told now; false if it was before.
+    fn tells(&mut self, number: u64) -> bool {
+        let before = self.untold.len();
+        self.untold.retain(|(other, _)| *other != number);
+        self.untold.len() < before
+    }
+}
+
+/// Waits until all of these are over; whether they were in time.
+pub(super) fn are_over(ends: Vec<Completion<()>>, limit: Instant) -> bool {
+    // One that was abandoned is over too.
+    let is_over = |end: Completion<()>| match end.wait(Some(limit), None) {
+        Err(error) => error.code() != Code::TIMED_OUT,
+        Ok(()) => true,
+    };
+    ends.into_iter().all(is_over)
 }
 
 impl State {
@@ -142,11 +168,8 @@ impl Core {
         let places = items.iter().map(|i| (i.partition.clone(), i.committed.clone())).collect();
         let outcomes = member.offsets.commit(places, once, deadline);
         let (over, end) = Completion::new();
-        if matches!(then, Then::Tell) {
-            let mut state = self.lock();
-            // Those that are over are forgotten.
-            state.group.commits_out.are_any();
-            state.group.commits_out.add(end);
+        if matches!(then, Then::Tell(_)) {
+            self.lock().group.commits_out.add(end);
         }
         let (shared, core) = (Arc::clone(self), Arc::clone(self));
         let task =
@@ -172,7 +195,9 @@ impl Core {
                 self.report_failure(&mut state, &outcomes, items);
                 state.group.steps.committed(id);
             }
-            Then::Tell => self.tell_outcome(&mut state, told),
+            // The end of the consumer did not wait for it any longer, and has said so.
+            Then::Tell(number) if !state.group.commits_out.tells(number) => {}
+            Then::Tell(_) => self.tell_outcome(&mut state, told),
             // Who waited gave up: it comes as that of an asynchronous one.
             Then::Answer(sender) if sender.is_abandoned() => self.tell_outcome(&mut state, told),
             Then::Answer(sender) => sender.send(Ok(told)),
@@ -230,6 +255,20 @@ impl Core {
             state.report_general(error);
         }
         true
+    }
+
+    /// The consumer ends, and with it the tasks that would hear how these commits end.
+    pub(super) fn tell_open_commits(&self) {
+        let mut state = self.lock();
+        for (_, items) in std::mem::take(&mut state.group.commits_out.untold) {
+            let late = || {
+                let text = "the consumer was closed before the group answered: it may be committed";
+                Err(Error::new(Code::TIMED_OUT, text))
+            };
+            let outcomes: Vec<Result<()>> = items.iter().map(|_| late()).collect();
+            self.tell_outcome(&mut state, told(&items, &outcomes));
+        }
+        self.look_around(&state);
     }
 
     fn tell_outcome(&self, state: &mut State, told: Vec<Position>) {

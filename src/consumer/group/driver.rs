@@ -91,8 +91,7 @@ fn plan(core: &Core, state: &mut State, now: Instant) -> Plan {
         return plan;
     }
     let limit = config.max_poll_interval;
-    let held_since = now.checked_sub(limit);
-    plan.moved = held_since.is_some_and(|since| state.release_since(since));
+    plan.moved = state.release_late(now, limit);
     let errands = state.advance(config.auto_commit);
     plan.moved |= errands.moved;
     if let Some((id, indices)) = errands.commit {
@@ -111,7 +110,8 @@ fn plan(core: &Core, state: &mut State, now: Instant) -> Plan {
         }
         false => {}
     }
-    if let Some(end) = state.group.steps.held.iter().map(|held| held.since + limit).min() {
+    let (held, live) = (state.group.steps.held.iter(), &state.group.liveness);
+    if let Some(end) = held.map(|held| live.end(held.since, limit)).min() {
         plan.sooner(end);
     }
     plan.dones = state.take_dones();

@@ -74,7 +74,8 @@ impl Consumer {
             if !items.is_empty() {
                 // An asynchronous commit is not repeated: a newer one may be behind it (11.5).
                 let deadline = Instant::now() + core.config.request_timeout;
-                core.send_commit(items, true, deadline, Then::Tell);
+                let number = core.lock().group.commits_out.note(&items);
+                core.send_commit(items, true, deadline, Then::Tell(number));
             }
             return Ok(list);
         };

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::apply::Mode;
-use super::commits::{How, Item, Then};
+use super::commits::{How, Item, Then, are_over};
+use super::handed::thread;
 use super::part::Tell;
 use super::steps::{Route, Turn};
 use crate::consumer::core::Core;
@@ -55,6 +56,9 @@ impl Core {
         // A coordinator that never answers does not hold up who waits without a limit.
         let limit = limit.unwrap_or_else(|| Instant::now() + self.config.request_timeout);
         let committed = self.last_commit(limit, for_good);
+        if for_good {
+            self.tell_open_commits();
+        }
         if let Some(tell) = tell {
             // How the commits ended that the application sent before.
             self.take_turn(tell);
@@ -80,6 +84,44 @@ impl Core {
             Code::ABANDONED => Ok(()),
             _ => Err(error),
         }))
+    }
+
+    /// Whether the calling thread is to close the consumer. Another one that wants to at the same time
+    /// waits for it: what the first has still to commit is lost with the partitions.
+    ///
+    /// ```text
+    ///   first:   stops delivery, runs the callback …           commits what is left │ leaves │ shuts
+    ///   second:                    finds nothing to leave, shuts: nothing is left ▲
+    /// ```
+    ///
+    /// The callback of the first may close too: that has nothing to wait for. TIMED_OUT when the first
+    /// is not done within `limit`.
+    pub(in crate::consumer) fn begins_close(&self, limit: Option<Instant>) -> Result<bool> {
+        let me = thread();
+        {
+            let mut state = self.lock();
+            match state.group.closing {
+                _ if state.closed => return Ok(false),
+                None => {
+                    state.group.closing = Some(me);
+                    return Ok(true);
+                }
+                Some(first) if first == me => return Ok(false),
+                Some(_) => {}
+            }
+        }
+        if limit.is_some_and(|limit| limit <= Instant::now()) {
+            return Ok(false);
+        }
+        let closed = || self.lock().closed.then_some(());
+        match self.signal.wait_through_wakeups(limit, closed) {
+            Err(error) if error.code() == Code::NOTHING => {
+                let text = "another thread closes the consumer, and was not done in time";
+                Err(Error::new(Code::TIMED_OUT, text))
+            }
+            // Closed, or broken meanwhile.
+            _ => Ok(false),
+        }
     }
 
     /// The consumer goes without a close: the group is told, and nobody waits.
@@ -128,12 +170,12 @@ impl Core {
         if !for_good {
             assigned.into_iter().for_each(|index| state.remove(index));
         }
-        let out = std::mem::take(&mut state.group.commits_out);
+        let out = state.group.commits_out.take_ends();
         drop(state);
         self.kick.notify_one();
         let last = self.commit_last(items, limit, now);
         // What the application sent is not cut off by the end; it is bounded by the same time.
-        if limit > now && !out.wait(limit) {
+        if limit > now && !are_over(out, limit) {
             return last.and_then(|()| Err(late()));
         }
         last

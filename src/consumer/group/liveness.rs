@@ -44,15 +44,18 @@ impl Liveness {
             return Verdict::Idle;
         }
         let since = *self.since.get_or_insert(now);
-        let mut end = since + limit;
-        if let Some(extended) = self.extended {
-            end = end.max(extended);
-        }
+        let end = self.end(since, limit);
         if now >= end {
             self.since = None;
             return Verdict::Expired;
         }
         Verdict::Alive(end.min(now + limit / LOOKS))
+    }
+
+    /// When the time is over of what began then.
+    pub(super) fn end(&self, since: Instant, limit: Duration) -> Instant {
+        let end = since + limit;
+        self.extended.map_or(end, |extended| extended.max(end))
     }
 
     /// The application asks for time.
