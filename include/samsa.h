@@ -2390,9 +2390,10 @@ samsa_code samsa_config_set_commit_callback(samsa_config *config,
  * Subscribes to topics as a member of the group that the property group.id names: its members share
  * their partitions. A further call changes what is wished for. Each of the n texts is the name of a
  * topic; or ^ and a regular expression: every topic whose whole name it matches, also one that comes
- * later (within metadata.max.age.ms); or ! and a regular expression: topics that no expression brings
- * in (a blacklist; with nothing but these, every other topic is read). Only notes it and does not wait:
- * partitions come while the program polls.
+ * later (within metadata.max.age.ms; where the coordinator looks, which it does for a single expression
+ * with group.protocol=consumer, when it looks); or ! and a regular expression: topics that no expression
+ * brings in (a blacklist; with nothing but these, every other topic is read). Only notes it and does not
+ * wait: partitions come while the program polls.
  *
  * A topic that was named and does not exist, or was deleted, is told once by a call that polls, as
  * SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION, when brokers have said so for 5 s (of one that was there: for

@@ -149,10 +149,21 @@ samsa_code samsa_embedded_start(int32_t brokers,
 const char *samsa_embedded_address(const samsa_embedded *embedded);
 
 /**
- * Changes an option of the brokers by its name in Kafka's server.properties, for topics made later:
- * auto.create.topics.enable, num.partitions, default.replication.factor, message.max.bytes,
- * log.retention.bytes (per partition; the oldest batches are dropped above it),
- * log.message.timestamp.type; and cluster.id.
+ * Changes an option of the brokers by its name in Kafka's server.properties. It counts from the next
+ * request on; what concerns topics, for those made later.
+ *
+ * - Topics: auto.create.topics.enable, num.partitions, default.replication.factor, message.max.bytes,
+ *   log.retention.bytes (per partition; the oldest batches are dropped above it),
+ *   log.message.timestamp.type.
+ * - Classic groups: group.initial.rebalance.delay.ms (how long an empty group waits for more members; 0
+ *   here, 3000 in Kafka), group.min.session.timeout.ms and group.max.session.timeout.ms (which
+ *   session.timeout.ms members may have; 1 and 1800000 here, 6000 and 1800000 in Kafka).
+ * - KIP-848 groups: group.consumer.session.timeout.ms (how long a silent member stays one; 45000),
+ *   group.consumer.heartbeat.interval.ms (what members are told; 5000),
+ *   group.consumer.assignment.interval.ms (how soon after an assignment the next may be made; 0 here).
+ * - Reading: broker.rack (the racks of all brokers, by id, separated by commas), replica.selector.class
+ *   (Kafka's RackAwareReplicaSelector, or nothing), max.incremental.fetch.session.cache.slots (1000).
+ * - cluster.id.
  *
  * NULL: every pointer but `err` is required. Thread: any. Borrowed: the strings are copied. On error:
  * nothing is changed; SAMSA_ERR_UNKNOWN_PROPERTY, SAMSA_ERR_INVALID_PROPERTY.
@@ -502,9 +513,9 @@ void samsa_embedded_zookeeper_free(samsa_embedded_zookeeper *zookeeper);
 
 /**
  * Starts brokers of Kafka 0.7 (1 to 100) with the ids 0, 1, ..., each with `partitions` partitions of
- * every topic. They register themselves in the ZooKeeper, `host:port,host:port/chroot`, which may be a
- * samsa_embedded_zookeeper: clients find them by zookeeper.connect, by nothing else. A topic is made
- * by writing to it.
+ * every topic. They register themselves in the ZooKeeper, `host:port,host:port/chroot`: a real one,
+ * where the chroot must be there, or a samsa_embedded_zookeeper. Clients find them by
+ * zookeeper.connect, by nothing else. A topic is made by writing to it.
  *
  * Of the functions of samsa_embedded they have samsa_embedded_address (of the brokers themselves),
  * _stop_broker, _start_broker, _close_connections, _log_end, _wait_requests (Produce, Fetch,

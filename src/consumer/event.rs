@@ -42,6 +42,22 @@ pub enum Event {
     Committed(Partitions),
 }
 
+impl Event {
+    /// Takes in a later event that says more of the same; false if it must be told by itself.
+    pub(super) fn absorb(&mut self, later: &Event) -> bool {
+        match (self, later) {
+            (
+                Self::LogTruncated { topic, partition, offset },
+                Self::LogTruncated { topic: other, partition: number, offset: end },
+            ) if topic.as_str() == other.as_str() && partition == number => {
+                *offset = (*offset).min(*end);
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
 /// The partitions that an event is about.
 #[derive(Clone, Debug)]
 pub struct Partitions {

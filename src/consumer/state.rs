@@ -1,7 +1,7 @@
 //! The consumer's state under its one lock: partitions, what is ready to be read, what is to be
 //! told. No method waits, does I/O or reads a clock.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -279,11 +279,11 @@ impl State {
         changed
     }
 
-    /// Puts partitions that just delivered behind the others of their broker (6.8).
-    pub(super) fn rotate(&mut self, broker: i32, delivered: &HashSet<usize>) {
+    /// Puts partitions of a broker behind one another by `rank` (6.8).
+    pub(super) fn rotate<R: Ord>(&mut self, broker: i32, rank: impl Fn(usize) -> R) {
         if let Some(led) = self.led.get_mut(&broker) {
-            // Stable: within both parts the order stays.
-            led.order.sort_by_key(|index| delivered.contains(index));
+            // Stable: among those of one rank the order stays.
+            led.order.sort_by_key(|index| rank(*index));
         }
     }
 
@@ -415,9 +415,13 @@ impl State {
         None
     }
 
-    /// Keeps an event until the application reads it.
+    /// Keeps an event until the application reads it. Of truncations of one partition that it has not
+    /// read it gets one, with the lowest offset: nothing piles up for who never looks.
     pub(super) fn push_event(&mut self, event: Event) {
-        self.events.push_back(event);
+        let merged = self.events.iter_mut().any(|unread| unread.absorb(&event));
+        if !merged {
+            self.events.push_back(event);
+        }
     }
 
     /// The oldest unread event.

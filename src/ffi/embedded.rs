@@ -69,10 +69,21 @@ pub unsafe extern "C" fn samsa_embedded_address(embedded: *const samsa_embedded)
     unsafe { read(embedded, ptr::null(), |e| e.address.as_ptr()) }
 }
 
-/// Changes an option of the brokers by its name in Kafka's server.properties, for topics made later:
-/// auto.create.topics.enable, num.partitions, default.replication.factor, message.max.bytes,
-/// log.retention.bytes (per partition; the oldest batches are dropped above it),
-/// log.message.timestamp.type; and cluster.id.
+/// Changes an option of the brokers by its name in Kafka's server.properties. It counts from the next
+/// request on; what concerns topics, for those made later.
+///
+/// - Topics: auto.create.topics.enable, num.partitions, default.replication.factor, message.max.bytes,
+///   log.retention.bytes (per partition; the oldest batches are dropped above it),
+///   log.message.timestamp.type.
+/// - Classic groups: group.initial.rebalance.delay.ms (how long an empty group waits for more members; 0
+///   here, 3000 in Kafka), group.min.session.timeout.ms and group.max.session.timeout.ms (which
+///   session.timeout.ms members may have; 1 and 1800000 here, 6000 and 1800000 in Kafka).
+/// - KIP-848 groups: group.consumer.session.timeout.ms (how long a silent member stays one; 45000),
+///   group.consumer.heartbeat.interval.ms (what members are told; 5000),
+///   group.consumer.assignment.interval.ms (how soon after an assignment the next may be made; 0 here).
+/// - Reading: broker.rack (the racks of all brokers, by id, separated by commas), replica.selector.class
+///   (Kafka's RackAwareReplicaSelector, or nothing), max.incremental.fetch.session.cache.slots (1000).
+/// - cluster.id.
 ///
 /// NULL: every pointer but `err` is required. Thread: any. Borrowed: the strings are copied. On error:
 /// nothing is changed; SAMSA_ERR_UNKNOWN_PROPERTY, SAMSA_ERR_INVALID_PROPERTY.

@@ -32,6 +32,10 @@ pub trait Transport: Send + Sync + 'static {
     fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>>;
 }
 
+/// Whether the system tells of bytes that come after a read which left room: with epoll, whose edges
+/// tokio takes, a short read has emptied the socket, and the end of a stream is noted apart.
+const TELLS_EACH_ARRIVAL: bool = cfg!(target_os = "linux");
+
 /// Plain TCP. Written by `sendmsg(MSG_NOSIGNAL)` alone: tokio's own vectored write is `writev`, whose
 /// SIGPIPE kills a C program that kept the default action.
 #[derive(Debug)]
@@ -49,7 +53,17 @@ impl TcpTransport {
 
 impl Transport for TcpTransport {
     fn try_read(&self, buf: &mut BytesMut, limit: usize) -> io::Result<usize> {
-        self.stream.try_read_buf(&mut buf.limit(limit))
+        let mut taken = None;
+        let outcome = self.stream.try_io(Interest::READABLE, || {
+            let read = self.stream.try_read_buf(&mut (&mut *buf).limit(limit))?;
+            if TELLS_EACH_ARRIVAL && (1..limit).contains(&read) {
+                // tokio hears that there is no more now, and need not ask the kernel for a refusal.
+                taken = Some(read);
+                return Err(io::ErrorKind::WouldBlock.into());
+            }
+            Ok(read)
+        });
+        taken.map_or(outcome, Ok)
     }
 
     fn try_write(&self, slices: &[IoSlice<'_>]) -> io::Result<usize> {

@@ -382,6 +382,8 @@ static void hire(struct worker *worker, const char *wish)
 
   memset(worker, 0, sizeof *worker);
   OK(samsa_config_set(config, "partition.assignment.strategy", "cooperative-sticky", &err));
+  /* A commit at close would wait for a rebalance, and that for the other one's poll. */
+  OK(samsa_config_set(config, "enable.auto.commit", "false", &err));
   OK(samsa_config_set(config, "heartbeat.interval.ms", "20", &err));
   OK(samsa_config_set_assignor_callback(config, "as-they-wish", SAMSA_ASSIGNOR_COOPERATIVE,
                                         as_they_wish, NULL, NULL, &err));

@@ -31,7 +31,7 @@ pub(super) const ROWS: &[Property] = &[
         per_topic: false,
         kind: millis(0),
         default: "500",
-        doc: "How long a broker waits for `fetch.min.bytes`. Must be less than `request.timeout.ms`. Kafka 0.7 does not wait: there it is the longest pause of a consumer that finds nothing.",
+        doc: "How long a broker waits for `fetch.min.bytes`. Must be less than `request.timeout.ms`. Kafka 0.7 does not wait: there it is the longest pause of a consumer that finds nothing. A partition that is sought, resumed or assigned while its broker holds back an answer for others is asked for after that one, as in Java and librdkafka: so long it may take at most.",
         aliases: &[librdkafka("fetch.wait.max.ms"), pykafka("fetch_wait_max_ms")],
     },
     Property {

@@ -175,7 +175,12 @@ pub(super) fn accept(
             }
         }
     }
-    state.rotate(context.broker, &delivered);
+    // Below v3 a request may leave partitions out: whoever had a turn, with data or without, goes behind
+    // these, or idle partitions would keep the others from ever being asked.
+    let takes_turns = context.version < FIRST_VERSION_WITH_SOFT_LIMITS;
+    let asked = asked.iter().map(|asked| asked.slot.index).filter(|_| takes_turns);
+    let asked: HashSet<usize> = asked.collect();
+    state.rotate(context.broker, |index| (asked.contains(&index), delivered.contains(&index)));
     aftermath
 }
 

@@ -128,10 +128,21 @@ fn only_paused(state: &State, seat: &Seat) -> usize {
     paused.len()
 }
 
-/// Below v3 a request has no total size: as many partitions as fit into `grant`, at least one.
-pub(super) fn cut_to_fit(asked: &mut Vec<Asked>, version: i16, grant: usize) {
+/// How many bytes to ask for: `wish`; but below v3, where a request has no total size, what all partitions
+/// may have, up to `most`.
+pub(super) fn wish_of(asked: &[Asked], version: i16, wish: usize, most: usize) -> usize {
     if version >= FIRST_VERSION_WITH_SOFT_LIMITS {
-        return;
+        return wish;
+    }
+    let sizes = asked.iter().map(|a| usize::try_from(a.size).unwrap_or(0));
+    sizes.fold(0, usize::saturating_add).clamp(wish, most.max(wish))
+}
+
+/// Below v3 a request has no total size: as many partitions as fit into `grant`, at least one. Gives how
+/// many such requests a turn of all of them takes: they share the time of a long poll.
+pub(super) fn cut_to_fit(asked: &mut Vec<Asked>, version: i16, grant: usize) -> usize {
+    if version >= FIRST_VERSION_WITH_SOFT_LIMITS {
+        return 1;
     }
     let mut left = grant;
     let fits = asked.iter().take_while(|a| {
@@ -141,7 +152,9 @@ pub(super) fn cut_to_fit(asked: &mut Vec<Asked>, version: i16, grant: usize) {
         fits
     });
     let count = fits.count().max(1);
+    let turns = asked.len().div_ceil(count);
     asked.truncate(count);
+    turns.max(1)
 }
 
 /// Whether topics can go by id: only when every one has an id (2.6).

@@ -145,14 +145,15 @@ impl Fetcher {
             (state.brokers(), rackless.is_none_or(|until| until <= Instant::now()))
         };
         let most = bytes(config.fetch_max_bytes).min(self.core.budget.share(brokers));
-        let wish = self.pace.wish(most);
+        let version = self.version(connection, &partitions)?;
+        let wish = plan::wish_of(&partitions, version, self.pace.wish(most), most);
         let Some(grant) = self.core.budget.grant(&self.seat, wish, worth) else {
             return Ok(Prepared::NoRoom);
         };
-        let version = self.version(connection, &partitions)?;
-        plan::cut_to_fit(&mut partitions, version, grant);
+        let turns = plan::cut_to_fit(&mut partitions, version, grant);
+        let max_wait = config.fetch_max_wait.as_millis() / turns as u128;
         let limits = Limits {
-            max_wait_ms: i32::try_from(config.fetch_max_wait.as_millis()).unwrap_or(i32::MAX),
+            max_wait_ms: i32::try_from(max_wait).unwrap_or(i32::MAX),
             min_bytes: config.fetch_min_bytes,
             max_bytes: i32::try_from(grant).unwrap_or(i32::MAX),
             isolation: config.isolation_level.wire(),

@@ -4,10 +4,11 @@ use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
 use super::arrival::{Aftermath, Context, accept};
-use super::plan::{Asked, Limits, choose, cut_to_fit, request, worth};
+use super::plan::{Asked, Limits, choose, cut_to_fit, request, wish_of, worth};
 use super::session::{Session, Words};
 use crate::config::Reset;
 use crate::consumer::budget::{Budget, Unread};
+use crate::consumer::event::Event;
 use crate::consumer::fixture::{
     BROKER, answer, batch, config, keep, now, share, state, state_with,
 };
@@ -366,6 +367,26 @@ fn one_partitions_worth_is_that_of_the_topic_with_the_largest_fetch_size() {
 }
 
 #[test]
+fn truncations_of_a_partition_that_nobody_reads_of_are_one_event_at_the_lowest_offset() {
+    let mut state = state(2);
+    let truncated = |state: &mut State, index: usize, offset| {
+        let partition = &state.partitions[index];
+        let (topic, partition) = (partition.name.clone(), partition.number);
+        state.push_event(Event::LogTruncated { topic, partition, offset });
+    };
+    for (index, offset) in [(0, 9), (1, 7), (0, 4), (0, 6), (1, 8)] {
+        truncated(&mut state, index, offset);
+    }
+    let mut told = Vec::new();
+    while let Some(Event::LogTruncated { partition, offset, .. }) = state.take_event() {
+        told.push((partition, offset));
+    }
+    assert_eq!(told, [(0, 4), (1, 7)]);
+    truncated(&mut state, 0, 5);
+    assert!(state.has_event(), "the one before it was read");
+}
+
+#[test]
 fn below_v3_a_request_asks_for_as_many_partitions_as_there_is_room() {
     let state = state(5);
     let asked = |version, grant| {
@@ -374,6 +395,28 @@ fn below_v3_a_request_asks_for_as_many_partitions_as_there_is_room() {
         asked.len()
     };
     assert_eq!((asked(2, 2_500), asked(2, 10), asked(3, 10)), (2, 1, 5));
+    let asked = ask(&state, now());
+    let wish = |version, most| wish_of(&asked, version, 1_500, most);
+    assert_eq!((wish(2, 9_000), wish(2, 3_000), wish(3, 9_000)), (5_000, 3_000, 1_500));
+}
+
+#[test]
+fn rule_6_8_below_v3_idle_partitions_leave_the_next_request_to_the_others() {
+    let mut state = state(5);
+    let mut turn = |answered: &dyn Fn(i32) -> Vec<u8>| {
+        let mut asked = ask(&state, now() + Duration::from_secs(60));
+        assert_eq!(cut_to_fit(&mut asked, 2, 2_500), 3, "requests for all");
+        let numbers = numbers(&asked);
+        let shares = numbers.iter().map(|number| share(*number, 0, answered(*number)));
+        let answer = answer(shares.collect());
+        take(&mut state, asked, answer, 2);
+        numbers
+    };
+    let idle = |_: i32| Vec::new();
+    assert_eq!([turn(&idle), turn(&idle)], [[0, 1], [2, 3]]);
+    let busy = |number: i32| if number == 4 { batch(0, 2) } else { Vec::new() };
+    assert_eq!(turn(&busy), [4, 0]);
+    assert_eq!([turn(&idle), turn(&idle)], [[1, 2], [3, 0]], "who delivered is behind all");
 }
 
 #[test]

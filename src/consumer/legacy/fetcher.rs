@@ -149,7 +149,7 @@ impl Fetcher {
         let aftermath = arrival::accept(&mut state, &ask.partitions, shares, needs, &context);
         // Who was asked goes behind those that there was no room for.
         let asked: HashSet<usize> = ask.partitions.iter().map(|asked| asked.slot.index).collect();
-        state.rotate(self.broker, &asked);
+        state.rotate(self.broker, |index| asked.contains(&index));
         let news = state.has_news();
         drop(state);
         drop(context);

@@ -34,6 +34,8 @@ pub(crate) struct OpenBatch {
 pub(crate) struct Batch {
     /// Unique in its producer: late results find their batch by it, or find it gone.
     pub(crate) id: u64,
+    /// How many records the partition had accepted before: its place in the order of outcomes.
+    pub(crate) place: u64,
     pub(crate) count: u32,
     /// Its size before compression, in bytes; of a batch that is cut, the most that a part may have.
     pub(crate) raw_size: usize,

@@ -250,7 +250,7 @@ fn rule_5_11_a_fatal_error_in_the_middle_waits_until_the_batches_before_it_are_s
     assert_eq!(bench.through(), [(1, 0, vec![3])]);
     let (there, not) = (Persistence::Persisted, Persistence::NotPersisted);
     let seen: Vec<_> = bench.outcomes().iter().map(|(mark, _, status)| (*mark, *status)).collect();
-    assert_eq!(seen, [(2, not), (1, there), (3, there)]);
+    assert_eq!(seen, [(1, there), (2, not), (3, there)]);
 }
 
 #[test]
@@ -388,4 +388,34 @@ fn rule_4_12_what_waited_for_a_batch_is_told_when_that_is_purged() {
     assert_eq!(bench.queue.purge(purge, &Error::bare(Code::PURGED)), 1);
     let told: Vec<_> = bench.outcomes().iter().map(|told| (told.0, told.1)).collect();
     assert_eq!(told, [(1, Code::PURGED), (2, Code::NONE)]);
+}
+
+#[test]
+fn rule_4_12_a_purge_of_all_tells_a_batch_that_came_back_before_those_behind_it() {
+    let bench = proven(&[]);
+    bench.outcomes();
+    let mut flights = bench.fly(1..4);
+    bench.send(4);
+    bench.refuse(flights.pop_front().unwrap(), 7);
+    let purge = Purge { queued: true, in_flight: true };
+    assert_eq!(bench.queue.purge(purge, &Error::bare(Code::PURGED)), 4);
+    let told: Vec<_> = bench.outcomes().iter().map(|told| told.0).collect();
+    assert_eq!(told, [1, 2, 3, 4]);
+    assert_eq!((bench.queue.undecided(), bench.ledger.pending.batches()), (0, 0));
+}
+
+#[test]
+fn rule_4_12_a_purge_of_what_is_in_flight_is_told_behind_a_batch_that_came_back() {
+    let bench = proven(&[]);
+    bench.outcomes();
+    let mut flights = bench.fly(1..3);
+    bench.refuse(flights.pop_front().unwrap(), 7);
+    let purge = Purge { queued: false, in_flight: true };
+    assert_eq!(bench.queue.purge(purge, &Error::bare(Code::PURGED)), 1);
+    assert_eq!(bench.outcomes(), [], "the first is not decided");
+    bench.acknowledge(flights.pop_front().unwrap(), 2);
+    let again = bench.take().unwrap();
+    bench.acknowledge(again, 1);
+    let told: Vec<_> = bench.outcomes().iter().map(|told| (told.0, told.1)).collect();
+    assert_eq!(told, [(1, Code::NONE), (2, Code::PURGED)]);
 }

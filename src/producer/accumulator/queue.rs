@@ -59,8 +59,10 @@ pub(super) struct State {
     pub(super) sealed: VecDeque<Batch>,
     /// What is with a broker, in the order of sending.
     pub(super) flying: VecDeque<Flying>,
-    /// What was answered before an older batch was, with its outcome, in order.
+    /// What ended before an older batch did, with its outcome, in order.
     pub(super) held: Vec<(Batch, Outcome)>,
+    /// How many records were in batches that are closed.
+    accepted: u64,
     /// How many may be in flight, as the leader's sender said last.
     pub(super) window: usize,
     pub(super) books: Books,
@@ -354,10 +356,12 @@ impl Queue {
         stretch: u64,
         tokens: Tokens,
     ) -> u64 {
-        let id = self.ledger.next_batch();
+        let (id, place) = (self.ledger.next_batch(), state.accepted);
+        state.accepted += u64::from(builder.count());
         state.sealed.reserve_exact(usize::from(state.sealed.capacity() == 0));
         state.sealed.push_back(Batch {
             id,
+            place,
             count: builder.count(),
             raw_size: builder.size(),
             deadline: opened + self.ledger.delivery_timeout,

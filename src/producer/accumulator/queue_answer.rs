@@ -230,7 +230,8 @@ impl Queue {
         Some(self.reencoding(id, &body, format, max_size))
     }
 
-    /// Ends a batch with an error; what earlier attempts may have done stays true.
+    /// Ends a batch with an error, in its turn; what earlier attempts may have done stays true. Call
+    /// [`release`](Self::release) afterwards.
     pub(super) fn fail(
         &self,
         state: &mut State,
@@ -240,8 +241,12 @@ impl Queue {
     ) {
         state.leave(&batch);
         let status = batch.known(persistence);
-        let outcome = Outcome::failed(self.name(error).with_persistence(status));
-        self.ledger.settle(self, batch, outcome);
+        let outcome = self.failed(&error, status);
+        self.end(state, batch, outcome);
+    }
+
+    pub(super) fn failed(&self, error: &Error, status: Persistence) -> Outcome {
+        Outcome::failed(self.name(error.clone()).with_persistence(status))
     }
 
     /// Says which partition an error is about.

@@ -55,23 +55,31 @@ impl Queue {
         next
     }
 
-    /// Ends what `purge` names, with `error`; gives how many records that were.
+    /// Ends what `purge` names, with `error`; gives how many records that were. Outcomes come in order, but
+    /// those of records that were never sent do not wait for the ones in flight if these are not purged.
     pub(crate) fn purge(self: &Arc<Self>, purge: Purge, error: &Error) -> u64 {
         let mut state = self.lock();
-        let mut records = 0;
+        let mut ended = Vec::new();
         if purge.in_flight {
-            let flying = state.flying.iter_mut();
-            for batch in flying.filter_map(|flying| flying.batch.take()).collect::<Vec<_>>() {
-                records += u64::from(batch.count);
-                self.fail(&mut state, batch, error.clone(), Persistence::PossiblyPersisted);
-            }
+            let flying = state.flying.iter_mut().filter_map(|flying| flying.batch.take());
+            ended.extend(flying.map(|batch| (batch, Persistence::PossiblyPersisted)));
         }
         if purge.queued {
             self.drop_open(&mut state);
             state.rest_until = None;
-            for batch in std::mem::take(&mut state.sealed) {
-                records += u64::from(batch.count);
-                self.fail(&mut state, batch, error.clone(), Persistence::NotPersisted);
+            let queued = std::mem::take(&mut state.sealed);
+            ended.extend(queued.into_iter().map(|batch| (batch, Persistence::NotPersisted)));
+        }
+        // What came back for another try is older than what is in flight.
+        ended.sort_by_key(|(batch, _)| batch.place);
+        let mut records = 0;
+        for (batch, persistence) in ended {
+            records += u64::from(batch.count);
+            if batch.attempts == 0 && !purge.in_flight {
+                // Never sent: the application does without it, whatever becomes of those before it.
+                self.ledger.settle(self, batch, self.failed(error, persistence));
+            } else {
+                self.fail(&mut state, batch, error.clone(), persistence);
             }
         }
         self.release(&mut state);

@@ -442,6 +442,7 @@ impl Batch {
         let at = head.sealed.count().min(self.count);
         let part = Batch {
             id,
+            place: self.place + u64::from(at),
             count: self.count - at,
             tokens: self.tokens.split_off(at),
             body: None,

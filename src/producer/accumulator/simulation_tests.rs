@@ -420,7 +420,13 @@ impl Simulation {
             self.zombie(0);
         }
         let mut outcomes = HashMap::new();
+        let mut last = [None; PARTITIONS];
         for one in Deliveries::new(self.ledger.outbox.take().unwrap_or_default()).iter() {
+            // What was purged before it was sent is told at once (invariant 4.12 for all others).
+            if one.code != Code::PURGED || one.status != Persistence::NotPersisted {
+                let before = last[one.partition as usize].replace(one.opaque);
+                assert!(before < Some(one.opaque), "{} is told after {before:?}", one.opaque);
+            }
             let seen = outcomes.insert(one.opaque, (one.status, one.offset, one.code));
             assert!(seen.is_none(), "two outcomes for {}", one.opaque);
         }
