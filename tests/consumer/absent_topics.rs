@@ -68,7 +68,7 @@ fn rule_1_15_a_topic_that_is_deleted_is_given_up_and_told_and_not_made_again() {
     // Each takes the time of the doubt.
     std::thread::scope(|scope| {
         for protocol in MEMBERSHIPS {
-            scope.spawn(|| deleted(protocol));
+            scope.spawn(move || deleted(protocol));
         }
     });
 }
