@@ -1,6 +1,7 @@
 //! What is committed, when, and who hears of it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use samsa::Code;
 use samsa::consumer::{Callbacks, Event};
@@ -99,6 +100,28 @@ fn rule_9_19_a_thread_that_does_not_come_back_holds_back_the_clock_and_one_that_
         assert!(std::time::Instant::now() < limit, "{:?}", script.commits());
         assert_code(consumer.poll(5), Code::NOTHING);
     }
+}
+
+#[test]
+fn rule_11_2_what_takes_longer_than_the_interval_is_committed_by_the_clock_when_it_is_done() {
+    let rig = Rig::new(1);
+    rig.write(0, 4);
+    let (consumer, script) = rig.member(&[QUICK, FOUR], &[0]);
+    // Many intervals, in which there is nothing to commit.
+    let work = || script.never("nothing", Duration::from_millis(200));
+    drop(poll(&consumer));
+    work();
+    // The thread comes back, and nothing more is handed out.
+    assert_code(consumer.poll(0), Code::NOTHING);
+    script.wait_offset(0, 4);
+
+    rig.write(0, 4);
+    let batch = poll(&consumer);
+    assert_code(consumer.poll(0), Code::NOTHING);
+    work();
+    // Nobody polls: the messages are freed, that is all.
+    drop(batch);
+    script.wait_offset(0, 8);
 }
 
 #[test]
