@@ -139,9 +139,14 @@ pub unsafe extern "C" fn samsa_config_set_commit_callback(
 /// Subscribes to topics as a member of the group that the property group.id names: its members share
 /// their partitions. A further call changes what is wished for. Each of the n texts is the name of a
 /// topic; or ^ and a regular expression: every topic whose whole name it matches, also one that comes
-/// later (within metadata.max.age.ms); or ! and a regular expression: topics that no expression brings
-/// in (a blacklist; with nothing but these, every other topic is read). Only notes it and does not wait:
-/// partitions come while the program polls.
+/// later (within metadata.max.age.ms; where the coordinator looks, which it does for a single expression
+/// with group.protocol=consumer, when it looks); or ! and a regular expression: topics that no expression
+/// brings in (a blacklist; with nothing but these, every other topic is read). Only notes it and does not
+/// wait: partitions come while the program polls.
+///
+/// A topic that was named and does not exist, or was deleted, is told once by a call that polls, as
+/// SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION, when brokers have said so for 5 s (of one that was there: for
+/// longer); it is read as soon as it is made.
 ///
 /// A member must go on polling as long as something waits to be read: max.poll.interval.ms.
 ///
@@ -213,7 +218,9 @@ pub unsafe extern "C" fn samsa_consumer_subscription(
 }
 
 /// Gives the program time: for `ms` milliseconds from now it need not poll, whatever
-/// max.poll.interval.ms says. For work on one batch that takes long.
+/// max.poll.interval.ms says, and an event of partitions that are assigned or revoked can be held so long.
+/// For work that takes long. What the group itself grants is not changed: a coordinator waits for members
+/// that give up partitions as long as max.poll.interval.ms.
 ///
 /// Who frees: nobody. NULL: consumer is required. Thread: any. On error: SAMSA_ERR_INVALID_ARGUMENT for
 /// a negative time.

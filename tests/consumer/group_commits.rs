@@ -256,3 +256,34 @@ fn stopped_partitions_are_committed_where_they_stand() {
     consumer.resume(None).unwrap();
     assert_eq!(read(&consumer, 4)[&0], [4, 5, 6, 7]);
 }
+
+#[test]
+fn rule_11_11_nothing_is_committed_by_the_clock_while_partitions_change_hands() {
+    let rig = Rig::new(2);
+    rig.write(0, 4);
+    let events = ("samsa.events", "assigned");
+    let (consumer, script) = rig.scripted(&[QUICK, FOUR, events]);
+    let next_event = || {
+        assert_code(consumer.poll(20_000), Code::EVENT);
+        consumer.next_event().unwrap().expect("poll said so")
+    };
+    consumer.subscribe(&["t"]).unwrap();
+    let first = script.assign(&[0]);
+    drop(next_event());
+    first.wait();
+    drop(poll(&consumer));
+    // The thread comes back for its messages when the change has begun.
+    let second = script.assign(&[1]);
+    let held = next_event();
+    assert_eq!(words(&held), "assigned [1]");
+    assert_code(consumer.poll(200), Code::NOTHING);
+    let committed = || script.offset(0).map(|kept| kept.offset);
+    assert_ne!(committed(), Some(4), "ten intervals later");
+    drop(held);
+    second.wait();
+    let limit = crate::rig::deadline();
+    while committed() != Some(4) {
+        assert!(std::time::Instant::now() < limit, "{:?}", script.commits());
+        assert_code(consumer.poll(5), Code::NOTHING);
+    }
+}
