@@ -190,7 +190,7 @@ impl Session {
     }
 
     /// The servers and the chroot.
-    pub(super) fn ensemble(&self) -> &Ensemble {
+    pub(crate) fn ensemble(&self) -> &Ensemble {
         &self.shared.settings.ensemble
     }
 
