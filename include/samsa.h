@@ -537,6 +537,12 @@ enum {
   SAMSA_EVENT_LOST = 7,
   /** `samsa_event_kind`: a commit ended; each position has its own code. */
   SAMSA_EVENT_COMMITTED = 8,
+  /**
+   * `samsa_event_kind`: every broker of the cluster that is known was asked, and none answered (librdkafka's
+   * ERR__ALL_BROKERS_DOWN). Told by samsa_cluster_next_event once until one answers again. The library goes
+   * on trying, so that nothing need be done; the log says why. Not told of Kafka 0.7.
+   */
+  SAMSA_EVENT_ALL_BROKERS_DOWN = 9,
 };
 
 enum {

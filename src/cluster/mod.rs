@@ -336,7 +336,8 @@ impl Cluster {
         self.core.epoch_ends(leader, questions, deadline).await
     }
 
-    /// What changed since the last look: at most one event per broker and topic. Blocking.
+    /// What changed since the last look: at most one event per broker and topic, and one of all brokers.
+    /// Blocking.
     ///
     /// The conditions `NOTHING` at `deadline` and `WOKEN`; after a close `CLOSED` once all is read.
     pub fn next_event(&self, deadline: Option<Instant>) -> Result<Event> {
