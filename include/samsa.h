@@ -537,6 +537,12 @@ enum {
   SAMSA_EVENT_LOST = 7,
   /** `samsa_event_kind`: a commit ended; each position has its own code. */
   SAMSA_EVENT_COMMITTED = 8,
+  /**
+   * `samsa_event_kind`: every broker of the cluster that is known was asked, and none answered (librdkafka's
+   * ERR__ALL_BROKERS_DOWN). Told by samsa_cluster_next_event once until one answers again. The library goes
+   * on trying, so that nothing need be done; the log says why. Not told of Kafka 0.7.
+   */
+  SAMSA_EVENT_ALL_BROKERS_DOWN = 9,
 };
 
 enum {
@@ -2338,11 +2344,13 @@ samsa_code samsa_consumer_fd(samsa_consumer *consumer,
  * commit; with enable.auto.commit=true what was handed out and freed is committed; the group is left, so
  * that the other members need not wait for the end of a session (a static member stays). No event is
  * made. `timeout_ms` bounds all of it; 0 = do not wait for commit and group, -1 = as long as requests
- * may take.
+ * may take. Commits that are not waited for any longer are told as failed by SAMSA_ERR_TIMED_OUT where
+ * the outcomes of commits are told; they may arrive all the same.
  *
  * Who frees: the handle stays and is freed by samsa_consumer_free. NULL: `consumer` is required.
  * Thread: any; one of the calls that run callbacks. A wake-up does not end it. On error it is closed all
- * the same: SAMSA_ERR_TIMED_OUT, or why the commit failed; a second close gives 0.
+ * the same: SAMSA_ERR_TIMED_OUT, or why the commit failed; a second close gives 0. One that comes while
+ * another thread closes waits for that one, and gives SAMSA_ERR_TIMED_OUT if it is not done in time.
  */
 samsa_code samsa_consumer_close(samsa_consumer *consumer,
                                 int32_t timeout_ms,
@@ -2394,6 +2402,10 @@ samsa_code samsa_config_set_commit_callback(samsa_config *config,
  * brings in (a blacklist; with nothing but these, every other topic is read). Only notes it and does not
  * wait: partitions come while the program polls.
  *
+ * A topic that was named and does not exist, or was deleted, is told once by a call that polls, as
+ * SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION, when brokers have said so for 5 s (of one that was there: for
+ * longer); it is read as soon as it is made.
+ *
  * A member must go on polling as long as something waits to be read: max.poll.interval.ms.
  *
  * Who frees: nobody; the texts are copied. NULL: consumer, topics and each text are required. Thread:
@@ -2432,7 +2444,9 @@ samsa_code samsa_consumer_subscription(samsa_consumer *consumer,
 
 /**
  * Gives the program time: for `ms` milliseconds from now it need not poll, whatever
- * max.poll.interval.ms says. For work on one batch that takes long.
+ * max.poll.interval.ms says, and an event of partitions that are assigned or revoked can be held so long.
+ * For work that takes long. What the group itself grants is not changed: a coordinator waits for members
+ * that give up partitions as long as max.poll.interval.ms.
  *
  * Who frees: nobody. NULL: consumer is required. Thread: any. On error: SAMSA_ERR_INVALID_ARGUMENT for
  * a negative time.

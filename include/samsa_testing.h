@@ -513,9 +513,9 @@ void samsa_embedded_zookeeper_free(samsa_embedded_zookeeper *zookeeper);
 
 /**
  * Starts brokers of Kafka 0.7 (1 to 100) with the ids 0, 1, ..., each with `partitions` partitions of
- * every topic. They register themselves in the ZooKeeper, `host:port,host:port/chroot`, which may be a
- * samsa_embedded_zookeeper: clients find them by zookeeper.connect, by nothing else. A topic is made
- * by writing to it.
+ * every topic. They register themselves in the ZooKeeper, `host:port,host:port/chroot`: a real one,
+ * where the chroot must be there, or a samsa_embedded_zookeeper. Clients find them by
+ * zookeeper.connect, by nothing else. A topic is made by writing to it.
  *
  * Of the functions of samsa_embedded they have samsa_embedded_address (of the brokers themselves),
  * _stop_broker, _start_broker, _close_connections, _log_end, _wait_requests (Produce, Fetch,

@@ -178,6 +178,26 @@ fn an_unknown_topic_is_an_error_after_the_stated_time_even_without_a_limit() {
 }
 
 #[test]
+fn that_no_broker_answers_is_told_once_until_one_does() {
+    let kafka = start(2);
+    let cluster = open(&kafka);
+    let stop_all = || (0..2).for_each(|broker| kafka.stop_broker(broker).expect("stopped"));
+    let next = || cluster.next_event(soon()).expect("an event");
+    for _episode in 0..2 {
+        stop_all();
+        cluster.refresh_now("a test");
+        while next() != Event::AllBrokersDown {}
+        // Further attempts fail in silence: what comes next is the return.
+        let denied = cluster.all_topics(Some(Instant::now() + Duration::from_millis(300)));
+        denied.expect_err("nobody is there");
+        let more = cluster.next_event(Some(Instant::now()));
+        assert_eq!(more.expect_err("told once").code(), Code::NOTHING);
+        (0..2).for_each(|broker| kafka.start_broker(broker).expect("started"));
+        cluster.all_topics(soon()).expect("they answer again");
+    }
+}
+
+#[test]
 fn another_cluster_id_fails_the_handle_and_everybody_is_told() {
     let kafka = start(1);
     let cluster = open(&kafka);

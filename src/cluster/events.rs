@@ -1,4 +1,5 @@
-//! What changed, kept until somebody looks: at most one event per broker and topic. Pure.
+//! What changed, kept until somebody looks: at most one event per broker and topic, and one of all
+//! brokers. Pure.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
@@ -11,6 +12,9 @@ pub enum Event {
     Broker(i32),
     /// The topic of this name.
     Topic(Arc<str>),
+    /// Every broker that is known was asked for metadata, and none answered. Told once until one does;
+    /// the library goes on trying.
+    AllBrokersDown,
 }
 
 /// The events not yet read, the oldest first.

@@ -52,6 +52,7 @@ pub(super) async fn run(core: Arc<Core>) {
         legacy: LegacyQuestion::default(),
         released: Vec::new(),
         asked: 0,
+        all_down: false,
         jitter: jitter(),
     };
     state.run().await;
@@ -73,6 +74,8 @@ pub(super) struct Loop {
     pub(super) released: Vec<Arc<Topic>>,
     // The number of the wishes that the question under way covers.
     pub(super) asked: u64,
+    // No broker answered the last question.
+    all_down: bool,
     // One draw per attempt, so that the time of the next one stands still.
     jitter: f64,
 }
@@ -198,6 +201,7 @@ impl Loop {
 
     fn merge(&mut self, answers: &Answers) {
         let now = Instant::now();
+        self.all_down = false;
         let before = self.known.metadata.number;
         let mut named_brokers = false;
         for answer in &answers.answers {
@@ -273,6 +277,10 @@ impl Loop {
 
     fn failed(&mut self, error: Error) {
         self.schedule.failed("the last metadata request failed", Instant::now());
+        if !std::mem::replace(&mut self.all_down, true) {
+            lock(&self.core.events).add(Event::AllBrokersDown);
+            self.core.signal.notify();
+        }
         // The same trouble is told once, not at each attempt (invariant 13.7).
         let before = self.core.progress.borrow().trouble.clone();
         let known = before.is_some_and(|before| before.message() == error.message());

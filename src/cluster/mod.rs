@@ -13,6 +13,7 @@ mod child;
 mod core;
 mod epochs;
 mod events;
+mod held;
 mod hint;
 mod legacy;
 mod legacy_loop;
@@ -38,6 +39,7 @@ pub use admin::NewTopic;
 pub use child::Child;
 pub use epochs::{EpochEnd, EpochQuestion};
 pub use events::Event;
+pub use held::HeldTopics;
 pub use hint::LeaderHint;
 pub use metadata::{BrokerInfo, Metadata, PartitionMetadata, TopicId, TopicMetadata};
 pub use offsets::{EARLIEST, LATEST, OffsetAt};
@@ -334,7 +336,8 @@ impl Cluster {
         self.core.epoch_ends(leader, questions, deadline).await
     }
 
-    /// What changed since the last look: at most one event per broker and topic. Blocking.
+    /// What changed since the last look: at most one event per broker and topic, and one of all brokers.
+    /// Blocking.
     ///
     /// The conditions `NOTHING` at `deadline` and `WOKEN`; after a close `CLOSED` once all is read.
     pub fn next_event(&self, deadline: Option<Instant>) -> Result<Event> {

@@ -98,7 +98,7 @@ impl TopicWaits {
         self.topics.insert(topic.index(), None);
         let (waiting_core, topic) = (Arc::clone(core), Arc::clone(topic));
         let wait = async move {
-            let metadata = waiting_core.topic_metadata(&topic, true, deadline).await;
+            let metadata = waiting_core.topic_metadata(&topic, false, deadline).await;
             (topic.index(), metadata)
         };
         self.waiting.spawn_on(wait, core.runtime.handle());

@@ -68,7 +68,7 @@ impl Wishes {
     /// a newer answer, as soon as the back-off allows.
     /// `stays`: for as long as the cluster lives; else until its last holder lets it go.
     pub(super) fn want(&mut self, topic: &Arc<Topic>, stays: bool, now: Instant) -> (u64, Instant) {
-        let there = topic.metadata().is_some_and(|m| m.error.is_none() && !m.partitions.is_empty());
+        let there = is_there(topic);
         let (urgency, since, stays) = match self.wanted.get_mut(&topic.index()) {
             Some(wish) => {
                 wish.stays |= stays;
@@ -122,11 +122,12 @@ impl Wishes {
         }
     }
 
-    /// A producer uses the topic from now on. If its metadata is there it is kept fresh; if not, the
-    /// producer wants it next.
+    /// Somebody uses the topic from now on. If it is known to be there it is kept fresh; if not, who
+    /// holds it says next whether it wants it, or would only know of it: a topic that was deleted is not
+    /// made again for being held.
     pub(super) fn hold(&mut self, topic: &Arc<Topic>, now: Instant) {
         *self.holders.entry(topic.index()).or_default() += 1;
-        if topic.metadata().is_some() {
+        if is_there(topic) {
             self.want(topic, false, now);
         }
     }
@@ -197,6 +198,11 @@ impl Wishes {
     }
 }
 
+/// Whether the topic was there when it was asked for last.
+fn is_there(topic: &Topic) -> bool {
+    topic.metadata().is_some_and(|known| known.error.is_none() && !known.partitions.is_empty())
+}
+
 impl Question {
     fn add(&mut self, wish: &Wish) {
         let name = Arc::clone(wish.topic.name());
@@ -213,6 +219,7 @@ mod tests {
     use std::sync::Weak;
     use std::time::Duration;
 
+    use super::super::TopicMetadata;
     use super::*;
 
     fn topic(index: usize, creation: bool) -> Arc<Topic> {
@@ -248,6 +255,21 @@ mod tests {
         );
         wishes.look(&topic(0, true), now);
         assert_eq!(wishes.question(Scope::Everything).creatable, [Arc::from("t0")]);
+    }
+
+    #[test]
+    fn rule_1_15_a_topic_that_was_deleted_is_not_made_again_for_being_watched() {
+        let (now, topic) = (Instant::now(), topic(0, true));
+        let mut wishes = Wishes::default();
+        wishes.want(&topic, false, now);
+        wishes.found(0, now);
+        let mut gone = TopicMetadata::unknown(topic.name());
+        gone.error =
+            Some(crate::error::Error::bare(crate::error::Code::UNKNOWN_TOPIC_OR_PARTITION));
+        topic.publish(Arc::new(gone));
+        wishes.hold(&topic, now);
+        wishes.look(&topic, now);
+        assert!(wishes.question(Scope::Everything).creatable.is_empty());
     }
 
     #[test]

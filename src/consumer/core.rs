@@ -7,7 +7,7 @@ use tokio::sync::Notify;
 use super::budget::Budget;
 use super::group::{Membered, Part, Steps};
 use super::state::State;
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, HeldTopics, Topic};
 use crate::config::ConsumerConfig;
 use crate::error::{Code, Error};
 use crate::runtime::{Signal, Task};
@@ -24,6 +24,9 @@ pub(super) struct Core {
     /// What it has of its group.
     pub(super) part: Part,
     state: Mutex<State>,
+    /// The topics that the application named, and those that its group gave it: fresh while it reads.
+    named: Mutex<Option<HeldTopics>>,
+    given: Mutex<Option<HeldTopics>>,
     /// None once stopped.
     tasks: Mutex<Option<Vec<Task>>>,
 }
@@ -46,6 +49,8 @@ impl Core {
             kick: Notify::new(),
             part,
             state: Mutex::new(State::of(group)),
+            named: Mutex::default(),
+            given: Mutex::default(),
             tasks: Mutex::new(Some(Vec::new())),
         })
     }
@@ -53,6 +58,22 @@ impl Core {
     /// The state. The lock is held for moments: never across a wait, a decode or a system call.
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// These are the topics that the application wants to read now, and no others.
+    pub(super) fn hold(&self, topics: Vec<Arc<Topic>>) {
+        replace(&self.named, Some(HeldTopics::new(&self.cluster, topics, true)));
+    }
+
+    /// These are the topics that the group gave: they are there, or were, and are not made again.
+    pub(super) fn hold_given(&self, topics: Vec<Arc<Topic>>) {
+        replace(&self.given, Some(HeldTopics::new(&self.cluster, topics, false)));
+    }
+
+    /// Nothing is read any more.
+    pub(super) fn let_topics_go(&self) {
+        replace(&self.named, None);
+        replace(&self.given, None);
     }
 
     /// Keeps a task to be stopped at the end; stops it at once when that has passed (a task that
@@ -102,4 +123,10 @@ impl Core {
         self.cluster.logger().warn("consumer", format_args!("{text}"));
         Some(Error::new(Code::MEMORY_LIMIT, text).with_property("samsa.memory.limit"))
     }
+}
+
+/// The old ones are let go when the new ones are held, so that what is in both is not forgotten.
+fn replace(place: &Mutex<Option<HeldTopics>>, topics: Option<HeldTopics>) {
+    let old = std::mem::replace(&mut *place.lock().unwrap_or_else(PoisonError::into_inner), topics);
+    drop(old);
 }

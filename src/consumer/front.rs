@@ -119,7 +119,7 @@ impl Consumer {
             state.assign(wishes);
             Ok(())
         })?;
-        self.core.cluster.want_topics(&topics);
+        self.core.hold(topics);
         if in_group {
             self.core.part.kick();
         }
@@ -394,6 +394,7 @@ impl Consumer {
     fn shut(&self) {
         self.core.lock().shut();
         self.core.stop();
+        self.core.let_topics_go();
         self.core.signal.notify();
     }
 

@@ -58,10 +58,14 @@ fn round(core: &Arc<Core>, metadata: &Metadata) -> Option<Instant> {
     let now = Instant::now();
     let choices = state.mind_replicas(metadata, now, now + core.config.metadata_max_age);
     let fresh = state.follow(metadata);
+    let absent = state.tell_absent(metadata, now);
     let due = state.due(now);
     let news = state.has_news();
     state.wake_fetchers();
     drop(state);
+    for error in &absent.told {
+        core.cluster.logger().warn("consumer", format_args!("{error}"));
+    }
     let start = if metadata.is_legacy() { legacy::start } else { fetcher::start };
     for (broker, seat) in fresh {
         core.keep(start(core, broker, seat));
@@ -81,10 +85,24 @@ fn round(core: &Arc<Core>, metadata: &Metadata) -> Option<Instant> {
     if choices.unknown {
         core.cluster.refresh("a leader named a nearer replica that is not in the metadata");
     }
-    [due.next, choices.next].into_iter().flatten().min()
+    [due.next, choices.next, absent.next].into_iter().flatten().min()
+}
+
+/// What [`State::tell_absent`] told, and when it is to look again.
+struct Told {
+    told: Vec<Error>,
+    next: Option<Instant>,
 }
 
 impl State {
+    /// Tells of topics that the application subscribed to by name and that cannot be read.
+    fn tell_absent(&mut self, metadata: &Metadata, now: Instant) -> Told {
+        let names = self.group.subscribed_names().chain(self.absent_whole()).collect::<Vec<_>>();
+        let (told, next) = self.absent.look(&names, metadata, now);
+        told.iter().for_each(|error| self.report_general(error.clone()));
+        Told { told, next }
+    }
+
     /// Takes over leaders and topic ids; gives the brokers that need a fetcher from now on.
     pub(super) fn follow(&mut self, metadata: &Metadata) -> Vec<(i32, Arc<Seat>)> {
         self.grow(metadata);
@@ -99,7 +117,9 @@ impl State {
         let Some(partition) = self.partitions.get_mut(index).filter(|p| p.assigned) else { return };
         let Some(topic) = metadata.topic(partition.name.as_str()) else { return };
         if let Some(error) = &topic.error {
-            if partition.tell_once(error.code(), -1) {
+            let by_name = self.group.subscribed_names().any(|name| name == topic.name);
+            // Told once of the whole topic, then.
+            if !by_name && partition.tell_once(error.code(), -1) {
                 self.report(slot, error.clone());
             }
             return;

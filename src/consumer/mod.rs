@@ -10,6 +10,7 @@
 //! own ([`legacy`]).
 
 mod aborted;
+mod absent;
 mod batch;
 mod budget;
 mod buffers;

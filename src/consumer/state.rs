@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::absent::Absent;
 use super::budget::Seat;
 use super::event::Event;
 use super::group::Membered;
@@ -56,6 +57,8 @@ pub(super) struct State {
     pub(super) partitions: Vec<Partition>,
     /// By broker id.
     pub(super) led: HashMap<i32, Led>,
+    /// Topics that were named and are not there.
+    pub(super) absent: Absent,
     /// The topic of which every partition is read, if there is one.
     pub(super) whole: Option<WholeTopic>,
     by_key: HashMap<(usize, i64), usize>,

@@ -53,7 +53,7 @@ impl Consumer {
         consumer.assign(&positions)?;
         let begun = !positions.is_empty();
         consumer.read_whole(WholeTopic { topic: Arc::clone(topic), name, own, begun })?;
-        cluster.want_topics(&[Arc::clone(topic)]);
+        consumer.core().hold(vec![Arc::clone(topic)]);
         Ok(consumer)
     }
 }
@@ -109,6 +109,12 @@ impl State {
     /// From now on partitions of this topic that are not assigned yet are added as they appear.
     pub(super) fn read_whole(&mut self, topic: WholeTopic) {
         self.whole = Some(topic);
+    }
+
+    /// The topic, as long as it has no partitions that would tell of its troubles.
+    pub(super) fn absent_whole(&self) -> Option<Arc<str>> {
+        let whole = self.whole.as_ref().filter(|whole| !whole.begun)?;
+        Some(Arc::clone(whole.topic.name()))
     }
 
     /// Adds the partitions that metadata knows and the assignment does not.

@@ -410,11 +410,13 @@ pub unsafe extern "C" fn samsa_consumer_fd(
 /// commit; with enable.auto.commit=true what was handed out and freed is committed; the group is left, so
 /// that the other members need not wait for the end of a session (a static member stays). No event is
 /// made. `timeout_ms` bounds all of it; 0 = do not wait for commit and group, -1 = as long as requests
-/// may take.
+/// may take. Commits that are not waited for any longer are told as failed by SAMSA_ERR_TIMED_OUT where
+/// the outcomes of commits are told; they may arrive all the same.
 ///
 /// Who frees: the handle stays and is freed by samsa_consumer_free. NULL: `consumer` is required.
 /// Thread: any; one of the calls that run callbacks. A wake-up does not end it. On error it is closed all
-/// the same: SAMSA_ERR_TIMED_OUT, or why the commit failed; a second close gives 0.
+/// the same: SAMSA_ERR_TIMED_OUT, or why the commit failed; a second close gives 0. One that comes while
+/// another thread closes waits for that one, and gives SAMSA_ERR_TIMED_OUT if it is not done in time.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_consumer_close(
     consumer: *mut samsa_consumer,

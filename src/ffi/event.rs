@@ -36,6 +36,10 @@ pub const SAMSA_EVENT_REVOKED: i32 = 6;
 pub const SAMSA_EVENT_LOST: i32 = 7;
 /// `samsa_event_kind`: a commit ended; each position has its own code.
 pub const SAMSA_EVENT_COMMITTED: i32 = 8;
+/// `samsa_event_kind`: every broker of the cluster that is known was asked, and none answered (librdkafka's
+/// ERR__ALL_BROKERS_DOWN). Told by samsa_cluster_next_event once until one answers again. The library goes
+/// on trying, so that nothing need be done; the log says why. Not told of Kafka 0.7.
+pub const SAMSA_EVENT_ALL_BROKERS_DOWN: i32 = 9;
 
 /// Something that changed. It says look again; what is true now stands in the snapshots: nothing is
 /// lost, only merged. Any thread may read it.
@@ -112,6 +116,7 @@ impl From<crate::cluster::Event> for EventHandle {
             crate::cluster::Event::Topic(name) => {
                 Self { topic: Some(c_string(&name)), ..Self::new(SAMSA_EVENT_TOPIC) }
             }
+            crate::cluster::Event::AllBrokersDown => Self::new(SAMSA_EVENT_ALL_BROKERS_DOWN),
         }
     }
 }

@@ -144,6 +144,10 @@ pub unsafe extern "C" fn samsa_config_set_commit_callback(
 /// brings in (a blacklist; with nothing but these, every other topic is read). Only notes it and does not
 /// wait: partitions come while the program polls.
 ///
+/// A topic that was named and does not exist, or was deleted, is told once by a call that polls, as
+/// SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION, when brokers have said so for 5 s (of one that was there: for
+/// longer); it is read as soon as it is made.
+///
 /// A member must go on polling as long as something waits to be read: max.poll.interval.ms.
 ///
 /// Who frees: nobody; the texts are copied. NULL: consumer, topics and each text are required. Thread:
@@ -214,7 +218,9 @@ pub unsafe extern "C" fn samsa_consumer_subscription(
 }
 
 /// Gives the program time: for `ms` milliseconds from now it need not poll, whatever
-/// max.poll.interval.ms says. For work on one batch that takes long.
+/// max.poll.interval.ms says, and an event of partitions that are assigned or revoked can be held so long.
+/// For work that takes long. What the group itself grants is not changed: a coordinator waits for members
+/// that give up partitions as long as max.poll.interval.ms.
 ///
 /// Who frees: nobody. NULL: consumer is required. Thread: any. On error: SAMSA_ERR_INVALID_ARGUMENT for
 /// a negative time.

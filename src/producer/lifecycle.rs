@@ -1,6 +1,6 @@
 //! Flush, purge, close, and the end without a close.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::ptr;
 use std::time::Instant;
 
@@ -15,9 +15,9 @@ use crate::runtime;
 pub(super) type OnDeliveries<'a> = &'a mut dyn FnMut(Deliveries);
 
 thread_local! {
-    // Const and without destructor: safe to read in any state of the thread.
-    /// The producer whose deliveries this thread hands to the application now.
-    static TELLING: Cell<*const Core> = const { Cell::new(ptr::null()) };
+    /// The producers whose deliveries this thread hands to the application now, the innermost last: a
+    /// callback may poll another producer, whose callback comes back to the first.
+    static TELLING: RefCell<Vec<*const Core>> = const { RefCell::new(Vec::new()) };
 }
 
 /// What [`Producer::purge`] ends.
@@ -224,19 +224,24 @@ impl Core {
     }
 
     fn telling<R>(&self, call: impl FnOnce() -> R) -> R {
-        struct Before(*const Core);
-        impl Drop for Before {
+        struct Told;
+        impl Drop for Told {
             fn drop(&mut self) {
-                TELLING.set(self.0);
+                let _ = TELLING.try_with(|telling| telling.borrow_mut().pop());
             }
         }
-        let _before = Before(TELLING.replace(self));
+        TELLING.with_borrow_mut(|telling| telling.push(self));
+        let _told = Told;
         call()
     }
 
     /// Whether this thread is handing this producer's deliveries to the application.
     pub(super) fn is_telling(&self) -> bool {
-        ptr::eq(TELLING.get(), self)
+        // A thread that ends has no list any more, and tells nothing.
+        let among = |telling: &RefCell<Vec<*const Core>>| {
+            telling.borrow().iter().any(|core| ptr::eq(*core, self))
+        };
+        TELLING.try_with(among).unwrap_or(false)
     }
 
     fn hand_out(&self, on_deliveries: &mut Option<OnDeliveries<'_>>) {

@@ -9,6 +9,7 @@ use super::accumulator::{Builder, LARGEST_OVERHEAD, Queue, Reserved, Withdrawn, 
 use super::core::Core;
 use super::record::Record;
 use super::send::{Now, Patience, Seals, unreachable_partition};
+use super::sender;
 use super::topics::TopicQueues;
 use crate::cluster::Cluster;
 use crate::config::{DeliveryReport, ProducerConfig};
@@ -114,7 +115,7 @@ impl Core {
     }
 
     fn await_batch(
-        &self,
+        self: &Arc<Self>,
         queue: &Arc<Queue>,
         builder: Builder,
         room: Reserved,
@@ -123,7 +124,10 @@ impl Core {
         let (sender, answer) = Completion::new();
         let mut seals = Seals::default();
         let batch = queue.publish(builder, room, sender, seals.list())?;
-        seals.run();
+        // The caller waits for it: its own thread writes it, if that can be done at once.
+        if let Some(duty) = seals.run_owing() {
+            sender::send_now(self, duty);
+        }
         match answer.wait(deadline, Some(&self.signal)) {
             Ok(outcome) => Ok(outcome),
             Err(error) if gave_up(&error) => match self.withdraw(queue, batch) {

@@ -68,6 +68,12 @@ impl Seals {
     pub(super) fn run(&mut self) {
         self.0.drain(..).for_each(Seal::run);
     }
+
+    /// As [`run`](Self::run); what can leave then is the caller's to send. They are of one queue, which is
+    /// told of once.
+    pub(super) fn run_owing(&mut self) -> Option<Duty> {
+        self.0.drain(..).fold(None, |duty, seal| seal.run_owing().or(duty))
+    }
 }
 
 impl Drop for Seals {

@@ -169,6 +169,35 @@ static void consume_through(int32_t kind, int32_t code) {
     samsa_consumer_free(consumer);
 }
 
+/* Told once, whatever the number of attempts; publishing is what makes them here. */
+static void all_brokers_go(void) {
+    samsa_event *event = NULL;
+    int32_t kind = SAMSA_EVENT_NONE;
+    samsa_code code;
+
+    OK(samsa_embedded_stop_broker(embedded, 0, &err));
+    OK(samsa_embedded_stop_broker(embedded, 1, &err));
+    code = samsa_topic_publish(topic, NULL, 0, "x", 1, 300, NULL, NULL, &err);
+    CHECK(code != SAMSA_OK);
+    samsa_error_free(err);
+    err = NULL;
+    while (kind != SAMSA_EVENT_ALL_BROKERS_DOWN) {
+        OK(samsa_cluster_next_event(cluster, 20000, &event, &err));
+        kind = samsa_event_kind(event);
+        CHECK(kind != SAMSA_EVENT_ALL_BROKERS_DOWN || samsa_event_broker(event) == -1);
+        samsa_event_free(event);
+    }
+    code = samsa_topic_publish(topic, NULL, 0, "x", 1, 300, NULL, NULL, &err);
+    CHECK(code != SAMSA_OK);
+    samsa_error_free(err);
+    err = NULL;
+    while ((code = samsa_cluster_next_event(cluster, 0, &event, &err)) == SAMSA_OK) {
+        CHECK(samsa_event_kind(event) != SAMSA_EVENT_ALL_BROKERS_DOWN);
+        samsa_event_free(event);
+    }
+    CHECK(code == SAMSA_NOTHING);
+}
+
 int main(void) {
     OK(samsa_embedded_start(2, &embedded, &err));
     OK(samsa_embedded_create_topic(embedded, "faults", PARTITIONS, &err));
@@ -200,6 +229,7 @@ int main(void) {
     consume_through(SAMSA_FAULT_THROTTLE, 0);
     OK(samsa_embedded_close_connections(embedded, -1, &err));
     consume_through(SAMSA_FAULT_DELAY, 0);
+    all_brokers_go();
 
     samsa_topic_free(topic);
     samsa_cluster_free(cluster);

@@ -1,6 +1,7 @@
 //! The consumer's behaviour against the embedded broker, over TCP. Tests named `rule_x_y` keep the
 //! invariant of that number.
 
+mod absent_topics;
 mod codes;
 mod eras;
 mod failures;

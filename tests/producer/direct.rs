@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::mpsc;
+use std::time::Instant;
 
 use samsa::Code;
 use samsa::embedded::{FaultKind, Options};
@@ -46,6 +47,30 @@ fn a_lone_record_is_written_before_send_returns_and_wakes_no_io_thread() {
     });
     assert_eq!(in_flight, 1, "the request is on its way without the I/O thread");
     assert_eq!(bench.outcomes(1), [(2, Code::NONE, THERE, 1)]);
+}
+
+#[test]
+fn a_publish_is_written_by_the_thread_that_waits_for_it() {
+    // Lingering is not for who waits.
+    let bench = bench(&[("linger.ms", "15000"), ("delivery.timeout.ms", "60000")]);
+    let publish = || {
+        let record = Record::new(&bench.topic, b"x").to_partition(0);
+        bench.producer.publish(&[record], soon()).unwrap()
+    };
+    assert_eq!(publish(), (0, 0));
+    let connection = connection(&bench);
+    std::thread::scope(|threads| {
+        let published = without_io_thread(|| {
+            let published = threads.spawn(publish);
+            let deadline = soon().unwrap();
+            while connection.in_flight() == 0 {
+                assert!(Instant::now() < deadline, "it waits for the I/O thread");
+                std::thread::yield_now();
+            }
+            published
+        });
+        assert_eq!(published.join().unwrap(), (0, 1));
+    });
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use samsa::Code;
 use samsa::embedded::{FaultKind, Options};
-use samsa::producer::{PurgeWhat, Record};
+use samsa::producer::{Producer, PurgeWhat, Record};
 use samsa::protocol::modern::ApiKey;
 
 use crate::bench::{Bench, WAIT, bench, bench_on, on_produce, soon};
@@ -236,6 +236,38 @@ fn rule_4_12_a_send_inside_a_callback_never_waits_for_room() {
     );
     result.unwrap();
     assert_eq!(refused, Some(Code::WOULD_BLOCK));
+}
+
+#[test]
+fn rule_4_12_nor_does_one_in_the_callback_of_another_producer_within_that_callback() {
+    let bench = bench(&[("buffer.memory", "40000"), ("batch.size", "8000")]);
+    let other = Producer::new(&bench.cluster, None).unwrap();
+    bench.send(1);
+    other.send(&Record::new(&bench.topic, b"other").to_partition(0), WAIT).unwrap();
+    let record = Record::new(&bench.topic, &[0; 4_000]).to_partition(0);
+    let mut refused = None;
+    let mut within = |_| {
+        bench.kafka.inject(on_produce(FaultKind::Silence).always());
+        let deadline = soon().unwrap();
+        refused = loop {
+            assert!(Instant::now() < deadline, "it never fills");
+            match bench.producer.send(&record, -1) {
+                Ok(()) => {}
+                Err(error) => break Some(error.code()),
+            }
+        };
+    };
+    let mut once = true;
+    let (_, result) = bench.producer.flush(
+        WAIT,
+        Some(&mut |_| {
+            if std::mem::take(&mut once) {
+                other.flush(WAIT, Some(&mut within)).1.unwrap();
+            }
+        }),
+    );
+    result.unwrap();
+    assert_eq!(refused, Some(Code::WOULD_BLOCK), "it would wait for its own thread");
 }
 
 #[test]

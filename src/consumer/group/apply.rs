@@ -1,6 +1,6 @@
 //! What steps do to the consumer's partitions. Under the state's lock; no clock, no wait.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
@@ -10,6 +10,7 @@ use super::handed::Readers;
 use super::liveness::Liveness;
 use super::place::{Place, Stored};
 use super::steps::{Held, Route, Share, Stage, Steps, Task, Turn, Waiting};
+use crate::cluster::Topic;
 use crate::config::ConsumerConfig;
 use crate::consumer::core::Core;
 use crate::consumer::event::{Event, Hold, Partitions};
@@ -87,6 +88,15 @@ impl Membered {
     /// Whether nothing is to be told or done before messages.
     pub(in crate::consumer) fn is_quiet(&self) -> bool {
         self.alarm.is_none() && !self.steps.is_waiting() && !self.out
+    }
+
+    /// The topics that were subscribed to by name.
+    pub(in crate::consumer) fn subscribed_names(&self) -> impl Iterator<Item = Arc<str>> {
+        let entries = match &self.mode {
+            Mode::Subscribed(entries) => entries.as_slice(),
+            Mode::Idle | Mode::Assigned => &[],
+        };
+        entries.iter().filter(|entry| !entry.starts_with(['^', '!'])).cloned()
     }
 
     /// A thread polls: it is done with what it got before.
@@ -214,12 +224,33 @@ impl State {
         errands
     }
 
+    /// The topics of what is assigned and of these.
+    pub(super) fn topics_with(&self, shares: &[Share]) -> Vec<Arc<Topic>> {
+        let assigned = self.partitions.iter().filter(|p| p.assigned).map(|p| &p.topic);
+        let waiting = self.group.steps.queue.iter().flat_map(|step| &step.shares);
+        let shares = shares.iter().chain(waiting).map(|share| &share.topic);
+        let each = assigned.chain(shares).map(|topic| (topic.index(), Arc::clone(topic)));
+        each.collect::<BTreeMap<_, _>>().into_values().collect()
+    }
+
     fn shares_of_front(&self) -> Vec<Share> {
         self.group.steps.queue.front().map(|front| front.shares.clone()).unwrap_or_default()
     }
 
     fn indices_of(&self, shares: &[Share]) -> Vec<usize> {
         shares.iter().filter_map(|share| self.find(&share.topic, share.number)).collect()
+    }
+
+    /// Whether the application has not done with messages of these partitions, as far as that holds their
+    /// commit by the clock back.
+    pub(super) fn is_at_work(&mut self, indices: &[usize]) -> bool {
+        if self.group.stores_by_hand {
+            return false;
+        }
+        indices.iter().any(|&index| {
+            let out = self.partitions.get_mut(index).and_then(|p| p.books.out.first());
+            out.is_some() || self.is_in_hands(index)
+        })
     }
 
     /// Whether a thread got messages of this partition and did not come back.

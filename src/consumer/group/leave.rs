@@ -67,6 +67,7 @@ impl Core {
         // can be committed. The membership hears without our lock held.
         drop(farewell.dones);
         if !for_good {
+            self.let_topics_go();
             member.membership.subscribe(Subscription::default());
             return committed;
         }

@@ -150,8 +150,7 @@ impl Core {
         let heard = match step {
             Step::Assign(list, done) => {
                 let shares = self.shares(&list);
-                let topics: Vec<_> = shares.iter().map(|share| Arc::clone(&share.topic)).collect();
-                self.cluster.want_topics(&topics);
+                self.hold_given(self.lock().topics_with(&shares));
                 Heard::Assign(shares, done)
             }
             Step::Revoke(list, done) => Heard::Revoke(self.shares(&list), done),

@@ -29,6 +29,9 @@ impl Consumer {
         drop(self.open()?);
         let subscription = understand(topics)?;
         let member = self.core().member()?;
+        let cluster = &self.core().cluster;
+        let named: Vec<_> =
+            subscription.topics.iter().map(|name| cluster.topic(name)).collect::<Result<_>>()?;
         {
             let mut state = self.open()?;
             if state.group.mode == Mode::Assigned {
@@ -39,8 +42,11 @@ impl Consumer {
             let names = topics.iter().map(|&name| Arc::from(name)).collect();
             state.group.mode = Mode::Subscribed(names);
         }
+        self.core().hold(named);
         member.membership.subscribe(subscription);
         self.core().part.kick();
+        // What is known of the topics already may have to be told.
+        self.core().kick.notify_one();
         Ok(())
     }
 

@@ -12,6 +12,8 @@ use crate::runtime::{Completion, Runtime, Task};
 
 /// How long starting waits until a broker is registered.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// What starting gives the registration besides to say why it failed.
+const LAST_WORD: Duration = Duration::from_secs(2);
 /// How long stopping waits until ZooKeeper has heard of it.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// The pause after a failure of ZooKeeper's that trying again may mend.
@@ -48,7 +50,11 @@ impl Registration {
             registrar.keep().await;
         });
         let registration = Self { zookeeper, task };
-        wait.wait(Some(Instant::now() + PATIENCE), None)?;
+        let limit = Instant::now() + PATIENCE + LAST_WORD;
+        wait.wait(Some(limit), None).map_err(|error| {
+            let text = format!("broker {broker} cannot be registered in ZooKeeper {connect}");
+            Error::new(error.code(), text).caused_by(error)
+        })?;
         Ok(registration)
     }
 
@@ -93,6 +99,11 @@ impl Registrar {
             match self.register_in(&session, deadline).await {
                 Ok(()) => return Ok(()),
                 Err(Failure::Expired | Failure::Lost(_)) if Instant::now() < deadline => {}
+                // All parents but the chroot are made on the way.
+                Err(failure) if failure.is_no_node() => {
+                    let text = format!("there is no {}: make it first", session.ensemble().chroot);
+                    return Err(Error::new(Code::ZOOKEEPER, text).caused_by(Error::from(failure)));
+                }
                 Err(failure) => return Err(failure.into()),
             }
         }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use super::Shared;
 use super::acts::{Leading, Led};
 use super::share;
-use crate::cluster::{Cluster, Topic};
+use crate::cluster::{Cluster, HeldTopics, Topic};
 use crate::error::{Code, Error, Result};
 use crate::group::assign::{Assign, Candidate, Share};
 use crate::group::assignor::{Partition, Topics};
@@ -109,45 +109,10 @@ fn hold_back_claimed(shares: &mut BTreeMap<String, Share>, candidates: &[Candida
     }
 }
 
-/// Topics that are kept fresh while this lives.
-#[derive(Debug)]
-pub(super) struct Held {
-    cluster: Arc<Cluster>,
-    topics: Vec<Arc<Topic>>,
-}
-
-impl Held {
-    /// `creating`: brokers may make them for being asked, if they are allowed to.
-    pub(super) fn new<'a>(
-        cluster: &Arc<Cluster>,
-        names: impl Iterator<Item = &'a str>,
-        creating: bool,
-    ) -> Self {
-        // A name that Kafka does not allow has no partitions, now or later.
-        let topics: Vec<_> = names.filter_map(|name| cluster.topic(name).ok()).collect();
-        for topic in &topics {
-            cluster.hold_topic(topic);
-            match creating {
-                true => cluster.want_held_topic(topic),
-                false => cluster.look_at_held_topic(topic),
-            }
-        }
-        Self { cluster: Arc::clone(cluster), topics }
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        for topic in &self.topics {
-            self.cluster.release_topic(topic);
-        }
-    }
-}
-
 /// The leader's watch over the topics of all members (rule 8.19).
 #[derive(Debug)]
 pub(super) struct Watch {
-    held: Held,
+    held: HeldTopics,
     /// For each topic how many partitions were shared out.
     shared: Vec<usize>,
     /// How many were known when the watch began: a broker that was behind then does not start another
@@ -157,17 +122,17 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(cluster: &Arc<Cluster>, plan: &Plan) -> Self {
-        let held = Held::new(cluster, plan.union.iter().map(String::as_str), false);
+        let held = HeldTopics::named(cluster, plan.union.iter().map(String::as_str), false);
         let shared = |topic: &Arc<Topic>| plan.topics.0.get(&**topic.name()).map_or(0, Vec::len);
-        let shared = held.topics.iter().map(shared).collect();
-        let known = held.topics.iter().map(|topic| count(topic)).collect();
+        let shared = held.topics().iter().map(shared).collect();
+        let known = held.topics().iter().map(|topic| count(topic)).collect();
         Self { held, shared, known }
     }
 
     /// Whether a topic has other partitions than were shared out.
     pub(super) fn sees_change(&self) -> bool {
         let before = self.shared.iter().zip(&self.known);
-        self.held.topics.iter().zip(before).any(|(topic, (shared, known))| {
+        self.held.topics().iter().zip(before).any(|(topic, (shared, known))| {
             let now = count(topic);
             now.is_some_and(|now| now != *shared && Some(now) != *known)
         })

@@ -9,9 +9,9 @@ use tokio::time::sleep_until;
 
 use super::Shared;
 use super::acts::{Act, Assigned, Joined, Rules, Trouble, Who, Wish};
-use super::lead::{Held, Plan, Watch};
+use super::lead::{Plan, Watch};
 use super::machine::Machine;
-use crate::cluster::Metadata;
+use crate::cluster::{HeldTopics, Metadata};
 use crate::config::Assignor;
 use crate::error::{Code, Result};
 use crate::group::standing::Stamp;
@@ -69,7 +69,7 @@ struct Driver {
     changes: watch::Receiver<Arc<Metadata>>,
     watch: Option<Watch>,
     /// The topics that were subscribed by name: asking for them may create them.
-    named: Option<Held>,
+    named: Option<HeldTopics>,
     /// What the assignment under way was made for.
     plan: Option<Plan>,
     /// Counts subscriptions: a look-up for an older one is not wanted.
@@ -188,7 +188,7 @@ impl Driver {
         (self.look_up_at, self.look_ups_failed, self.fresh) = (None, 0, false);
         self.set_pattern(None);
         let names = subscription.topics.iter().map(|name| &**name);
-        self.named = Some(Held::new(&self.shared.cluster, names, true));
+        self.named = Some(HeldTopics::named(&self.shared.cluster, names, true));
         if subscription.is_empty() {
             return self.machine.subscribe(None, now);
         }

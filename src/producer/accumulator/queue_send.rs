@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::batch::{Batch, Body};
+use super::duty::Duty;
 use super::queue::{Flying, Leader, Queue, State};
 use super::queue_ready::Readiness;
 use super::seal::{Encoding, Seal, Work};
@@ -368,30 +369,36 @@ impl Queue {
         Seal::new(Arc::clone(self), batch, Work::Reencode { body, to, budget })
     }
 
-    /// A batch's bytes are finished (or could not be made). `announce`: tell the sender.
+    /// A batch's bytes are finished (or could not be made). If it can leave there is a duty.
     pub(super) fn sealed(
         self: &Arc<Self>,
         batch: u64,
         bodies: Result<Vec<Arc<Body>>>,
-        announce: bool,
-    ) {
+    ) -> Option<Duty> {
         let mut state = self.lock();
+        self.finish(&mut state, batch, bodies);
+        self.owe(&mut state)
+    }
+
+    /// As [`sealed`](Self::sealed); nobody need be told.
+    pub(super) fn sealed_quietly(&self, batch: u64, bodies: Result<Vec<Arc<Body>>>) {
+        self.finish(&mut self.lock(), batch, bodies);
+    }
+
+    fn finish(&self, state: &mut State, batch: u64, bodies: Result<Vec<Arc<Body>>>) {
         let Some(at) = state.sealed.iter().position(|queued| queued.id == batch) else {
             return self.ledger.bring_late(batch, bodies); // it expired or was purged meanwhile
         };
         match bodies {
-            Ok(bodies) => self.place_bodies(&mut state, at, bodies),
+            Ok(bodies) => self.place_bodies(state, at, bodies),
             Err(error) => {
                 if let Some(ended) = state.sealed.remove(at) {
-                    let error = self.name_leader(&state, error);
-                    self.fail(&mut state, ended, error.clone(), Persistence::NotPersisted);
+                    let error = self.name_leader(state, error);
+                    self.fail(state, ended, error.clone(), Persistence::NotPersisted);
                     self.ledger.bring_late(batch, Err(error));
-                    self.release(&mut state);
+                    self.release(state);
                 }
             }
-        }
-        if announce {
-            self.announce(&mut state);
         }
     }
 

@@ -7,6 +7,7 @@ use bytes::BytesMut;
 use super::batch::Body;
 use super::budget::{Budget, Reserved};
 use super::builder::{Builder, Sealed};
+use super::duty::Duty;
 use super::queue::Queue;
 use crate::error::{Code, Error, Result};
 use crate::protocol::record::{Compression, Format};
@@ -52,16 +53,19 @@ impl Seal {
     }
 
     /// Does the work on the calling thread; the queue then tells its sender.
-    pub(crate) fn run(mut self) {
-        if let Some(work) = self.work.take() {
-            self.queue.sealed(self.batch, work.run(), true);
-        }
+    pub(crate) fn run(self) {
+        drop(self.run_owing());
+    }
+
+    /// As [`run`](Self::run), but if the batch can leave now that is the caller's to tell.
+    pub(crate) fn run_owing(mut self) -> Option<Duty> {
+        self.work.take().and_then(|work| self.queue.sealed(self.batch, work.run()))
     }
 
     /// As [`run`](Self::run), for a thread that sends the batch itself: nobody is told.
     pub(crate) fn run_quietly(mut self) {
         if let Some(work) = self.work.take() {
-            self.queue.sealed(self.batch, work.run(), false);
+            self.queue.sealed_quietly(self.batch, work.run());
         }
     }
 
@@ -100,7 +104,7 @@ impl Drop for Seal {
     fn drop(&mut self) {
         if self.work.take().is_some() {
             let error = Error::new(Code::ABANDONED, "the thread that compressed the batch ended");
-            self.queue.sealed(self.batch, Err(error), true);
+            drop(self.queue.sealed(self.batch, Err(error)));
         }
     }
 }

@@ -103,4 +103,6 @@ fn a_chroot_that_is_not_there_is_an_error_of_the_start() {
     let zookeeper = Some(format!("{}/missing", server.address()));
     let error = Cluster::start(Options { zookeeper, ..Options::default() }).unwrap_err();
     assert_eq!(error.code(), samsa::Code::ZOOKEEPER, "{error}");
+    let text = error.to_string();
+    assert!(text.contains("broker 0") && text.contains("there is no /missing"), "{text}");
 }
