@@ -144,6 +144,13 @@ impl Script {
         self.facts().committed.get(&("t".to_owned(), number)).cloned()
     }
 
+    pub(crate) fn wait_offset(&self, number: i64, offset: i64) {
+        let key = ("t".to_owned(), number);
+        self.wait(&format!("{offset} is committed"), |facts| {
+            facts.committed.get(&key).is_some_and(|kept| kept.offset == offset)
+        });
+    }
+
     pub(crate) fn set_offset(&self, number: i64, offset: i64) {
         let place = Committed { offset, leader_epoch: None, metadata: None };
         self.facts().committed.insert(("t".to_owned(), number), place);

@@ -160,6 +160,19 @@ fn patterns_notice_new_topics_and_leave_out_internal_ones() {
 }
 
 #[test]
+fn patterns_notice_partitions_that_are_added() {
+    let rig = Rig::new(1);
+    rig.kafka.create_topic("u", 1).expect("created");
+    let refresh = ("metadata.max.age.ms", "50");
+    let cluster = rig.another(&[refresh]);
+    let config = rig.config(&with(&[refresh]));
+    let mut app = App::new(&cluster, &config, &["^u.*"]);
+    app.until("what is there", |app| app.reads(&["u0"]));
+    rig.kafka.grow_topic("u", 3).expect("grown");
+    app.until("the new ones", |app| app.reads(&["u0", "u1", "u2"]));
+}
+
+#[test]
 fn a_pattern_that_cannot_be_read_is_told() {
     let rig = Rig::new(1);
     let mut app = app(&rig, &[], &["^("]);

@@ -20,6 +20,19 @@ fn rule_9_16_the_coordinator_resolves_a_single_pattern_and_finds_new_topics() {
 }
 
 #[test]
+fn patterns_notice_partitions_that_are_added_whoever_resolves_them() {
+    for patterns in [&["^a.*"][..], &["^a.*", "^b.*"]] {
+        let rig = Rig::new(1);
+        rig.kafka.create_topic("a1", 1).expect("made");
+        let member = rig.idle(&[("metadata.max.age.ms", "50")]);
+        member.subscribe(patterns);
+        rig.settled(&[&member], 1);
+        rig.kafka.grow_topic("a1", 3).expect("grown");
+        rig.settled(&[&member], 3);
+    }
+}
+
+#[test]
 fn rule_9_16_several_patterns_are_resolved_by_the_client() {
     let rig = Rig::new(1);
     rig.kafka.create_topic("a1", 1).expect("made");

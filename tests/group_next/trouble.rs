@@ -95,22 +95,30 @@ fn rule_8_7_a_member_whose_heartbeats_fail_for_a_whole_session_loses_all_and_com
     assert_eq!(member.diary.told(), [("assign", 2), ("lost", 2), ("assign", 2)]);
 }
 
+/// Brokers that list the API and refuse it, have it not in their list, or are older than it.
+fn without_such_groups() -> Vec<Rig> {
+    let of = |release| {
+        let rig = Rig::new(2);
+        rig.kafka.set_release(None, release).expect("set");
+        rig
+    };
+    let listed = Rig::new(2);
+    listed.kafka.inject(fault(FaultKind::ErrorCode(35)).always());
+    let unlisted = Rig::new(2);
+    unlisted.kafka.limit_versions(None, HEARTBEAT, 1, 0).expect("taken away");
+    let releases = [Release::V3_9, Release::V2_8, Release::V1_1, Release::V0_10_2, Release::V0_9_0];
+    [listed, unlisted].into_iter().chain(releases.map(of)).collect()
+}
+
 #[test]
 fn rule_9_17_on_brokers_without_such_groups_the_member_is_a_classic_one() {
-    for with_api in [true, false] {
-        let rig = Rig::new(2);
-        if with_api {
-            rig.kafka.set_release(None, Release::V3_9).expect("set");
-        } else {
-            rig.kafka.limit_versions(None, HEARTBEAT, 1, 0).expect("taken away");
-        }
+    for rig in without_such_groups() {
         let member = rig.member(&[]);
-        let failed = || !member.diary.lock().failures.is_empty();
-        until("a share, or an error", || failed() || member.owned().len() == 2);
-        if failed() {
-            assert_eq!(member.fails(), Code::UNSUPPORTED_FEATURE, "no classic groups here");
-            continue;
-        }
+        until("a share, or an error", || {
+            member.owned().len() == 2 || !member.diary.lock().failures.is_empty()
+        });
+        assert_eq!(member.diary.lock().failures, [], "it goes on as another kind of member");
+        assert_eq!(member.owned().len(), 2);
         let id = member.identity().expect("a member");
         assert_eq!(rig.kafka.group_members("g")[0].id, *id.member, "the coordinator's, not ours");
         assert!(rig.kafka.requests(ApiKey::JoinGroup) > 0);
@@ -119,6 +127,14 @@ fn rule_9_17_on_brokers_without_such_groups_the_member_is_a_classic_one() {
         member.leave();
         assert_eq!(rig.kafka.group_members("g"), []);
     }
+}
+
+#[test]
+fn rule_9_17_on_brokers_without_any_groups_the_member_says_what_it_lacks() {
+    let rig = Rig::new(2);
+    rig.kafka.set_release(None, Release::V0_8_2).expect("set");
+    let member = rig.member(&[]);
+    assert_eq!(member.fails(), Code::UNSUPPORTED_FEATURE);
 }
 
 #[test]

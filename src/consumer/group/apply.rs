@@ -241,6 +241,18 @@ impl State {
         shares.iter().filter_map(|share| self.find(&share.topic, share.number)).collect()
     }
 
+    /// Whether the application has not done with messages of these partitions, as far as that holds their
+    /// commit by the clock back.
+    pub(super) fn is_at_work(&mut self, indices: &[usize]) -> bool {
+        if self.group.stores_by_hand {
+            return false;
+        }
+        indices.iter().any(|&index| {
+            let out = self.partitions.get_mut(index).and_then(|p| p.books.out.first());
+            out.is_some() || self.is_in_hands(index)
+        })
+    }
+
     /// Whether a thread got messages of this partition and did not come back.
     fn is_in_hands(&self, index: usize) -> bool {
         let life = self.partitions.get(index).map(|p| p.books.life).unwrap_or_default();

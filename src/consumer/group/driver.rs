@@ -160,12 +160,15 @@ fn timed(core: &Core, state: &mut State, now: Instant, plan: &mut Plan) {
     if state.group.timed.is_due(now, interval) {
         let all = state.assigned();
         let items = state.items(&all, How::Auto, now);
-        if items.is_empty() {
-            state.group.timed.rest();
-            plan.sooner(now + COMMIT_AGAIN / 12);
-        } else {
+        if !items.is_empty() {
             state.group.timed.begin();
             plan.orders.push((items, now + core.config.request_timeout, Then::Timed));
+        } else if state.is_at_work(&all) {
+            // Nothing rings when the application has done with what it holds: looked at again (11.2).
+            plan.sooner(now + interval);
+        } else {
+            state.group.timed.rest();
+            plan.sooner(now + COMMIT_AGAIN / 12);
         }
     } else if let Some(next) = state.group.timed.next() {
         plan.sooner(next);

@@ -21,6 +21,9 @@ use crate::protocol::zookeeper::{
 };
 use crate::runtime::Runtime;
 
+/// How often in a row a node may be there and not there before a claim gives way.
+const CLAIM_GLIMPSES: u32 = 3;
+
 /// The result of a request.
 pub type Outcome<T> = std::result::Result<T, Failure>;
 
@@ -235,9 +238,12 @@ impl Session {
     }
 
     /// Makes an ephemeral node, unless somebody else holds it. A node that is there already and belongs
-    /// to this very session is ours: the answer to its creation was lost (rule 10.5).
+    /// to this very session is ours: the answer to its creation was lost (rule 10.5). One that is there
+    /// whenever it is to be made and gone whenever it is looked at, because others claim it and let it go
+    /// again, counts as held, by nobody in particular (owner 0, no data): who claims it comes back later.
     pub async fn claim(&self, path: &str, data: &[u8], deadline: Instant) -> Outcome<Claim> {
-        loop {
+        let mut glimpses = 0;
+        while glimpses < CLAIM_GLIMPSES {
             match self.create(path, data, CreateMode::Ephemeral, deadline).await {
                 Ok(_) => return Ok(Claim::Mine),
                 Err(Failure::Lost(_)) => continue,
@@ -250,10 +256,11 @@ impl Session {
                     return Ok(Claim::Held { owner: stat.ephemeral_owner, data });
                 }
                 // It went in between.
-                Err(failure) if failure.is_no_node() => {}
+                Err(failure) if failure.is_no_node() => glimpses += 1,
                 Err(failure) => return Err(failure),
             }
         }
+        Ok(Claim::Held { owner: 0, data: Bytes::new() })
     }
 
     /// Deletes a node, only in this version (−1: in any).

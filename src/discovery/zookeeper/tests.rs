@@ -426,6 +426,25 @@ async fn rule_10_5_a_node_that_is_there_is_ours_only_if_this_session_owns_it() {
 }
 
 #[tokio::test]
+async fn rule_10_3_a_claim_does_not_race_with_those_who_claim_and_let_go_in_turns() {
+    let peer = peer(|asked| match asked {
+        Asked::Request { op: CREATE, xid, .. } => {
+            Some(Act::Answer(reply(*xid, 1, ErrorCode::NODE_EXISTS, |_| ())))
+        }
+        Asked::Request { op: GET, xid, .. } => {
+            Some(Act::Answer(reply(*xid, 1, ErrorCode::NO_NODE, |_| ())))
+        }
+        _ => None,
+    })
+    .await;
+    let zookeeper = start(settings(&[&peer.address]));
+    let session = zookeeper.session(soon()).await.unwrap();
+    let claimed = session.claim("/o", b"d", soon()).await.unwrap();
+    assert_eq!(claimed, Claim::Held { owner: 0, data: Bytes::new() });
+    assert_eq!(peer.operations(), [CREATE, GET, CREATE, GET, CREATE, GET]);
+}
+
+#[tokio::test]
 async fn data_that_was_wiped_at_the_servers_ends_the_session_and_not_the_client() {
     let wiped = Arc::new(AtomicBool::new(false));
     let server = Arc::clone(&wiped);
