@@ -39,7 +39,9 @@ pub fn members_share_and_take_over(ground: &Ground) {
     let second = member(ground, &topic, &topic, &[]);
     settled(&[&first, &second], &topic, 6);
     assert_eq!((first.owned().len(), second.owned().len()), (3, 3));
-    assert_eq!(first.diary.told(), [("assign", 6), ("revoke", 3)]);
+    // A coordinator that is slow to assign says first that there is nothing yet.
+    let told = first.diary.told().into_iter().filter(|told| *told != ("assign", 0));
+    assert_eq!(told.collect::<Vec<_>>(), [("assign", 6), ("revoke", 3)]);
     let third = member(ground, &topic, &topic, &[]);
     settled(&[&first, &second, &third], &topic, 6);
     second.leave();

@@ -1,6 +1,6 @@
 //! Kafka 0.7 behind a real ZooKeeper: embedded brokers of 0.7 that register themselves there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::sync::Arc;
 use std::time::Duration;
@@ -239,12 +239,22 @@ pub fn groups(place: &Place) {
         }
         wait_all(sent, &mut ledgers);
     }
+    // Members that were slow to share find more to share.
+    let end = soon();
+    while ledgers[..2].iter().any(BTreeMap::is_empty) {
+        assert!(std::time::Instant::now() < end, "one member reads everything");
+        for _ in 0..50 {
+            producer.send(&Record::new(&topic, sent.to_string().as_bytes()), -1).expect("accepted");
+            sent += 1;
+        }
+        producer.flush(60_000, None).1.expect("written");
+        wait_all(sent, &mut ledgers);
+    }
     // What the brokers have twice is read twice. Else a group reads again only what a member had not
     // committed when a broker, and with it the partition, went.
     let written = messages(&brokers, "t").len() as u32;
     let all = ledgers[2].values().sum::<u32>();
     assert!(all >= sent && all <= 2 * written, "{all} of {written}, {sent} different ones");
-    assert!(ledgers[..2].iter().all(|read| !read.is_empty()), "both members have read");
     for member in members {
         member.close(30_000).expect("closed");
     }
@@ -269,9 +279,9 @@ pub fn programs(place: &Place) {
         assert!(output.status.success(), "{name} failed: {}", text(&output.stderr));
         output.stdout
     };
+    let read = |arguments: &[&str]| rows(&done("consume", arguments, ""));
     let consumed = |arguments: &[&str]| -> Vec<String> {
-        let rows = rows(&done("consume", arguments, ""));
-        rows.into_iter().map(|row| row[5].clone()).collect()
+        read(arguments).into_iter().map(|row| row[5].clone()).collect()
     };
     done("publish", &["fruit"], "");
     let fruit = consumed(&["-n", "6", "fruit"]);
@@ -283,13 +293,15 @@ pub fn programs(place: &Place) {
 
     let lines: Vec<String> = (0..2_000).map(|number| format!("line {number}")).collect();
     done("produce", &["lines"], &(lines.join("\n") + "\n"));
+    let mut places = BTreeSet::new();
     for arguments in [&["-n", "2000", "lines"][..], &["-n", "2000", "-g", "basket", "lines"]] {
-        let mut read = consumed(arguments);
-        read.sort_by_key(|line| line[5..].parse::<u32>().expect("a number"));
-        assert_eq!(read, lines, "{arguments:?}");
+        let mut rows = read(arguments);
+        rows.sort_by_key(|row| row[5][5..].parse::<u32>().expect("a number"));
+        assert!(rows.iter().map(|row| &row[5]).eq(&lines), "{arguments:?}: {rows:?}");
+        places.extend(rows.into_iter().map(|row| row[1].clone()));
     }
     let offsets = place.witness().children("/consumers/basket/offsets/lines");
-    assert_eq!(offsets, ["0-0", "0-1", "1-0", "1-1"], "where the group has come to");
+    assert_eq!(BTreeSet::from_iter(offsets), places, "where the group has come to");
 
     let told = text(&done("log_publisher", &["log"], "first\nsecond\n"));
     assert!(told.contains("lines published, 0 not, 0 dropped"), "{told}");

@@ -21,6 +21,8 @@ pub fn write(ground: &Ground, topic: &str, codec: &str, messages: &[Message]) {
     command.args([broker, &ground.address, "--topic", topic, "--compression-codec", codec]);
     let property = if release.since(4, 0) { "--reader-property" } else { "--property" };
     command.args([property, "parse.key=true"]);
+    // Its default of 1.5 s is short for a busy machine: it then sends again, and everything comes twice.
+    command.args(["--request-timeout-ms", "60000"]);
     if !release.since(1, 0) {
         // Its default is acks=0: what it sends while the topic is being created can be lost unseen.
         command.args(["--request-required-acks", "1"]);

@@ -13,7 +13,7 @@ fn message(format: Format, offset: i64, attributes: i16, value: &[u8]) -> Vec<u8
         format,
         offset,
         attributes,
-        timestamp: TIME + offset,
+        timestamp: TIME.saturating_add(offset),
         key: None,
         value: Some(value),
     };
