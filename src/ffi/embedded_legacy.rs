@@ -202,6 +202,8 @@ mod tests {
     use std::ffi::CStr;
 
     use super::*;
+    use crate::ffi::cluster::{samsa_cluster_free, samsa_cluster_is_legacy, samsa_cluster_open};
+    use crate::ffi::config::{samsa_config_free, samsa_config_new, samsa_config_set};
     use crate::ffi::embedded::{
         samsa_embedded_address, samsa_embedded_create_topic, samsa_embedded_free,
         samsa_embedded_log_end, samsa_embedded_start_broker, samsa_embedded_stop_broker,
@@ -242,6 +244,33 @@ mod tests {
             samsa_embedded_free(embedded);
             samsa_embedded_zookeeper_free(zookeeper);
             samsa_embedded_zookeeper_free(ptr::null_mut());
+        }
+    }
+
+    #[test]
+    fn a_cluster_of_0_7_says_so_and_one_of_today_does_not() {
+        let options = Options { brokers: 1, ..Options::default() };
+        let server = crate::embedded::zookeeper::Server::start().unwrap();
+        let address = Some(server.address());
+        let _legacy = legacy::Cluster::start(Options { zookeeper: address, ..options }).unwrap();
+        let today = Cluster::start(1).unwrap();
+        for (name, value, is_legacy) in [
+            (c"zookeeper.connect", server.address(), true),
+            (c"bootstrap.servers", today.address(), false),
+        ] {
+            let value = c_string(&value);
+            let (mut cluster, mut err) = (ptr::null_mut(), ptr::null_mut());
+            // SAFETY: live out-parameters, handles freed once.
+            unsafe {
+                assert!(!samsa_cluster_is_legacy(ptr::null()));
+                let config = samsa_config_new();
+                let code = samsa_config_set(config, name.as_ptr(), value.as_ptr(), &raw mut err);
+                assert_eq!(code, 0);
+                let code = samsa_cluster_open(config, 30_000, &raw mut cluster, &raw mut err);
+                assert_eq!((code, samsa_cluster_is_legacy(cluster)), (0, is_legacy));
+                samsa_cluster_free(cluster);
+                samsa_config_free(config);
+            }
         }
     }
 
