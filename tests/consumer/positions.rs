@@ -199,6 +199,19 @@ fn watermarks_are_cached_by_fetches_or_asked() {
 }
 
 #[test]
+fn rule_7_12_after_a_failed_question_watermarks_are_asked_again() {
+    let rig = Rig::new(1);
+    rig.write(0, 10);
+    let consumer = rig.consumer(&[]);
+    rig.kafka.inject(Fault::new(FaultKind::ErrorCode(29)).api(LIST_OFFSETS));
+    let refused = consumer.watermarks(&place(0), 20_000);
+    assert_code(refused, Code::TOPIC_AUTHORIZATION_FAILED);
+    rig.kafka.inject(Fault::new(FaultKind::Delay(1_000)).api(LIST_OFFSETS));
+    assert_code(consumer.watermarks(&place(0), 100), Code::TIMED_OUT);
+    assert_eq!(consumer.watermarks(&place(0), 20_000).unwrap(), (0, 10));
+}
+
+#[test]
 fn rule_7_6_offsets_for_times_say_null_when_nothing_is_that_late() {
     let rig = Rig::new(2);
     rig.write(0, 10);

@@ -215,16 +215,16 @@ fn rule_11_10_nobodys_commits_are_refused_while_the_group_has_members() {
 }
 
 #[test]
-fn offsets_of_an_open_transaction_are_waited_for() {
+fn rule_7_2_offsets_of_an_open_transaction_are_waited_for_however_often() {
     let rig = Rig::new(1);
     let store = rig.alone();
     rig.commit(&*store, 4).expect("committed");
     let kind =
         FaultKind::ErrorCode(i16::try_from(Code::UNSTABLE_OFFSET_COMMIT.0).expect("Kafka's"));
-    let fault = Fault::new(kind).api(FETCH).topic("t").partition(0).times(2);
+    let fault = Fault::new(kind).api(FETCH).topic("t").partition(0).times(9);
     let met = rig.kafka.inject(fault);
     assert_eq!(rig.committed(&*store).expect("stable in the end"), Some(at(4)));
-    assert_eq!(rig.kafka.injected(met), 2);
+    assert_eq!(rig.kafka.injected(met), 9);
 }
 
 #[test]

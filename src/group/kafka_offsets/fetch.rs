@@ -301,3 +301,25 @@ fn committed(offset: i64, epoch: i32, metadata: Option<String>) -> Option<Commit
         metadata: metadata.filter(|text| !text.is_empty()).map(Arc::from),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rule_7_3_a_negative_offset_is_none_and_what_is_left_out_is_an_error_of_its_partition() {
+        let place = |partition| TopicPartition { topic: Arc::from("t"), partition };
+        let spot = |partition| -> Spot { (Arc::from("t"), partition) };
+        let mut work = Work::new(&[place(0), place(1), place(2)]);
+        let told = [(0, -7), (2, 4), (9, 5)];
+        let partitions = told.map(|(number, offset)| {
+            (spot(number), (Code::NONE, committed(offset, -1, Some(String::new()))))
+        });
+        let answer = Answer { whole: Code::NONE, partitions: BTreeMap::from(partitions) };
+        assert!(!work.hear(answer, FIRST_STABLE, false).unwrap());
+        assert!(work.open.is_empty() && !work.found.contains_key(&spot(9)), "nobody asked for 9");
+        assert_eq!(work.found[&spot(0)].as_ref().unwrap(), &None);
+        assert_eq!(work.found[&spot(1)].as_ref().unwrap_err().code(), Code::PROTOCOL);
+        assert_eq!(work.found[&spot(2)].as_ref().unwrap().as_ref().map(|at| at.offset), Some(4));
+    }
+}

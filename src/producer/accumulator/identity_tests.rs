@@ -280,15 +280,20 @@ fn rule_5_12_what_is_purged_in_flight_leaves_a_hole_that_the_next_batch_settles(
 }
 
 #[test]
-fn rule_5_17_a_fenced_producer_goes_on_under_another_id() {
+fn rules_5_6_and_5_17_a_fenced_producer_goes_on_under_another_id_with_sequences_of_that() {
     let bench = proven(&[]);
     let flight = bench.fly(1..2).pop_front().unwrap();
+    bench.send(2);
     bench.refuse(flight, 47);
     assert!(bench.take().is_none() && bench.ledger.identity.is_awaited());
     bench.ledger.identity.set_known(8);
-    let flight = bench.take().unwrap();
-    let batch = BatchIter::new(flight.body.bytes().clone()).next().unwrap().unwrap();
-    assert_eq!((batch.producer_id, batch.producer_epoch, batch.base_sequence), (8, 0, 0));
+    for (sequence, number) in [(0, 1), (1, 2)] {
+        let flight = bench.take().unwrap();
+        let batch = BatchIter::new(flight.body.bytes().clone()).next().unwrap().unwrap();
+        let stamp = (batch.producer_id, batch.producer_epoch, batch.base_sequence);
+        assert_eq!((stamp, numbers(flight.body.bytes())), ((8, 0, sequence), vec![number]));
+        bench.acknowledge(flight, 1);
+    }
 }
 
 #[test]
