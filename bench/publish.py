@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import pathlib
 import platform
 import subprocess
@@ -25,6 +26,29 @@ def machine():
     return f"{cpus} × {model}, {memory} GB, Linux {platform.release()}"
 
 
+def groups(path):
+    """The scale of groups, as bench/groups.py has measured it."""
+    rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    clients = list(dict.fromkeys(row["client"] for row in rows))
+    print("\nGroups, on the embedded broker: median (least–most)\n")
+    table.head(["case", "figure", *clients], 2)
+    for case, figure in dict.fromkeys((row["case"], row["figure"]) for row in rows):
+        found = {row["client"]: row for row in rows if (row["case"], row["figure"]) == (case, figure)}
+        cells = [
+            "{:,.5g} ({:,.5g}–{:,.5g})".format(row["median"], *row["range"]) if row else ""
+            for row in map(found.get, clients)
+        ]
+        table.row([case, figure, *cells])
+
+
+def legacy(path):
+    """What bench/legacy said."""
+    said = [line for line in path.read_text("utf-8").splitlines() if not line.startswith("round")]
+    print("\nKafka 0.7 beside today's, CPU a message of 100 bytes:\n")
+    for line in said:
+        print(f"- {line}")
+
+
 def main():
     conditions = (RESULTS.parent / "conditions").read_text("utf-8").strip()
     commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True)
@@ -33,6 +57,9 @@ def main():
     print(f"{day}, commit {commit.stdout.strip()}. {machine()}. {conditions}.\n", file=out)
     with contextlib.redirect_stdout(out):
         table.show(RESULTS)
+        for name, show in (("groups.jsonl", groups), ("legacy.txt", legacy)):
+            if (RESULTS.parent / name).exists():
+                show(RESULTS.parent / name)
     page = PAGE.read_text("utf-8")
     before, rest = page.split(BEGIN, 1)
     _, after = rest.split(END, 1)
