@@ -106,7 +106,8 @@ check-all: check
 bench: bench-programs
 	python3 bench/run.py
 	python3 bench/groups.py
-	target/bench/legacy | tee target/bench/legacy.txt
+	target/bench/legacy >target/bench/legacy.txt
+	cat target/bench/legacy.txt
 	python3 bench/plot.py
 
 ## bench-quick: the most telling rows of the bench, in a few minutes

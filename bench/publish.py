@@ -35,7 +35,9 @@ def groups(path):
     for case, figure in dict.fromkeys((row["case"], row["figure"]) for row in rows):
         found = {row["client"]: row for row in rows if (row["case"], row["figure"]) == (case, figure)}
         cells = [
-            "{:,.5g} ({:,.5g}–{:,.5g})".format(row["median"], *row["range"]) if row else ""
+            "{} ({}–{})".format(*(f"{v:,.0f}" if v >= 100 else f"{v:.1f}" for v in (row["median"], *row["range"])))
+            if row
+            else ""
             for row in map(found.get, clients)
         ]
         table.row([case, figure, *cells])
