@@ -26,6 +26,17 @@ def machine():
     return f"{cpus} × {model}, {memory} GB, Linux {platform.release()}"
 
 
+def number(value):
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}"
+
+
+def cell(row):
+    if row is None:
+        return ""
+    least, most = row["range"]
+    return f"{number(row['median'])} ({number(least)}–{number(most)})"
+
+
 def groups(path):
     """The scale of groups, as bench/groups.py has measured it."""
     rows = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
@@ -34,12 +45,7 @@ def groups(path):
     table.head(["case", "figure", *clients], 2)
     for case, figure in dict.fromkeys((row["case"], row["figure"]) for row in rows):
         found = {row["client"]: row for row in rows if (row["case"], row["figure"]) == (case, figure)}
-        cells = [
-            "{} ({}–{})".format(*(f"{v:,.0f}" if v >= 100 else f"{v:.1f}" for v in (row["median"], *row["range"])))
-            if row
-            else ""
-            for row in map(found.get, clients)
-        ]
+        cells = map(cell, map(found.get, clients))
         table.row([case, figure, *cells])
 
 
