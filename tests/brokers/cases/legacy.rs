@@ -298,10 +298,13 @@ pub fn programs(place: &Place) {
         let mut rows = read(arguments);
         rows.sort_by_key(|row| row[5][5..].parse::<u32>().expect("a number"));
         assert!(rows.iter().map(|row| &row[5]).eq(&lines), "{arguments:?}: {rows:?}");
-        places.extend(rows.into_iter().map(|row| row[1].clone()));
+        places.extend(rows.into_iter().map(|row| row[0].clone()));
     }
-    let offsets = place.witness().children("/consumers/basket/offsets/lines");
-    assert_eq!(BTreeSet::from_iter(offsets), places, "where the group has come to");
+    // Where the group has come to: at least where it has read. A partition without messages counts too, and
+    // a broker that was never written to has none.
+    let offsets = BTreeSet::from_iter(place.witness().children("/consumers/basket/offsets/lines"));
+    let all = ["0-0", "0-1", "1-0", "1-1"].map(str::to_owned).into();
+    assert!(places.is_subset(&offsets) && offsets.is_subset(&all), "{offsets:?} of {places:?}");
 
     let told = text(&done("log_publisher", &["log"], "first\nsecond\n"));
     assert!(told.contains("lines published, 0 not, 0 dropped"), "{told}");
