@@ -213,6 +213,17 @@ fn failures_alone_are_told_on_request() {
     assert_eq!(bench.producer.poll(0).unwrap_err().code(), Code::NOTHING);
 }
 
+/// Sends until a send is refused; gives the code of that.
+fn fill(bench: &Bench, record: &Record<'_>) -> Code {
+    let deadline = soon().unwrap();
+    loop {
+        assert!(Instant::now() < deadline, "it never fills");
+        if let Err(error) = bench.producer.send(record, -1) {
+            return error.code();
+        }
+    }
+}
+
 #[test]
 fn rule_4_12_a_send_inside_a_callback_never_waits_for_room() {
     let bench = bench(&[("buffer.memory", "40000"), ("batch.size", "8000")]);
@@ -224,14 +235,7 @@ fn rule_4_12_a_send_inside_a_callback_never_waits_for_room() {
         WAIT,
         Some(&mut |_| {
             bench.kafka.inject(on_produce(FaultKind::Silence));
-            let deadline = soon().unwrap();
-            refused = loop {
-                assert!(Instant::now() < deadline, "it never fills");
-                match bench.producer.send(&record, -1) {
-                    Ok(()) => {}
-                    Err(error) => break Some(error.code()),
-                }
-            };
+            refused = Some(fill(&bench, &record));
         }),
     );
     result.unwrap();
@@ -248,14 +252,7 @@ fn rule_4_12_nor_does_one_in_the_callback_of_another_producer_within_that_callba
     let mut refused = None;
     let mut within = |_| {
         bench.kafka.inject(on_produce(FaultKind::Silence).always());
-        let deadline = soon().unwrap();
-        refused = loop {
-            assert!(Instant::now() < deadline, "it never fills");
-            match bench.producer.send(&record, -1) {
-                Ok(()) => {}
-                Err(error) => break Some(error.code()),
-            }
-        };
+        refused = Some(fill(&bench, &record));
     };
     let mut once = true;
     let (_, result) = bench.producer.flush(
