@@ -13,7 +13,8 @@ struct outcomes {
     uint64_t failed;
 };
 
-/* Takes the outcomes that are there, waiting at most so long for the first; false: there are none. */
+/* Takes the outcomes that are there, waiting at most so long for the first; false: there are none.
+ */
 static bool take_outcomes(samsa_producer *producer, int32_t timeout_ms, struct outcomes *outcomes,
                           struct latency *plan) {
     samsa_error *error = NULL;
@@ -77,8 +78,8 @@ static void send_packed(samsa_producer *producer, samsa_packed packed, struct ou
     }
 }
 
-static void produce_packed(samsa_producer *producer, samsa_topic *topic,
-                           const struct arguments *a, struct outcomes *outcomes) {
+static void produce_packed(samsa_producer *producer, samsa_topic *topic, const struct arguments *a,
+                           struct outcomes *outcomes) {
     struct payloads values = map_payloads(a);
     static uint32_t lengths[BATCH];
     for (size_t i = 0; i < BATCH; i++)
@@ -100,8 +101,8 @@ static void produce_packed(samsa_producer *producer, samsa_topic *topic,
     }
 }
 
-static void produce_records(samsa_producer *producer, samsa_topic *topic,
-                            const struct arguments *a, struct outcomes *outcomes) {
+static void produce_records(samsa_producer *producer, samsa_topic *topic, const struct arguments *a,
+                            struct outcomes *outcomes) {
     struct payloads values = map_payloads(a);
     bool batch = strcmp(a->call, "send_batch") == 0;
     static samsa_record records[BATCH];
@@ -261,9 +262,9 @@ int main(int argc, char **argv) {
     snprintf(codec, sizeof codec, "compression.type=%s", a.codec);
     snprintf(wait, sizeof wait, "fetch.max.wait.ms=%s", a.wait);
     char *options[] = {bootstrap, codec, wait, NULL};
-    const char *defaults[] = {"batch.size=1000000",         slow ? "linger.ms=0" : "linger.ms=5",
-                              "acks=all",                   "max.poll.records=1000",
-                              "auto.offset.reset=earliest", NULL};
+    const char *defaults[] = {
+        "batch.size=1000000",    slow ? "linger.ms=0" : "linger.ms=5", "acks=all",
+        "max.poll.records=1000", "auto.offset.reset=earliest",         NULL};
     samsa_error *error = NULL;
     samsa_topic *topic = NULL;
     samsa_cluster *cluster = open_cluster(options, defaults);

@@ -1,7 +1,7 @@
 /* cluster [-f] [name=value]...
  *
- * Lists the brokers of a cluster, its topics, and each partition with its leader and replicas. With -f
- * it goes on, and tells what comes, changes and goes. */
+ * Lists the brokers of a cluster, its topics, and each partition with its leader and replicas. With
+ * -f it goes on, and tells what comes, changes and goes. */
 #include "options.h"
 
 static void print_brokers(samsa_cluster *cluster) {

@@ -1,9 +1,9 @@
 /* consume [-n COUNT] [-H] [-g GROUP] TOPIC [name=value]...
  *
- * Prints each message of the topic on a line: partition (on Kafka 0.7 as broker-number), offset, next
- * offset, timestamp, key, value, separated by tabs; with -H a further column `name=value,...` for the
- * headers. Bytes print as they are but for \t \n \r \\ and \xHH for control bytes and what is not
- * UTF-8; NULL prints as \N. Starts at the earliest message unless told otherwise
+ * Prints each message of the topic on a line: partition (on Kafka 0.7 as broker-number), offset,
+ * next offset, timestamp, key, value, separated by tabs; with -H a further column `name=value,...`
+ * for the headers. Bytes print as they are but for \t \n \r \\ and \xHH for control bytes and what
+ * is not UTF-8; NULL prints as \N. Starts at the earliest message unless told otherwise
  * (auto.offset.reset=latest). Ends after COUNT messages, or at SIGINT or SIGTERM.
  *
  * With -g it is a member of a consumer group: it begins where the group has come to, commits what

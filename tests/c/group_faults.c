@@ -186,8 +186,8 @@ static void survives(const char *api, int32_t kind, int32_t code) {
     OK(samsa_embedded_inject(embedded, &fault, &id, &err));
     samsa_consumer *one = join(&heard);
     settle(one, &heard, NULL, NULL);
-    /* A fault of the commit comes with it; any other comes first: between reading and commit it would
-       rightly have the messages read again. */
+    /* A fault of the commit comes with it; any other comes first: between reading and commit it
+       would rightly have the messages read again. */
     if (strcmp(api, "OffsetCommit") != 0) {
         OK(samsa_embedded_wait_injected(embedded, id, 1, 10000, &err));
         settle(one, &heard, NULL, NULL);

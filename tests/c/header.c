@@ -4,7 +4,4 @@
 #include <samsa_testing.h>
 #include <samsa_testing.h>
 
-int main(void)
-{
-  return samsa_code_is_error(SAMSA_OK);
-}
+int main(void) { return samsa_code_is_error(SAMSA_OK); }
