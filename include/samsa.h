@@ -582,7 +582,8 @@ enum {
   /**
    * For samsa_config_set_assignor_callback: the assignor gives nobody what another member still owns, and
    * members keep what they have while others' partitions move (KIP-429). A partition that it gives all the
-   * same comes in the next round.
+   * same comes in the next round. A member is cooperative only if every assignor that it offers is: with
+   * partition.assignment.strategy=cooperative-sticky, not with its default, which offers range too.
    */
   SAMSA_ASSIGNOR_COOPERATIVE = 1,
 };
