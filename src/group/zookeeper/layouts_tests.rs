@@ -144,7 +144,7 @@ fn what_a_layout_does_not_have_is_refused() {
 
 /// What a coordinator would keep.
 #[derive(Debug, Default)]
-struct FakeKafka(Mutex<std::collections::HashMap<TopicPartition, Committed>>);
+pub(super) struct FakeKafka(Mutex<std::collections::HashMap<TopicPartition, Committed>>);
 
 impl OffsetStore for FakeKafka {
     fn fetch(

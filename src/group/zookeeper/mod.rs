@@ -207,4 +207,6 @@ mod fixture_tests;
 #[cfg(test)]
 mod layouts_tests;
 #[cfg(test)]
+mod readable_tests;
+#[cfg(test)]
 mod rules_tests;

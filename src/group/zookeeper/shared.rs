@@ -1,6 +1,6 @@
 //! What a membership, its task and its offset store share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use super::identity::member_id;
 use super::layout::{Layout, Paths};
 use crate::config::GroupConfig;
 use crate::discovery::zookeeper::{Phase, Session, Settings, ZooKeeper};
+use crate::error::Error;
 use crate::group::{Identity, TopicPartition};
 use crate::log::Logger;
 use crate::runtime::Runtime;
@@ -107,6 +108,8 @@ pub(super) struct Shared {
     own: Mutex<Own>,
     /// How many commits are on their way.
     commits: watch::Sender<usize>,
+    /// Nodes of topics that could not be read, each of which was logged.
+    doubted: Mutex<BTreeSet<String>>,
 }
 
 /// A commit on its way.
@@ -142,6 +145,7 @@ impl Shared {
             id: OnceLock::new(),
             own: Mutex::default(),
             commits: watch::Sender::new(0),
+            doubted: Mutex::default(),
         }
     }
 
@@ -168,6 +172,20 @@ impl Shared {
 
     pub(super) fn set_layout(&self, layout: Layout) -> Layout {
         *self.layout.get_or_init(|| layout)
+    }
+
+    /// A topic's node cannot be read, and counts as not there: logged once, not in each rebalance.
+    pub(super) fn doubt(&self, path: &str, why: &Error) {
+        if lock(&self.doubted).insert(path.to_owned()) {
+            let group = &self.group;
+            let text = format_args!("{group}: {path} in ZooKeeper counts as not there: {why}");
+            self.logger.warn("group", text);
+        }
+    }
+
+    /// It can be read; should it not be any more, that is logged again.
+    pub(super) fn trust(&self, path: &str) {
+        lock(&self.doubted).remove(path);
     }
 
     /// What this member is called, in every session.
