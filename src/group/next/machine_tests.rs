@@ -49,6 +49,7 @@ fn short(actions: Vec<Action>) -> Vec<String> {
         Action::Revoke(step, list) => format!("revoke {step} {:?}", lists(&list)),
         Action::Assign(step, list) => format!("assign {step} {:?}", lists(&list)),
         Action::Lost(list) => format!("lost {:?}", lists(&list)),
+        Action::Overtaken(list) => format!("overtaken {:?}", lists(&list)),
         Action::Failed(error) => format!("failed {}", error.code().name()),
         Action::GaveUp(list) => format!("gave up {:?}", lists(&list)),
         Action::Known(member, epoch) => format!("known {member} {epoch}"),
@@ -387,6 +388,20 @@ fn rule_8_7_a_member_is_sure_for_a_while_after_it_sent_a_heartbeat_that_was_answ
 }
 
 #[test]
+fn rule_8_7_a_silent_coordinator_is_given_up_in_time_for_another_one() {
+    let mut rig = Rig::member(&[0]);
+    rig.pass(INTERVAL);
+    let end = rig.machine.ends().expect("a member");
+    let late = rig.now + rig.machine.patience();
+    assert!(late + rig.machine.patience() <= end + INTERVAL, "half a session");
+    let beat = rig.beat();
+    rig.now = late;
+    rig.machine.failed(beat.number, Error::bare(Code::TIMED_OUT), rig.now);
+    rig.machine.tick(rig.now);
+    assert_eq!((rig.acts(), rig.beat().epoch), (Vec::new(), 1), "at once, and still a member");
+}
+
+#[test]
 fn rule_8_7_a_coordinator_that_is_heard_no_more_has_given_the_partitions_away() {
     // An error that is to be tried again for ever; broken connections; silence.
     for kind in 0..3 {
@@ -495,7 +510,7 @@ fn a_topic_that_may_not_be_read_is_complained_of_once_and_tried_again() {
 fn an_end_of_the_subscription_leaves_and_a_new_one_joins_again() {
     let mut rig = Rig::member(&[0]);
     rig.machine.subscribe(None, rig.now);
-    assert_eq!(rig.acts(), ["unknown false", "leave m -1"]);
+    assert_eq!(rig.acts(), ["unknown false", "overtaken [0]", "leave m -1"]);
     rig.machine.subscribe(Some(wish(&["u"], None)), rig.now);
     rig.machine.left(rig.now);
     assert_eq!((rig.acts(), rig.beat().epoch), (vec!["unknown true".to_owned()], 0));
@@ -510,4 +525,68 @@ fn a_commit_that_says_the_member_is_none_makes_it_ask() {
     rig.machine.doubted(1, rig.now);
     rig.refused(Code::UNKNOWN_MEMBER_ID);
     assert_eq!(rig.acts(), ["unknown true", "lost [0]", "unknown true"]);
+}
+
+#[test]
+fn rule_9_5_what_an_answer_brought_after_the_application_unsubscribed_is_taken_back() {
+    // The application unsubscribes and subscribes again; before the member hears of it the answer is
+    // there, and the application, which has subscribed, takes it for its new share.
+    for done in [false, true] {
+        let mut rig = Rig::member(&[0]);
+        rig.pass(INTERVAL);
+        rig.round(told(2, Some(&[0, 1])));
+        assert_eq!(rig.acts(), ["known m 2", "assign 2 [1]"]);
+        if done {
+            rig.machine.done(2, rig.now);
+        }
+        rig.machine.subscribe(None, rig.now);
+        // First the gate: nothing more is committed by the old claim.
+        assert_eq!(rig.acts(), ["unknown false", "overtaken [0, 1]", "leave m -1"]);
+        rig.machine.subscribe(Some(wish(&["t"], None)), rig.now);
+        rig.machine.left(rig.now);
+        rig.machine.learn(T, Arc::from("t"));
+        rig.round(told(3, Some(&[0])));
+        assert_eq!(rig.acts(), ["unknown true", "known m 3", "assign 3 [0]"], "another share");
+    }
+}
+
+#[test]
+fn rule_9_16_a_member_beats_on_until_the_pattern_that_nobody_takes_is_resolved() {
+    let mut rig = Rig::member(&[0]);
+    rig.machine.subscribe(Some(wish(&[], Some("a.*"))), rig.now);
+    let beat = rig.beat();
+    assert!(!beat.fits(0));
+    rig.machine.postponed(beat.number);
+    // At once, for nothing was said; then by the clock, whatever hastens it.
+    let beat = rig.round(told(1, None));
+    assert!(beat.fits(0) && !beat.full);
+    assert_eq!((&beat.names, &beat.owned), (&None, &owned(&[0])));
+    assert_eq!(rig.machine.due(), Some(rig.now + INTERVAL));
+    rig.machine.doubted(1, rig.now);
+    assert_eq!(rig.round(told(1, Some(&[0]))).names, None, "one more");
+    assert_eq!(rig.round(told(1, None)).owned, owned(&[0]), "and the acknowledgement");
+    assert_eq!(rig.machine.due(), Some(rig.now + INTERVAL));
+    rig.pass(INTERVAL);
+    rig.refused(Code::COORDINATOR_LOAD_IN_PROGRESS);
+    rig.pass(INTERVAL);
+    let beat = rig.round(told(1, None));
+    assert_eq!((beat.full, beat.names, beat.pattern), (true, None, None));
+    rig.machine.subscribe(Some(wish(&["a1"], None)), rig.now);
+    assert_eq!(rig.round(told(2, None)).names, Some(vec![Arc::from("a1")]));
+    assert_eq!(rig.machine.due(), Some(rig.now + INTERVAL));
+}
+
+#[test]
+fn rule_9_16_who_is_to_join_by_a_pattern_that_nobody_takes_waits_for_its_topics() {
+    let mut rig = Rig::member(&[0]);
+    rig.machine.subscribe(Some(wish(&[], Some("a.*"))), rig.now);
+    let beat = rig.beat();
+    rig.machine.postponed(beat.number);
+    rig.refused(Code::FENCED_MEMBER_EPOCH);
+    assert!(rig.is_quiet() && rig.machine.due().is_none(), "no timer that fires for nothing");
+    rig.machine.doubted(1, rig.now);
+    rig.machine.tick(rig.now);
+    assert!(rig.is_quiet() && rig.machine.due().is_none());
+    rig.machine.subscribe(Some(wish(&["a1"], None)), rig.now);
+    assert_eq!((rig.beat().epoch, rig.is_quiet()), (0, true));
 }
