@@ -310,6 +310,7 @@ fn stopped_partitions_are_committed_where_they_stand() {
     assert!(!consumer.is_empty().unwrap(), "four wait");
     consumer.stop_partitions(Some(&[place(0)]), 20_000, None).unwrap();
     assert_eq!(script.commits(), [[(0, 4)]]);
+    assert!(consumer.is_empty().unwrap());
     assert_code(consumer.poll(50), Code::NOTHING);
     assert!(consumer.is_empty().unwrap());
     consumer.resume(None).unwrap();
