@@ -582,3 +582,7 @@ impl Machine {
 #[cfg(test)]
 #[path = "machine_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "subscription_tests.rs"]
+mod subscription_tests;

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::cluster::TopicId;
 
-const T: TopicId = [1; 16];
-const INTERVAL: Duration = Duration::from_secs(3);
+pub(super) const T: TopicId = [1; 16];
+pub(super) const INTERVAL: Duration = Duration::from_secs(3);
 
-struct Rig {
-    machine: Machine,
-    now: Instant,
+pub(super) struct Rig {
+    pub(super) machine: Machine,
+    pub(super) now: Instant,
 }
 
 fn constants(instance: Option<&str>) -> Constants {
@@ -23,12 +23,12 @@ fn constants(instance: Option<&str>) -> Constants {
     }
 }
 
-fn wish(names: &[&str], pattern: Option<&str>) -> Wish {
+pub(super) fn wish(names: &[&str], pattern: Option<&str>) -> Wish {
     let names = names.iter().map(|name| Arc::from(*name)).collect();
     Wish { names, pattern: pattern.map(Arc::from) }
 }
 
-fn told(epoch: i32, assignment: Option<&[i32]>) -> Told {
+pub(super) fn told(epoch: i32, assignment: Option<&[i32]>) -> Told {
     Told {
         member: Some(Arc::from("m")),
         epoch,
@@ -75,14 +75,14 @@ impl Rig {
     }
 
     /// Subscribed to t, not heard of yet.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut rig = Self::with(None);
         assert_eq!(rig.acts(), ["unknown true"]);
         rig
     }
 
     /// A member in epoch 1 that owns these partitions and has said so.
-    fn member(owned: &[i32]) -> Self {
+    pub(super) fn member(owned: &[i32]) -> Self {
         let mut rig = Self::new();
         rig.becomes_member(owned);
         rig
@@ -102,38 +102,38 @@ impl Rig {
         self.acts();
     }
 
-    fn acts(&mut self) -> Vec<String> {
+    pub(super) fn acts(&mut self) -> Vec<String> {
         short(self.machine.actions())
     }
 
     /// The heartbeat that is due now.
-    fn beat(&mut self) -> Beat {
+    pub(super) fn beat(&mut self) -> Beat {
         self.machine.beat(self.now).expect("a heartbeat is due")
     }
 
     /// One heartbeat and its answer.
-    fn round(&mut self, answer: Told) -> Beat {
+    pub(super) fn round(&mut self, answer: Told) -> Beat {
         let beat = self.beat();
         self.machine.answered(beat.number, answer, self.now);
         beat
     }
 
-    fn refused(&mut self, code: Code) -> Beat {
+    pub(super) fn refused(&mut self, code: Code) -> Beat {
         let beat = self.beat();
         self.machine.refused(beat.number, code, None, self.now);
         beat
     }
 
-    fn is_quiet(&mut self) -> bool {
+    pub(super) fn is_quiet(&mut self) -> bool {
         self.machine.beat(self.now).is_none()
     }
 
-    fn pass(&mut self, time: Duration) {
+    pub(super) fn pass(&mut self, time: Duration) {
         self.now += time;
     }
 }
 
-fn owned(places: &[i32]) -> Option<BTreeSet<(TopicId, i32)>> {
+pub(super) fn owned(places: &[i32]) -> Option<BTreeSet<(TopicId, i32)>> {
     Some(places.iter().map(|place| (T, *place)).collect())
 }
 
@@ -537,68 +537,4 @@ fn rule_8_25_a_last_commit_waits_for_no_membership_that_is_to_come() {
     rig.machine.left(rig.now);
     rig.machine.subscribe(Some(wish(&["t"], None)), rig.now);
     assert_eq!(rig.acts(), ["unknown true"], "another subscription is another matter");
-}
-
-#[test]
-fn rule_9_5_what_an_answer_brought_after_the_application_unsubscribed_is_taken_back() {
-    // The application unsubscribes and subscribes again; before the member hears of it the answer is
-    // there, and the application, which has subscribed, takes it for its new share.
-    for done in [false, true] {
-        let mut rig = Rig::member(&[0]);
-        rig.pass(INTERVAL);
-        rig.round(told(2, Some(&[0, 1])));
-        assert_eq!(rig.acts(), ["known m 2", "assign 2 [1]"]);
-        if done {
-            rig.machine.done(2, rig.now);
-        }
-        rig.machine.subscribe(None, rig.now);
-        // First the gate: nothing more is committed by the old claim.
-        assert_eq!(rig.acts(), ["unknown false", "overtaken [0, 1]", "leave m -1"]);
-        rig.machine.subscribe(Some(wish(&["t"], None)), rig.now);
-        rig.machine.left(rig.now);
-        rig.machine.learn(T, Arc::from("t"));
-        rig.round(told(3, Some(&[0])));
-        assert_eq!(rig.acts(), ["unknown true", "known m 3", "assign 3 [0]"], "another share");
-    }
-}
-
-#[test]
-fn rule_9_16_a_member_beats_on_until_the_pattern_that_nobody_takes_is_resolved() {
-    let mut rig = Rig::member(&[0]);
-    rig.machine.subscribe(Some(wish(&[], Some("a.*"))), rig.now);
-    let beat = rig.beat();
-    assert!(!beat.fits(0));
-    rig.machine.postponed(beat.number);
-    // At once, for nothing was said; then by the clock, whatever hastens it.
-    let beat = rig.round(told(1, None));
-    assert!(beat.fits(0) && !beat.full);
-    assert_eq!((&beat.names, &beat.owned), (&None, &owned(&[0])));
-    assert_eq!(rig.machine.due(), Some(rig.now + INTERVAL));
-    rig.machine.doubted(1, rig.now);
-    assert_eq!(rig.round(told(1, Some(&[0]))).names, None, "one more");
-    assert_eq!(rig.round(told(1, None)).owned, owned(&[0]), "and the acknowledgement");
-    assert_eq!(rig.machine.due(), Some(rig.now + INTERVAL));
-    rig.pass(INTERVAL);
-    rig.refused(Code::COORDINATOR_LOAD_IN_PROGRESS);
-    rig.pass(INTERVAL);
-    let beat = rig.round(told(1, None));
-    assert_eq!((beat.full, beat.names, beat.pattern), (true, None, None));
-    rig.machine.subscribe(Some(wish(&["a1"], None)), rig.now);
-    assert_eq!(rig.round(told(2, None)).names, Some(vec![Arc::from("a1")]));
-    assert_eq!(rig.machine.due(), Some(rig.now + INTERVAL));
-}
-
-#[test]
-fn rule_9_16_who_is_to_join_by_a_pattern_that_nobody_takes_waits_for_its_topics() {
-    let mut rig = Rig::member(&[0]);
-    rig.machine.subscribe(Some(wish(&[], Some("a.*"))), rig.now);
-    let beat = rig.beat();
-    rig.machine.postponed(beat.number);
-    rig.refused(Code::FENCED_MEMBER_EPOCH);
-    assert!(rig.is_quiet() && rig.machine.due().is_none(), "no timer that fires for nothing");
-    rig.machine.doubted(1, rig.now);
-    rig.machine.tick(rig.now);
-    assert!(rig.is_quiet() && rig.machine.due().is_none());
-    rig.machine.subscribe(Some(wish(&["a1"], None)), rig.now);
-    assert_eq!((rig.beat().epoch, rig.is_quiet()), (0, true));
 }
