@@ -136,7 +136,7 @@ bench-programs:
 microbench:
 	$(CARGO) bench --locked --bench records --bench producer
 
-## lint: formatting, clippy, C formatting, shell
+## lint: formatting of Rust and C, clippy, rustdoc, shell, the bench programs
 .PHONY: lint
 lint:
 	$(CARGO) fmt --check
@@ -151,7 +151,7 @@ lint:
 .PHONY: fmt
 fmt:
 	$(CARGO) fmt
-	clang-format -i examples-c/*.[ch] tests/c/*.[ch] bench/*.[ch]
+	clang-format -i examples-c/*.[ch] tests/*/*.[ch] bench/*.[ch]
 
 ## header: writes include/*.h anew from src/ffi
 .PHONY: header

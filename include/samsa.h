@@ -582,7 +582,8 @@ enum {
   /**
    * For samsa_config_set_assignor_callback: the assignor gives nobody what another member still owns, and
    * members keep what they have while others' partitions move (KIP-429). A partition that it gives all the
-   * same comes in the next round.
+   * same comes in the next round. A member is cooperative only if every assignor that it offers is: with
+   * partition.assignment.strategy=cooperative-sticky, not with its default, which offers range too.
    */
   SAMSA_ASSIGNOR_COOPERATIVE = 1,
 };
@@ -2557,7 +2558,8 @@ void samsa_membership_free(samsa_membership *membership);
  * `timeout_ms` 0: asynchronous, the outcome comes as SAMSA_EVENT_COMMITTED or to the commit callback, or
  * else a failure is an error of the next poll. Otherwise it waits (-1 = no limit), tries again what may
  * pass, and gives the error of the first partition that failed; out of time the outcome comes as that of
- * an asynchronous one. Commits never overtake each other.
+ * an asynchronous one. Commits never overtake each other, nor do their
+ * outcomes.
  *
  * `*outcome`, may be NULL: what was committed (asynchronous: is to be), with the code of each partition;
  * freed by samsa_positions_free. It is there also when a partition failed.

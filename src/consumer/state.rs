@@ -330,9 +330,17 @@ impl State {
 
     /// Whether a poll may find something: messages, errors, events.
     pub(super) fn has_news(&self) -> bool {
-        !(self.ready.is_empty() && self.reports.is_empty())
+        self.ready.iter().any(|&slot| self.is_waiting(slot))
+            || !self.reports.is_empty()
             || self.has_event()
             || self.group.steps.has_task()
+    }
+
+    /// Whether what was listed can be read still: the partition may have been paused, sought or fenced
+    /// since, and who reads next drops its place in the list.
+    fn is_waiting(&self, slot: Slot) -> bool {
+        let partition = self.partitions.get(slot.index);
+        partition.is_some_and(|partition| partition.era == slot.era && partition.is_readable())
     }
 
     /// Where a partition goes on.

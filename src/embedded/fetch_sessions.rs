@@ -198,13 +198,8 @@ impl FetchSessions {
 }
 
 impl Session {
-    /// Applies what a request names and forgets.
+    /// Applies what a request names and then, as Kafka does, what it forgets: who is in both is gone.
     fn change(&mut self, request: &FetchRequest) {
-        for gone in &request.forgotten_topics_data {
-            for partition in &gone.partitions {
-                self.partitions.remove(&(gone.topic_id, gone.topic.clone(), *partition));
-            }
-        }
         for topic in &request.topics {
             for asked in &topic.partitions {
                 self.last_rank += 1;
@@ -213,6 +208,11 @@ impl Session {
                 let fresh = |asked| Known { asked, high_watermark: -1, log_start: -1, rank };
                 let known = self.partitions.entry(key).or_insert_with(|| fresh(asked.clone()));
                 known.asked = asked.clone();
+            }
+        }
+        for gone in &request.forgotten_topics_data {
+            for partition in &gone.partitions {
+                self.partitions.remove(&(gone.topic_id, gone.topic.clone(), *partition));
             }
         }
     }

@@ -23,7 +23,8 @@ use crate::group::assignor::Topics;
 
 /// For samsa_config_set_assignor_callback: the assignor gives nobody what another member still owns, and
 /// members keep what they have while others' partitions move (KIP-429). A partition that it gives all the
-/// same comes in the next round.
+/// same comes in the next round. A member is cooperative only if every assignor that it offers is: with
+/// partition.assignment.strategy=cooperative-sticky, not with its default, which offers range too.
 pub const SAMSA_ASSIGNOR_COOPERATIVE: u32 = 1;
 
 /// One round of sharing partitions out, lent to an assignor callback. Only the thread that runs the

@@ -89,7 +89,12 @@ pub unsafe extern "C" fn samsa_config_set_log_callback(
             config.edit(|config| {
                 let sink = |call| Arc::new(Callback(Registered::new(call, user, release))) as _;
                 config.set_log_sink(call.map(sink));
-            })
+            })?;
+            if call.is_none() {
+                // Nothing keeps the pointer: that was its last use.
+                drop(Registered::new((), user, release));
+            }
+            Ok(())
         })
     }
 }

@@ -265,6 +265,21 @@ impl Coordinator {
         self.lock().losses = 0;
     }
 
+    /// Nobody waits for what is on its way in this lane any more. A broker answers a connection in order
+    /// and reads nothing behind a request that it holds; Kafka before 2.3 never answers the join of a
+    /// member that left: the next join would stand behind it until its own time ran out.
+    ///
+    /// A request of a task that was aborted while it ran on another I/O thread may yet be written: it has
+    /// a time of its own, at which its connection is closed.
+    pub fn hang_up(&self, lane: Lane) {
+        let broker = self.lock().last.clone();
+        let connection = broker.and_then(|broker| broker.open_connection(lane.purpose()));
+        if let Some(connection) = connection.filter(|connection| connection.in_flight() > 0) {
+            let text = "nobody waits for the coordinator's answer any more";
+            connection.close(Error::new(Code::DISCONNECTED, text));
+        }
+    }
+
     /// Sends a request to the coordinator; the version it was sent in, and the answer. `make` builds
     /// it for what this broker speaks. A failure of the connection loses the coordinator.
     ///

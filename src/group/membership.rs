@@ -154,6 +154,12 @@ pub trait Membership: fmt::Debug + Send + Sync {
     /// Asks for a rebalance, where a member may (KIP-568).
     fn rejoin(&self, why: &'static str);
 
+    /// The consumer commits for the last time, and leaves then, by [`leave`](Self::leave) or by
+    /// subscribing to nothing: from now on no rebalance begins, and commits do not wait for others. A
+    /// round that is being completed may delay them for a moment. The next subscription ends it. Nothing
+    /// to do where commits never wait for other members.
+    fn finish(&self) {}
+
     /// Leaves the group for good: nothing more is told. The consumer has revoked and committed before.
     /// Completed when the coordinator has answered or need not be asked (a static member stays,
     /// KIP-345); whoever waits for it bounds the wait.

@@ -33,7 +33,7 @@ pub use membership::{
 };
 pub use offsets::{Boxed, Committed, OffsetStore};
 pub use pattern::Pattern;
-pub use standing::{Ear, Pass, Rest, Stamp, Standing};
+pub use standing::{Asked, Ear, Pass, Rest, Stamp, Standing};
 pub use start::{Member, start};
 pub use subscription::Subscribed;
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use tokio::time::timeout_at;
+use tokio::time::{timeout, timeout_at};
 
 use super::TopicPartition;
 use crate::error::Code;
@@ -25,6 +25,10 @@ pub struct Stamp {
     /// Whether it is an epoch (KIP-848).
     pub by_epochs: bool,
 }
+
+/// How long a member that leaves waits for the commits that were asked for: gone, it could not make them. Who
+/// closes a consumer with more time has waited for them, and who has less does not wait for the member.
+const LAST_COMMITS: Duration = Duration::from_secs(3);
 
 /// Hears what commits were answered: codes that say something of the member, and whose they were.
 pub type Ear = Box<dyn Fn(Code, &Stamp) + Send + Sync>;
@@ -46,12 +50,16 @@ struct State {
     /// None while the member is none: then it commits as nobody.
     stamp: Option<Stamp>,
     shut: bool,
+    /// Commits go although the member joins: its generation may be over before one arrives.
+    outrun: bool,
     /// The partitions that the member holds, each with the number of the assignment that brought it: a
     /// partition that went and came back is another claim (rule 11.3).
     claims: HashMap<TopicPartition, u64>,
     assignments: u64,
     /// Commits under way.
     out: usize,
+    /// Commits that were asked for and are not over, those under way among them.
+    asked: usize,
     /// How often the coordinator answered a heartbeat.
     heard: u64,
 }
@@ -84,7 +92,17 @@ impl Standing {
 
     /// No commit begins until it is opened again.
     pub fn shut(&self) {
-        self.state.send_modify(|state| state.shut = true);
+        self.state.send_modify(|state| (state.shut, state.outrun) = (true, false));
+    }
+
+    /// Commits go on as the member that it was when this was shut: it leaves, and cannot wait until it
+    /// is another one. Does nothing if it is open.
+    pub fn reopen(&self) {
+        self.state.send_if_modified(|state| {
+            let was_shut = std::mem::take(&mut state.shut);
+            state.outrun |= was_shut;
+            was_shut
+        });
     }
 
     /// Waits until no commit is under way. Each is bounded by its request's time.
@@ -98,7 +116,7 @@ impl Standing {
     pub fn open(&self, stamp: Stamp) {
         self.state.send_modify(|state| {
             state.stamp = Some(stamp);
-            state.shut = false;
+            (state.shut, state.outrun) = (false, false);
         });
     }
 
@@ -112,7 +130,7 @@ impl Standing {
     pub fn dismiss(&self, shut: bool) {
         self.state.send_modify(|state| {
             state.stamp = None;
-            state.shut = shut;
+            (state.shut, state.outrun) = (shut, false);
             state.claims.clear();
         });
     }
@@ -127,7 +145,7 @@ impl Standing {
             }
             if let Some(stamp) = stamp {
                 state.stamp = Some(stamp);
-                state.shut = false;
+                (state.shut, state.outrun) = (false, false);
             }
         });
     }
@@ -193,18 +211,37 @@ impl Standing {
             self.state.send_if_modified(|state| {
                 if !state.shut {
                     state.out += 1;
-                    pass = Some(state.stamp.clone());
+                    pass = Some((state.stamp.clone(), state.outrun));
                 }
                 false
             });
-            if let Some(stamp) = pass {
-                return Some(Pass { standing: Arc::clone(self), stamp });
+            if let Some((stamp, outrun)) = pass {
+                return Some(Pass { standing: Arc::clone(self), stamp, outrun });
             }
             match timeout_at(deadline.into(), seen.changed()).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) | Err(_) => return None,
             }
         }
+    }
+
+    /// A commit is asked for.
+    pub fn ask(self: &Arc<Self>) -> Asked {
+        self.state.send_modify(|state| state.asked += 1);
+        Asked(Arc::clone(self))
+    }
+
+    /// Waits until all commits that were asked for are over, or [`LAST_COMMITS`].
+    pub async fn quiet(&self) {
+        let mut seen = self.state.subscribe();
+        let over = seen.wait_for(|state| state.asked == 0);
+        // One that a silent coordinator holds up is not waited for.
+        let _ = timeout(LAST_COMMITS, over).await;
+    }
+
+    /// Whether no commit that was asked for is open.
+    pub fn is_quiet(&self) -> bool {
+        self.state.borrow().asked == 0
     }
 
     /// Tells the membership what a commit that went as `stamp` was answered.
@@ -215,17 +252,30 @@ impl Standing {
     }
 }
 
-/// Leave to commit; while it lives, the member's identity does not change.
+/// Leave to commit; while it lives, the member's identity does not change, unless it leaves in the middle of
+/// a rebalance ([`Standing::reopen`]).
 #[derive(Debug)]
 pub struct Pass {
     standing: Arc<Standing>,
     /// As whom; none: as nobody.
     pub stamp: Option<Stamp>,
+    /// Whether the member joins meanwhile, so that its generation may be over by now.
+    pub outrun: bool,
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
         self.standing.state.send_modify(|state| state.out = state.out.saturating_sub(1));
+    }
+}
+
+/// A commit that was asked for, until it is over.
+#[derive(Debug)]
+pub struct Asked(Arc<Standing>);
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        self.0.state.send_modify(|state| state.asked = state.asked.saturating_sub(1));
     }
 }
 

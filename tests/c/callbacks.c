@@ -118,6 +118,18 @@ static void a_replaced_callback_is_released_without_a_lock(void) {
     samsa_config_free(config);
 }
 
+/* One that takes the callback back has no use for its pointer. */
+static void what_is_never_called_is_released_at_once(void) {
+    samsa_config *config = samsa_config_new();
+    struct seen seen;
+
+    memset(&seen, 0, sizeof seen);
+    OK(samsa_config_set_log_callback(config, NULL, &seen, on_release, &err));
+    wait_for_releases(&seen, 1);
+    samsa_config_free(config);
+    CHECK(seen.released == 1);
+}
+
 static void a_partitioner_chooses(const char *address) {
     samsa_config *config = samsa_config_new();
     samsa_cluster *cluster;
@@ -199,6 +211,7 @@ int main(void) {
     samsa_cluster_free(cluster);
     wait_for_releases(&seen, 2);
     a_replaced_callback_is_released_without_a_lock();
+    what_is_never_called_is_released_at_once();
     a_partitioner_chooses(samsa_embedded_address(embedded));
     samsa_embedded_free(embedded);
     puts("callbacks: ok");

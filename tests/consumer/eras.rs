@@ -1,7 +1,11 @@
 //! Rule 6.11: what was asked before a partition moved counts no more, whenever it arrives.
 
 use samsa::Code;
+use samsa::cluster::Cluster;
+use samsa::config::Config;
+use samsa::consumer::{Name, Position};
 use samsa::embedded::FaultKind;
+use samsa::protocol::modern::ApiKey;
 
 use crate::rig::{Rig, assert_code, deadline, place, read, read_one};
 
@@ -94,4 +98,37 @@ fn rule_6_24_a_topic_that_was_made_anew_is_read_by_policy_and_never_on_at_the_ol
     assert_eq!(read_one(&consumer, 2), [0, 1]);
     assert_eq!(consumer.watermarks(&place(0), 0).unwrap().1, 2);
     assert_eq!(consumer.lag(&place(0)).unwrap(), Some(0));
+}
+
+#[test]
+fn rule_6_6_a_topic_that_was_made_anew_stays_in_a_session_by_names() {
+    let mut rig = Rig::new(1);
+    // As 2.8 and 3.0: metadata has ids, fetches name topics, and so the session's entry stays the same.
+    rig.kafka.limit_versions(None, ApiKey::Fetch, 0, 12).unwrap();
+    rig.kafka.create_topic("quiet", 1).unwrap();
+    let mut config = Config::new();
+    config.set("bootstrap.servers", &rig.kafka.address()).unwrap();
+    config.set("metadata.max.age.ms", "100").unwrap();
+    config.set("auto.offset.reset", "earliest").unwrap();
+    config.set("fetch.max.wait.ms", "50").unwrap();
+    rig.cluster = Cluster::open(&config).unwrap();
+    let consumer = rig.consumer(&[]);
+    // The other one keeps the session open.
+    consumer.assign(&[place(0), Position::new(Name::new("quiet").unwrap(), 0)]).unwrap();
+    rig.write(0, 2);
+    assert_eq!(read_one(&consumer, 2), [0, 1]);
+    consumer.seek(&[place(0).at(0)]).unwrap();
+    consumer.pause(None).unwrap();
+    rig.kafka.delete_topic("t").unwrap();
+    rig.kafka.create_topic("t", 1).unwrap();
+    consumer.resume(None).unwrap();
+    // No fetch fails: that the topic is another is told by metadata alone.
+    let heard = rig.kafka.requests(ApiKey::Metadata) + 3;
+    while rig.kafka.requests(ApiKey::Metadata) < heard {
+        assert_code(consumer.poll(20), Code::NOTHING);
+    }
+    rig.write(0, 2);
+    assert_eq!(read_one(&consumer, 2), [0, 1]);
+    rig.write(0, 2);
+    assert_eq!(read_one(&consumer, 2), [2, 3]);
 }

@@ -216,6 +216,41 @@ fn an_asynchronous_commit_is_told_as_an_event_by_a_callback_or_as_an_error() {
 }
 
 #[test]
+fn rule_11_5_a_commit_that_waits_is_over_after_those_before_it() {
+    let rig = Rig::new(1);
+    let callbacks = Callbacks { rebalance: false, commit: true };
+    let (consumer, script) = rig.scripted_with(&[BY_HAND], callbacks);
+    consumer.subscribe(&["t"]).unwrap();
+    script.assign(&[0]).wait();
+    script.slow_down();
+    consumer.commit(Some(&[place(0).at(1)]), 0, None).unwrap();
+    script.speed_up();
+    let mut seen = Vec::new();
+    let mut tell = |event: Event| seen.push(words(&event));
+    consumer.commit(Some(&[place(0).at(2)]), 20_000, Some(&mut tell)).unwrap();
+    assert_eq!(seen, ["committed [0]"]);
+
+    // As an event likewise: it is there before the call returns.
+    let (consumer, script) = rig.member(&[BY_HAND, ("samsa.events", "committed")], &[0]);
+    script.slow_down();
+    consumer.commit(Some(&[place(0).at(1)]), 0, None).unwrap();
+    script.speed_up();
+    consumer.commit(Some(&[place(0).at(2)]), 20_000, None).unwrap();
+    assert_eq!(words(&consumer.next_event().unwrap().unwrap()), "committed [0]");
+}
+
+#[test]
+fn what_is_known_of_a_commit_is_not_held_back_longer_than_asked() {
+    let rig = Rig::new(1);
+    let (consumer, script) = rig.member(&[BY_HAND, ("samsa.events", "committed")], &[0]);
+    script.fall_silent();
+    consumer.commit(Some(&[place(0).at(1)]), 0, None).unwrap();
+    script.speak();
+    let told = consumer.commit(Some(&[place(0).at(2)]), 2_000, None).unwrap();
+    assert!(told[0].error.is_none() && script.offset(0).unwrap().offset == 2);
+}
+
+#[test]
 fn a_failed_commit_of_the_clock_is_told_once_until_one_succeeds() {
     let rig = Rig::new(1);
     let (consumer, script) = rig.member(&[QUICK], &[0]);
@@ -275,6 +310,7 @@ fn stopped_partitions_are_committed_where_they_stand() {
     assert!(!consumer.is_empty().unwrap(), "four wait");
     consumer.stop_partitions(Some(&[place(0)]), 20_000, None).unwrap();
     assert_eq!(script.commits(), [[(0, 4)]]);
+    assert!(consumer.is_empty().unwrap());
     assert_code(consumer.poll(50), Code::NOTHING);
     assert!(consumer.is_empty().unwrap());
     consumer.resume(None).unwrap();

@@ -23,11 +23,15 @@ const COOPERATIVE: (&str, &str) = ("partition.assignment.strategy", "cooperative
 
 impl Rig {
     /// A member of the group "g", subscribed to "t".
-    fn classic(&self, properties: &[(&str, &str)]) -> Arc<Consumer> {
+    pub(crate) fn classic(&self, properties: &[(&str, &str)]) -> Arc<Consumer> {
         self.classic_with(properties, Callbacks::default())
     }
 
-    fn classic_with(&self, properties: &[(&str, &str)], callbacks: Callbacks) -> Arc<Consumer> {
+    pub(crate) fn classic_with(
+        &self,
+        properties: &[(&str, &str)],
+        callbacks: Callbacks,
+    ) -> Arc<Consumer> {
         let mut overrides = Config::new();
         overrides.set("group.id", "g").unwrap();
         if !properties.contains(&KIP_848) {

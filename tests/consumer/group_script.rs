@@ -164,8 +164,17 @@ impl Script {
         self.facts().silent = true;
     }
 
+    pub(crate) fn speak(&self) {
+        self.facts().silent = false;
+    }
+
     pub(crate) fn slow_down(&self) {
         self.facts().slow = true;
+    }
+
+    /// From now on they take none; those that are under way take theirs.
+    pub(crate) fn speed_up(&self) {
+        self.facts().slow = false;
     }
 
     pub(crate) fn subscription(&self) -> Option<Subscription> {

@@ -352,6 +352,21 @@ fn rule_8_24_an_application_on_an_idle_topic_keeps_its_place() {
 }
 
 #[test]
+fn rule_8_24_what_is_paused_does_not_wait_to_be_read() {
+    let rig = Rig::new(1);
+    rig.write(0, 10);
+    let (consumer, script) =
+        rig.member(&[SLOW, ("max.poll.interval.ms", "400"), ("max.poll.records", "2")], &[0]);
+    assert_eq!(read(&consumer, 2)[&0], [0, 1]);
+    consumer.pause(None).unwrap();
+    assert!(consumer.is_empty().unwrap(), "eight are there, but not to be read");
+    script.never("step out", Duration::from_millis(800));
+    consumer.resume(None).unwrap();
+    assert!(!consumer.is_empty().unwrap());
+    assert_eq!(read(&consumer, 2)[&0], [2, 3]);
+}
+
+#[test]
 fn time_can_be_asked_for() {
     let rig = Rig::new(1);
     rig.write(0, 10);

@@ -7,6 +7,7 @@ mod eras;
 mod failures;
 mod group_commits;
 mod group_endings;
+mod group_farewells;
 mod group_members;
 mod group_script;
 mod group_steps;

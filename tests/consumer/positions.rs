@@ -9,7 +9,8 @@ use samsa::consumer::{Consumer, EARLIEST, LATEST, Name, Position, topic_offsets}
 use samsa::embedded::{Fault, FaultKind, Options};
 
 use crate::rig::{
-    FETCH, LIST_OFFSETS, Rig, assert_code, batch_at, deadline, place, poll_error, read, read_one,
+    FETCH, LIST_OFFSETS, Rig, assert_code, batch_at, deadline, place, poll, poll_error, read,
+    read_one,
 };
 
 #[test]
@@ -414,4 +415,18 @@ fn read_some(consumer: &Consumer) -> BTreeMap<i64, usize> {
         *counts.entry(record.partition()).or_default() += 1;
     }
     counts
+}
+
+#[test]
+fn after_a_seek_nothing_waits_to_be_read_until_it_has_come() {
+    let rig = Rig::new(1);
+    rig.write(0, 10);
+    let consumer = rig.consumer(&[("max.poll.records", "2")]);
+    consumer.assign(&[place(0)]).unwrap();
+    drop(poll(&consumer));
+    assert!(!consumer.is_empty().unwrap(), "eight wait");
+    consumer.seek(&[place(0).at(10)]).unwrap();
+    assert!(consumer.is_empty().unwrap());
+    rig.write(0, 1);
+    assert_eq!(read_one(&consumer, 1), [10]);
 }

@@ -4,6 +4,7 @@ use std::sync::Mutex;
 
 use samsa::Code;
 use samsa::embedded::{Options, Release};
+use samsa::protocol::modern::ApiKey;
 use samsa::protocol::record::{Compression, Format};
 
 use crate::rig::{Rig, batch, batch_of, place, poll, read, read_one};
@@ -164,6 +165,25 @@ fn rule_6_9_a_record_larger_than_the_fetch_size_still_arrives() {
         consumer.assign(&[place(0)]).unwrap();
         assert_eq!(poll(&consumer).get(0).unwrap().value(), Some(&large[..]), "{release:?}");
     }
+}
+
+#[test]
+fn a_broker_gathers_as_much_as_it_is_asked_to() {
+    let rig = Rig::new(6);
+    let value = vec![b'x'; 900_000];
+    for partition in 0..6 {
+        let bytes = batch_of(0, &[&value], Format::V2, Compression::None);
+        rig.kafka.append_raw("t", partition, &bytes).unwrap();
+    }
+    let consumer = rig.consumer(&[("fetch.min.bytes", "4000000"), ("fetch.max.wait.ms", "20000")]);
+    consumer.assign(&(0..6).map(place).collect::<Vec<_>>()).unwrap();
+    let fetches = rig.kafka.requests(ApiKey::Fetch);
+    // Four fit into the answer, and the others do not fill another.
+    let mut seen = 0;
+    while seen < 4 {
+        seen += poll(&consumer).len();
+    }
+    assert!(rig.kafka.requests(ApiKey::Fetch) - fetches <= 2);
 }
 
 #[test]

@@ -22,7 +22,7 @@ pub(super) const ROWS: &[Property] = &[
         per_topic: false,
         kind: bytes(0),
         default: "1",
-        doc: "How many bytes a broker gathers before it answers a fetch; 1: whatever is there.",
+        doc: "How many bytes a broker gathers before it answers a fetch; 1: whatever is there. No more than one fetch may have: `fetch.max.bytes`, and the part of `samsa.memory.limit` that is free.",
         aliases: &[pykafka("fetch_min_bytes")],
     },
     Property {

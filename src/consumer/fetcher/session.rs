@@ -118,8 +118,9 @@ impl Session {
                 continue;
             }
             named.push(at);
-            // A topic that was made anew is another topic (6.6).
-            if let Some(held) = held.filter(|held| held.id != asked.id) {
+            // A topic that was made anew is another topic (6.6). Not so in a session by names: there it
+            // is one entry, and brokers forget after they have added.
+            if let Some(held) = held.filter(|held| by_id && held.id != asked.id) {
                 forgotten.push(held.forgotten(asked.key()));
             }
         }

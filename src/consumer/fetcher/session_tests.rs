@@ -124,6 +124,23 @@ fn rule_6_6_a_changed_topic_id_is_forget_the_old_and_add_the_new() {
 }
 
 #[test]
+fn rule_6_6_a_changed_topic_id_is_the_same_entry_of_a_session_by_names() {
+    let mut session = Session::default();
+    let mut wanted = list(&[(0, 50)]);
+    let words = session.next(&wanted, false);
+    session.acknowledged(&words, &wanted, 9, true);
+    wanted[0].id = Uuid([2; 16]);
+    let words = session.next(&wanted, false);
+    assert_eq!(
+        (words.named.len(), words.forgotten.len()),
+        (1, 0),
+        "it would be added, then forgotten"
+    );
+    session.acknowledged(&words, &wanted, 9, true);
+    assert!(session.next(&wanted, false).named.is_empty());
+}
+
+#[test]
 fn rule_6_6_between_names_and_ids_a_new_session_replaces_the_old() {
     let mut session = open(&[(0, 0)]);
     let wanted = list(&[(0, 0)]);

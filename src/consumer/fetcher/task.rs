@@ -146,7 +146,9 @@ impl Fetcher {
         };
         let most = bytes(config.fetch_max_bytes).min(self.core.budget.share(brokers));
         let version = self.version(connection, &partitions)?;
-        let wish = plan::wish_of(&partitions, version, self.pace.wish(most), most);
+        // Brokers from 2.5 on wait for no more than they may answer, older ones for their whole time.
+        let least = bytes(config.fetch_min_bytes).min(most);
+        let wish = plan::wish_of(&partitions, version, self.pace.wish(most).max(least), most);
         let Some(grant) = self.core.budget.grant(&self.seat, wish, worth) else {
             return Ok(Prepared::NoRoom);
         };
@@ -154,7 +156,7 @@ impl Fetcher {
         let max_wait = config.fetch_max_wait.as_millis() / turns as u128;
         let limits = Limits {
             max_wait_ms: i32::try_from(max_wait).unwrap_or(i32::MAX),
-            min_bytes: config.fetch_min_bytes,
+            min_bytes: config.fetch_min_bytes.min(i32::try_from(grant).unwrap_or(i32::MAX)),
             max_bytes: i32::try_from(grant).unwrap_or(i32::MAX),
             isolation: config.isolation_level.wire(),
         };

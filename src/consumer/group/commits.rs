@@ -67,6 +67,16 @@ impl CommitsOut {
         self.last
     }
 
+    /// The number of the newest one.
+    pub(super) fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Whether one of the first `count` ones was not told yet.
+    pub(super) fn are_untold(&self, count: u64) -> bool {
+        self.untold.iter().any(|(number, _)| *number <= count)
+    }
+
     fn add(&mut self, end: Completion<()>) {
         // Those that are over are forgotten.
         self.are_any();

@@ -81,40 +81,55 @@ impl Consumer {
         };
         let (sender, answer) = Completion::new();
         let deadline = limit.unwrap_or_else(far);
+        let before = core.lock().group.commits_out.last();
         core.send_commit(items, false, deadline, Then::Answer(sender));
-        self.await_commit(&answer, limit.map(|limit| limit + LAST_WORD), tell)
+        self.await_commit(&answer, before, limit.map(|limit| limit + LAST_WORD), tell)
     }
 
     /// Waits for the outcome; what the membership asks of a polling thread meanwhile is done, for the
     /// commit may wait for just that.
+    ///
+    /// The outcomes of the asynchronous ones up to number `before` are told first (11.5). Each commit
+    /// has a task of its own, so that an answer which came later may be at hand sooner.
     fn await_commit(
         &self,
         answer: &Completion<Vec<Position>>,
+        before: u64,
         limit: Option<Instant>,
         mut tell: Option<&mut Tell<'_>>,
     ) -> Result<Vec<Position>> {
         let core = self.core();
-        let outcome = loop {
-            let found = core.signal.wait_for_result(limit, || match answer.try_take() {
-                Some(answer) => Some(Some(answer)),
-                None => (tell.is_some() && core.part.has_turn()).then_some(None),
+        let mut outcome = None;
+        loop {
+            let found = core.signal.wait_for_result(limit, || {
+                outcome = outcome.take().or_else(|| answer.try_take());
+                if outcome.is_some() && !core.lock().group.commits_out.are_untold(before) {
+                    return Some(true);
+                }
+                (tell.is_some() && core.part.has_turn()).then_some(false)
             });
             match (found, tell.as_deref_mut()) {
-                (Ok(Some(answer)), _) => break answer,
-                (Ok(None), Some(tell)) => core.take_turn(tell),
-                (Ok(None), None) => {}
+                (Ok(true), _) => break,
+                (Ok(false), Some(tell)) => core.take_turn(tell),
+                (Ok(false), None) => {}
+                // What is known is not held back for those before it; the wake-up stays for the next.
+                (Err(error), _) if outcome.is_some() => {
+                    if error.code() == Code::WOKEN {
+                        self.wakeup();
+                    }
+                    break;
+                }
                 (Err(error), _) if error.code() == Code::NOTHING => {
                     let text = "the commit is not confirmed yet; its outcome comes as an event";
                     return Err(Error::new(Code::TIMED_OUT, text));
                 }
                 (Err(error), _) => return Err(error),
             }
-        };
-        // The outcomes of earlier asynchronous ones are told first (11.5).
+        }
         if let Some(tell) = tell {
             core.take_turn(tell);
         }
-        outcome
+        outcome.unwrap_or_else(|| Err(Error::bare(Code::ABANDONED)))
     }
 
     /// The items of positions that the application gives.

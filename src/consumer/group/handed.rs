@@ -83,15 +83,19 @@ impl Piece {
 
 /// What of one partition is out, oldest first.
 #[derive(Debug, Default)]
-pub(in crate::consumer) struct Outstanding(VecDeque<Piece>);
+pub(in crate::consumer) struct Outstanding {
+    list: VecDeque<Piece>,
+    /// How many were left by the last sweep.
+    swept: usize,
+}
 
 impl Outstanding {
     /// The first place that was handed out and not freed.
     pub(in crate::consumer) fn first(&mut self) -> Option<Place> {
-        while let Some(piece) = self.0.front() {
+        while let Some(piece) = self.list.front() {
             match piece.first() {
                 Some(place) => return Some(place),
-                None => self.0.pop_front(),
+                None => self.list.pop_front(),
             };
         }
         None
@@ -100,24 +104,24 @@ impl Outstanding {
     /// A poll hands out what begins at `place`; it is free when the ticket is gone.
     pub(in crate::consumer) fn give(&mut self, place: Place, ticket: &Arc<()>) {
         self.tidy();
-        self.0.push_back(Piece::Whole(place, Arc::downgrade(ticket)));
+        self.list.push_back(Piece::Whole(place, Arc::downgrade(ticket)));
     }
 
     /// `next` hands out a message of this batch; the first one begins at `place`.
     pub(in crate::consumer) fn walk(&mut self, place: Place, batch: &Arc<Batch>) {
-        if let Some(Piece::Walk(_, walked)) = self.0.back() {
+        if let Some(Piece::Walk(_, walked)) = self.list.back() {
             if std::ptr::eq(walked.as_ptr(), Arc::as_ptr(batch)) {
                 return;
             }
         }
         self.tidy();
-        self.0.push_back(Piece::Walk(place, Arc::downgrade(batch)));
+        self.list.push_back(Piece::Walk(place, Arc::downgrade(batch)));
     }
 
     /// What was given with this ticket was not handed out after all; the first place of it.
     pub(in crate::consumer) fn take_back(&mut self, ticket: &Arc<()>) -> Option<Place> {
         let mut first = None;
-        self.0.retain(|piece| match piece {
+        self.list.retain(|piece| match piece {
             Piece::Whole(place, given) if std::ptr::eq(given.as_ptr(), Arc::as_ptr(ticket)) => {
                 first = first.or(Some(*place));
                 false
@@ -127,16 +131,21 @@ impl Outstanding {
         first
     }
 
-    /// What is free at the end holds nothing back: with it the list would grow behind one held batch.
+    /// What is free behind a held piece holds nothing back, and would pile up there. The end is looked at
+    /// each time; the rest when as much again has come, so that it costs a piece no more than two looks.
     fn tidy(&mut self) {
-        while self.0.back().is_some_and(|piece| piece.first().is_none()) {
-            self.0.pop_back();
+        while self.list.back().is_some_and(|piece| piece.first().is_none()) {
+            self.list.pop_back();
+        }
+        if self.list.len() > 2 * self.swept + 16 {
+            self.list.retain(|piece| piece.first().is_some());
+            self.swept = self.list.len();
         }
     }
 
     /// The partition moved, or is another's: what is out counts no more.
     pub(in crate::consumer) fn clear(&mut self) {
-        self.0.clear();
+        self.list.clear();
     }
 }
 
@@ -227,7 +236,26 @@ mod tests {
         for offset in 1..1_000 {
             out.give(at(offset), &Arc::new(()));
         }
-        assert!(out.0.len() <= 3, "{}", out.0.len());
+        assert!(out.list.len() <= 3, "{}", out.list.len());
+    }
+
+    #[test]
+    fn nor_does_what_is_freed_only_after_the_next_was_handed_out() {
+        let mut out = Outstanding::default();
+        let held = Arc::new(());
+        out.give(at(0), &held);
+        let mut last = Arc::new(());
+        for offset in 1..10_000 {
+            let next = Arc::new(());
+            out.give(at(offset), &next);
+            last = next;
+        }
+        assert!(out.list.len() <= 40, "{}", out.list.len());
+        assert_eq!(out.first(), Some(at(0)));
+        drop(held);
+        assert_eq!(out.first(), Some(at(9_999)), "whoever is alive is found");
+        drop(last);
+        assert_eq!(out.first(), None);
     }
 
     #[test]

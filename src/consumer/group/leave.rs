@@ -16,8 +16,9 @@ use crate::error::{Code, Error, Result};
 use crate::group::{Done, Subscription};
 use crate::runtime::{self, Completion};
 
-/// What is done, in this order (8.25): nothing more is handed out; the application's callback, which may
-/// commit; the automatic commit; then the membership leaves.
+/// What is done, in this order (8.25): nothing more is handed out; the membership ends the rebalance that
+/// is under way, or goes on without it; the application's callback, which may commit; the automatic
+/// commit; then the membership leaves.
 struct Farewell {
     dones: Vec<Done>,
     /// What the application is told of, if by a callback.
@@ -48,6 +49,8 @@ impl Core {
     ) -> Result<()> {
         let Some(member) = self.part.made() else { return Ok(()) };
         let Some(farewell) = self.begin_farewell(for_good) else { return Ok(()) };
+        // First: the callback may commit too, and neither waits for a rebalance of others (8.25).
+        member.membership.finish();
         if let Some(tell) = tell.as_deref_mut().filter(|_| !farewell.revoked.is_empty()) {
             tell(Event::Revoked(Partitions::new(farewell.revoked, None)));
         }

@@ -150,7 +150,8 @@ impl Core {
         let heard = match step {
             Step::Assign(list, done) => {
                 let shares = self.shares(&list);
-                self.hold_given(self.lock().topics_with(&shares));
+                let topics = self.lock().topics_with(&shares);
+                self.hold_given(topics);
                 Heard::Assign(shares, done)
             }
             Step::Revoke(list, done) => Heard::Revoke(self.shares(&list), done),

@@ -112,7 +112,9 @@ impl Fetch {
         due: bool,
     ) -> Option<Result<Vec<Bytes>>> {
         let mut look = self.look(shared, (!due).then_some(waiter));
-        let enough = usize::try_from(self.request.min_bytes).unwrap_or(0);
+        // As Kafka since 2.5: nobody waits for more than the answer may hold (below v3 it has no limit).
+        let most = if self.request.max_bytes > 0 { self.request.max_bytes } else { i32::MAX };
+        let enough = usize::try_from(self.request.min_bytes.min(most)).unwrap_or(0);
         let at_once = due || look.urgent || self.request.max_wait_ms <= 0;
         if !at_once && look.ready < enough {
             return None;

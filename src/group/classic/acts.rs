@@ -150,6 +150,8 @@ pub(super) enum Act {
     Elsewhere,
     /// No commits from now on.
     Shut,
+    /// Commits go on as the member that it was, though a rebalance is under way: it leaves.
+    Reopen,
     /// The member is this one; commits wait on.
     Introduce(Who),
     /// It holds these too, and commits go on.

@@ -43,6 +43,10 @@ pub(super) struct Machine {
     stepped_out: bool,
     /// It left for good.
     ended: bool,
+    /// The consumer commits for the last time: it joins no more (rule 8.25).
+    finishing: bool,
+    /// Until when its last commit waits for a round that is being completed.
+    last_round: Option<Instant>,
     stage: Stage,
     who: Who,
     owned: BTreeSet<TopicPartition>,
@@ -78,6 +82,8 @@ impl Machine {
             wish: None,
             stepped_out: false,
             ended: false,
+            finishing: false,
+            last_round: None,
             stage: Stage::Out,
             who: Who { member: Arc::from(""), generation: -1 },
             owned: BTreeSet::new(),
@@ -118,12 +124,18 @@ impl Machine {
         self.ended && self.stage == Stage::Out
     }
 
+    /// Whether it was told to leave for good.
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
     /// When time alone will change something.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        let join = self.not_before.filter(|_| self.stage == Stage::Waiting);
+        let waits = self.stage == Stage::Waiting && !self.finishing;
+        let join = self.not_before.filter(|_| waits);
         let beat = (self.beats() && !self.beat_out).then_some(self.beat_due);
         let session = self.sure_until();
-        [join, beat, session].into_iter().flatten().min()
+        [join, beat, session, self.last_round].into_iter().flatten().min()
     }
 
     /// Until when the coordinator is sure to count it as a member (8.7); none while no clock runs.
@@ -150,6 +162,7 @@ impl Machine {
             _ => false,
         };
         self.wish = wish;
+        (self.finishing, self.last_round) = (false, None);
         match (self.stage, self.wish.is_some()) {
             (_, true) if self.stepped_out => {}
             (Stage::Out, true) => {
@@ -257,6 +270,10 @@ impl Machine {
         };
         self.hear(now, now);
         (self.who, self.beat_out) = (joined.who, false);
+        if self.last_round.is_some() {
+            // The former generation is over.
+            self.acts.push(Act::Shut);
+        }
         self.acts.push(Act::Introduce(self.who.clone()));
         if self.wish.is_none() {
             self.stage = Stage::Parting;
@@ -385,12 +402,12 @@ impl Machine {
         }
         self.acts.push(Act::Hold(added.clone(), self.who.clone()));
         self.acts.push(Act::Watch(self.leads));
-        if !revoked.is_empty() {
+        if !revoked.is_empty() && !self.finishing {
             // Rule 8.13: once they are given up, somebody else may have them.
             self.again = Some("it gave partitions up");
             self.tell(Tell::Revoke(revoked));
         }
-        if first || told || !added.is_empty() {
+        if (first || told || !added.is_empty()) && !self.finishing {
             self.tell(Tell::Assign(added));
         }
         if let Some(why) = self.again.take() {
@@ -458,6 +475,7 @@ impl Machine {
             self.beat_out = true;
             self.acts.push(Act::Beat(self.who.clone()));
         }
+        self.hurry(now);
         self.advance(now);
     }
 
@@ -488,6 +506,9 @@ impl Machine {
             self.stage = Stage::Parting;
             return self.advance(now);
         };
+        if self.finishing {
+            return self.acts.push(Act::Reopen);
+        }
         if self.gives_up() || self.not_before.is_some_and(|time| now < time) {
             return;
         }
@@ -555,3 +576,7 @@ mod tests;
 #[cfg(test)]
 #[path = "rounds_tests.rs"]
 mod rounds_tests;
+
+#[cfg(test)]
+#[path = "ending_tests.rs"]
+mod ending_tests;

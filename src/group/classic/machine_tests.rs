@@ -55,6 +55,7 @@ pub(super) fn short(acts: &[Act]) -> Vec<String> {
         Act::Abandon => "abandon".to_owned(),
         Act::Elsewhere => "elsewhere".to_owned(),
         Act::Shut => "shut".to_owned(),
+        Act::Reopen => "reopen".to_owned(),
         Act::Introduce(who) => format!("introduce {}", who.generation),
         Act::Hold(places, who) => format!("hold {} in {}", list(places), who.generation),
         Act::Inform(data) => format!("inform {data:?}"),

@@ -28,7 +28,7 @@ use super::{KafkaOffsets, Member, group_id};
 use crate::cluster::Cluster;
 use crate::config::GroupConfig;
 use crate::error::Result;
-use crate::runtime::{Completion, Task};
+use crate::runtime::Completion;
 
 /// What the member and its task share.
 #[derive(Debug)]
@@ -51,7 +51,6 @@ struct Shared {
 struct Classic {
     shared: Arc<Shared>,
     mail: mpsc::UnboundedSender<Mail>,
-    task: Task,
 }
 
 /// See [`super::start()`].
@@ -85,9 +84,10 @@ pub(super) fn start(
         panicked.listener.step(Step::Failed(error));
     };
     let run = task::run(Arc::clone(&shared), mail.downgrade(), received);
-    let task = cluster.runtime().spawn("group", on_panic, run);
+    // It ends when the front is gone, and has left then if it was told to.
+    drop(cluster.runtime().spawn("group", on_panic, run));
     Ok(Member {
-        membership: Arc::new(Classic { shared, mail, task }),
+        membership: Arc::new(Classic { shared, mail }),
         offsets: KafkaOffsets::of(coordinator, standing, config),
     })
 }
@@ -145,15 +145,13 @@ impl Membership for Classic {
         self.send(Mail::Rejoin(why));
     }
 
+    fn finish(&self) {
+        self.send(Mail::Finish);
+    }
+
     fn leave(&self) -> Completion<()> {
         let (told, left) = Completion::new();
         self.send(Mail::Leave(told));
         left
-    }
-}
-
-impl Drop for Classic {
-    fn drop(&mut self) {
-        self.task.abort();
     }
 }

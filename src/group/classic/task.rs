@@ -14,6 +14,7 @@ use super::machine::Machine;
 use crate::cluster::{HeldTopics, Metadata};
 use crate::config::Assignor;
 use crate::error::{Code, Result};
+use crate::group::coordinator::Lane;
 use crate::group::standing::Stamp;
 use crate::group::{Done, Step, Subscribed, Subscription};
 use crate::net::Backoff;
@@ -26,6 +27,7 @@ pub(super) enum Mail {
     StepOut,
     StepIn,
     Rejoin(&'static str),
+    Finish,
     Leave(Sender<()>),
     /// The application has heard the step of this number.
     Told(u64),
@@ -55,6 +57,8 @@ enum Event {
     Synced(u64, Result<Assigned, Trouble>),
     Beaten(Who, Code, Instant),
     Left(Result<()>),
+    /// The commits that were asked for before it leaves are over, or were waited for long enough.
+    Quiet,
     /// The look-up of this number.
     Resolved(u64, Result<Vec<Arc<str>>>),
 }
@@ -91,6 +95,7 @@ pub(super) async fn run(
     mut received: mpsc::UnboundedReceiver<Mail>,
 ) {
     let mut driver = Driver::new(shared, mail);
+    let mut is_open = true;
     loop {
         driver.perform();
         if driver.is_done() {
@@ -98,8 +103,10 @@ pub(super) async fn run(
         }
         let due = driver.next_due();
         tokio::select! {
-            mail = received.recv() => match mail {
+            mail = received.recv(), if is_open => match mail {
                 Some(mail) => driver.take(mail),
+                // The consumer was freed, and what it left is not cut off by that.
+                None if driver.is_leaving() => is_open = false,
                 None => return,
             },
             Some(ended) = driver.work.join_next() => driver.ended(ended),
@@ -157,6 +164,11 @@ impl Driver {
         done
     }
 
+    /// Whether it is on its way out, within bounds of time.
+    fn is_leaving(&self) -> bool {
+        self.left.is_some() && (self.leaves_out > 0 || !self.machine.has_ended())
+    }
+
     fn next_due(&self) -> Option<Instant> {
         [self.machine.next_due(), self.look_up_at].into_iter().flatten().min()
     }
@@ -168,17 +180,31 @@ impl Driver {
             Mail::StepOut => self.machine.step_out(),
             Mail::StepIn => self.machine.step_in(now),
             Mail::Rejoin(why) => self.machine.rejoin(why, now),
+            Mail::Finish => self.machine.finish(now),
             Mail::Told(step) => self.machine.told(step, now),
             Mail::Committed(code, stamp) => {
                 let who = Who { member: stamp.member, generation: stamp.generation };
                 self.machine.committed(&who, code, now);
             }
             Mail::Leave(left) => {
-                self.machine.leave();
                 self.look_up_at = None;
                 self.left = Some(left);
+                self.leave(now);
             }
         }
+    }
+
+    /// Leaves, after the commits that were asked for: they would be void (rule 8.25).
+    fn leave(&mut self, now: Instant) {
+        if self.shared.standing.is_quiet() {
+            return self.machine.leave();
+        }
+        self.machine.finish(now);
+        let shared = Arc::clone(&self.shared);
+        self.work.spawn(async move {
+            shared.standing.quiet().await;
+            Event::Quiet
+        });
     }
 
     // Subscriptions
@@ -298,6 +324,7 @@ impl Driver {
                         .warn(format_args!("the coordinator did not hear it leave: {error}"));
                 }
             }
+            Ok(Event::Quiet) => self.machine.leave(),
             Ok(Event::Resolved(number, found)) => self.resolved(number, found),
             Err(error) if error.is_cancelled() => {}
             // What it was about is unknown: the task ends with it, and the application hears why.
@@ -358,12 +385,16 @@ impl Driver {
                 shared.info(format_args!("member {member} leaves: {why}"));
                 self.work.spawn(async move { Event::Left(shared.leave(&member, why).await) });
             }
-            Act::Abandon => self.main.take().iter().for_each(AbortHandle::abort),
+            Act::Abandon => {
+                self.main.take().iter().for_each(AbortHandle::abort);
+                shared.coordinator.hang_up(Lane::Patient);
+            }
             Act::Elsewhere => {
                 shared.warn(format_args!("the coordinator was silent for the whole session"));
                 shared.coordinator.known().iter().for_each(|seat| shared.coordinator.lost(seat));
             }
             Act::Shut => shared.standing.shut(),
+            Act::Reopen => shared.standing.reopen(),
             Act::Introduce(who) => shared.standing.introduce(shared.stamp(who)),
             Act::Hold(added, who) => shared.standing.claim(&added, Some(shared.stamp(who))),
             Act::Inform(user_data) => shared.inform(user_data),

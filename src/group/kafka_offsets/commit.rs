@@ -11,7 +11,7 @@ use super::{Committed, Shared, Spot, TopicIds, UNKNOWN_TRIES, refused, spot};
 use crate::error::{Code, Error, Result};
 use crate::group::coordinator::Lane;
 use crate::group::membership::TopicPartition;
-use crate::group::standing::{Rest, Stamp, Standing};
+use crate::group::standing::{Asked, Pass, Rest, Stamp, Standing};
 use crate::net::{Versions, jitter};
 use crate::protocol::modern::Uuid;
 use crate::protocol::modern::messages::offset_commit::{
@@ -37,6 +37,8 @@ pub(super) struct Job {
     pub(super) once: bool,
     pub(super) deadline: Instant,
     pub(super) told: oneshot::Sender<Vec<Result<()>>>,
+    /// For who wants to know that it is over.
+    pub(super) _asked: Asked,
 }
 
 impl Job {
@@ -58,7 +60,7 @@ pub(super) enum Verdict {
     Perhaps,
     /// Again by another name: the id of the topic is not known there.
     ByName,
-    /// Again with the member's next epoch (rule 9.11).
+    /// Again with the member's next epoch (rule 9.11), or generation (rule 8.25).
     NextEpoch,
     /// The application is told.
     Failed,
@@ -112,6 +114,8 @@ pub(super) struct Work {
     /// Answers that the partition is unknown.
     unknown: u32,
     by_name: bool,
+    /// It met a generation that had just ended, and goes once more as the next one.
+    outrun: bool,
 }
 
 impl Work {
@@ -125,7 +129,8 @@ impl Work {
             }
         }
         let (ended, trouble, rest) = (BTreeMap::new(), None, None);
-        Self { job, open, ended, trouble, attempts: 0, rest, unknown: 0, by_name: false }
+        let (attempts, unknown, by_name, outrun) = (0, 0, false, false);
+        Self { job, open, ended, trouble, attempts, rest, unknown, by_name, outrun }
     }
 
     /// Whether nobody wants it any more.
@@ -238,7 +243,7 @@ impl Work {
         match asked.await {
             Err(error) => self.failed(error),
             Ok((version, response)) => {
-                let heard = self.hear(&codes(version, response, &ids), stamp);
+                let heard = self.hear(&codes(version, response, &ids), &pass);
                 match heard.elsewhere {
                     true => shared.coordinator.lost(&seat),
                     false => shared.coordinator.served(),
@@ -278,8 +283,10 @@ impl Work {
     }
 
     /// Takes an answer: a partition that it leaves out has failed (rule 11.6).
-    fn hear(&mut self, codes: &BTreeMap<Spot, Code>, stamp: Option<&Stamp>) -> Heard {
-        let by_epochs = stamp.is_some_and(|stamp| stamp.by_epochs);
+    fn hear(&mut self, codes: &BTreeMap<Spot, Code>, pass: &Pass) -> Heard {
+        let by_epochs = pass.stamp.as_ref().is_some_and(|stamp| stamp.by_epochs);
+        // Once: the answer to the join may be on its way, or it may never come.
+        let outrun = pass.outrun && !self.outrun;
         let mut heard = Heard::default();
         let spots: Vec<Spot> = self.open.keys().cloned().collect();
         for spot in spots {
@@ -293,7 +300,11 @@ impl Work {
                 heard.of_the_member.push(code);
             }
             let error = || refused("commit", code, &spot);
-            match judge(code, by_epochs) {
+            let verdict = match judge(code, by_epochs) {
+                Verdict::Failed if outrun && code == Code::ILLEGAL_GENERATION => Verdict::NextEpoch,
+                verdict => verdict,
+            };
+            match verdict {
                 Verdict::Done => self.end(spot, Ok(())),
                 Verdict::Failed => {
                     let error = error();
@@ -309,7 +320,10 @@ impl Work {
                     heard.unknown |= again == Verdict::Perhaps;
                     self.by_name |= again == Verdict::ByName;
                     match again {
-                        Verdict::NextEpoch => heard.stale = true,
+                        Verdict::NextEpoch => {
+                            heard.stale = true;
+                            self.outrun |= outrun;
+                        }
                         _ => heard.pause = true,
                     }
                 }

@@ -92,7 +92,9 @@ impl OffsetStore for KafkaOffsets {
         let count = places.len();
         let (told, outcome) = oneshot::channel();
         let claims = places.iter().map(|(place, _)| self.shared.standing.claim_of(place)).collect();
-        let sent = self.commits.send(commit::Job { places, claims, once, deadline, told });
+        let asked = self.shared.standing.ask();
+        let job = commit::Job { places, claims, once, deadline, told, _asked: asked };
+        let sent = self.commits.send(job);
         Box::pin(async move {
             let ended = || Error::new(Code::ABANDONED, "the task that commits offsets ended");
             if sent.is_err() {

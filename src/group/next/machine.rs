@@ -117,6 +117,8 @@ pub(super) struct Machine {
     failures: u32,
     reprieves: u32,
     complained: Option<Code>,
+    /// The consumer commits for the last time (rule 8.25).
+    finishing: bool,
     actions: Vec<Action>,
 }
 
@@ -145,6 +147,7 @@ impl Machine {
             failures: 0,
             reprieves: 0,
             complained: None,
+            finishing: false,
             actions: Vec::new(),
         }
     }
@@ -198,9 +201,8 @@ impl Machine {
     pub(super) fn tick(&mut self, now: Instant) {
         if self.ends().is_some_and(|end| now >= end) {
             self.out = None;
-            self.lose();
+            self.begin_anew(now);
             self.actions.push(Action::Elsewhere);
-            self.join(now);
         }
     }
 
@@ -359,25 +361,30 @@ impl Machine {
 
     /// Rule 9.10: nothing is committed, the id stays, no back-off.
     fn fenced(&mut self, now: Instant) {
-        self.lose();
         self.reprieves = REPRIEVES;
-        self.join(now);
+        self.begin_anew(now);
     }
 
-    fn lose(&mut self) {
+    /// What it had is another's: joins as a member that has nothing.
+    fn begin_anew(&mut self, now: Instant) {
         let lost = self.books.lose();
-        self.acknowledge = false;
+        self.join(now);
+        self.tell_lost(lost);
+    }
+
+    /// What it had is lost. After the word that it is no member, which shuts the gate of commits: whoever
+    /// has heard of the loss commits nothing by the old claim.
+    fn tell_lost(&mut self, lost: Vec<TopicPartition>) {
         if !lost.is_empty() {
-            // First the gate: whoever has heard of the loss commits nothing by the old claim.
-            self.actions.push(Action::Unknown { waits: true });
             self.actions.push(Action::Lost(lost));
         }
     }
 
     fn join(&mut self, now: Instant) {
         self.phase = Phase::Joining;
+        self.acknowledge = false;
         (self.epoch, self.said, self.contacted, self.proven) = (0, None, false, None);
-        self.actions.push(Action::Unknown { waits: true });
+        self.actions.push(Action::Unknown { waits: !self.finishing });
         self.hasten(now);
     }
 
@@ -418,7 +425,8 @@ impl Machine {
 
     /// The membership ends with an error, until the next subscription.
     fn fail(&mut self, error: Error, now: Instant) {
-        self.lose();
+        let lost = self.books.lose();
+        self.acknowledge = false;
         self.wish = None;
         if self.epoch > 0 {
             self.leave_for(After::Idle, now);
@@ -426,12 +434,14 @@ impl Machine {
             self.phase = Phase::Idle;
             self.actions.push(Action::Unknown { waits: false });
         }
+        self.tell_lost(lost);
         self.actions.push(Action::Failed(error));
     }
 
     /// What is subscribed from now on; none: nothing.
     pub(super) fn subscribe(&mut self, wish: Option<Wish>, now: Instant) {
         self.wish = wish;
+        self.finishing = false;
         match (self.phase, &self.wish) {
             (Phase::Idle, Some(_)) => self.join(now),
             (Phase::Joining | Phase::Member, Some(wish)) if self.said.as_ref() != Some(wish) => {
@@ -453,9 +463,7 @@ impl Machine {
             Phase::Joining | Phase::Member => {
                 let lost = self.books.lose();
                 self.leave_for(After::Away, now);
-                if !lost.is_empty() {
-                    self.actions.push(Action::Lost(lost));
-                }
+                self.tell_lost(lost);
             }
             Phase::Leaving(After::Rejoin) => self.phase = Phase::Leaving(After::Away),
             _ => {}
@@ -468,6 +476,15 @@ impl Machine {
             Phase::Away => self.join(now),
             Phase::Leaving(After::Away) => self.phase = Phase::Leaving(After::Rejoin),
             _ => {}
+        }
+    }
+
+    /// The consumer commits for the last time, and leaves then (rule 8.25). A member commits whatever
+    /// others do; who is none at the moment has nothing that its commits could wait for.
+    pub(super) fn finish(&mut self) {
+        self.finishing = true;
+        if matches!(self.phase, Phase::Joining | Phase::Leaving(_) | Phase::Away) {
+            self.actions.push(Action::Unknown { waits: false });
         }
     }
 
@@ -490,7 +507,7 @@ impl Machine {
         self.said = None;
         self.acknowledge = false;
         self.phase = Phase::Leaving(after);
-        let waits = matches!(after, After::Away | After::Rejoin);
+        let waits = matches!(after, After::Away | After::Rejoin) && !self.finishing;
         self.actions.push(Action::Unknown { waits });
         if !self.contacted {
             return self.left(now);

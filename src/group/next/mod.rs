@@ -133,6 +133,11 @@ impl Membership for Next {
         }
     }
 
+    /// Members never wait for others here, but a commit may wait for the member to be one again.
+    fn finish(&self) {
+        self.send(Event::Finish, |classic| classic.finish());
+    }
+
     fn leave(&self) -> Completion<()> {
         let (sender, left) = Completion::new();
         match self.post.send(Event::Leave(sender)) {

@@ -47,6 +47,7 @@ impl Shared {
                 Event::Subscribe(asked) => member.membership.subscribe(asked),
                 Event::StepOut => member.membership.step_out(),
                 Event::StepIn => member.membership.step_in(),
+                Event::Finish => member.membership.finish(),
                 Event::Leave(leaver) => {
                     // It has not joined yet: there is nothing to wait for.
                     drop(member.membership.leave());

@@ -28,6 +28,7 @@ pub(super) enum Event {
     Subscribe(Subscription),
     StepOut,
     StepIn,
+    Finish,
     Leave(Sender<()>),
     /// The application has done with a step.
     Done(u64),
@@ -82,6 +83,8 @@ pub(super) struct Task {
 struct Ways {
     beat: Slot<(u64, Heard)>,
     leave: Slot<()>,
+    /// The commits that were asked for before it leaves.
+    commits: Slot<()>,
     names: Slot<Vec<Named>>,
     /// How often names were asked for in vain.
     vain: u32,
@@ -93,10 +96,19 @@ struct Ways {
     leavers: Vec<Sender<()>>,
 }
 
+impl Ways {
+    /// Whether it is on its way out, within bounds of time.
+    fn is_leaving(&self) -> bool {
+        !self.leavers.is_empty() && (self.commits.0.is_some() || self.leave.0.is_some())
+    }
+}
+
 /// What came next.
 enum Next {
     Beat(u64, Heard),
     Left,
+    /// The last commits are over, or were waited for long enough.
+    Quiet,
     Named(Vec<Named>),
     Topics(Result<Vec<Arc<str>>>),
     Mail(Option<Event>),
@@ -109,6 +121,7 @@ impl Task {
         let mut ways = Ways {
             beat: Slot(None),
             leave: Slot(None),
+            commits: Slot(None),
             names: Slot(None),
             vain: 0,
             topics: Slot(None),
@@ -116,6 +129,7 @@ impl Task {
             asked: Subscription::default(),
             leavers: Vec::new(),
         };
+        let mut is_open = true;
         loop {
             if self.act(&mut ways).is_break() {
                 return;
@@ -134,10 +148,13 @@ impl Task {
                 () = ways.leave.come() => Next::Left,
                 named = ways.names.come() => Next::Named(named),
                 topics = ways.topics.come() => Next::Topics(topics),
-                event = self.mail.recv() => Next::Mail(event),
+                () = ways.commits.come() => Next::Quiet,
+                event = self.mail.recv(), if is_open => Next::Mail(event),
                 () = timer => Next::Due,
             };
             match next {
+                // The consumer was freed, and what it left is not cut off by that.
+                Next::Mail(None) if ways.is_leaving() => is_open = false,
                 Next::Mail(None) => return,
                 next => self.take(next, &mut ways),
             }
@@ -149,6 +166,7 @@ impl Task {
         match next {
             Next::Beat(number, heard) => self.hear(number, heard, ways, now),
             Next::Left => self.machine.left(now),
+            Next::Quiet => self.machine.leave(now),
             Next::Named(named) => {
                 ways.vain = ways.vain.saturating_add(1);
                 self.learn(named, now);
@@ -169,13 +187,24 @@ impl Task {
             }
             Event::StepOut => self.machine.step_out(now),
             Event::StepIn => self.machine.step_in(now),
+            Event::Finish => self.machine.finish(),
             Event::Leave(leaver) => {
                 ways.leavers.push(leaver);
-                self.machine.leave(now);
+                self.leave(ways, now);
             }
             Event::Done(step) => self.machine.done(step, now),
             Event::Doubt(epoch) => self.machine.doubted(epoch, now),
         }
+    }
+
+    /// Leaves, after the commits that were asked for: they would be void (rule 8.25).
+    fn leave(&mut self, ways: &mut Ways, now: Instant) {
+        if self.standing.is_quiet() {
+            return self.machine.leave(now);
+        }
+        self.machine.finish();
+        let standing = Arc::clone(&self.standing);
+        ways.commits.set(async move { standing.quiet().await });
     }
 
     fn subscribe(&mut self, telling: Result<Telling>, ways: &mut Ways, now: Instant) {

@@ -1,6 +1,7 @@
 //! The cases: what must hold on real brokers.
 
 pub mod embedded;
+mod group_farewells;
 mod group_next;
 mod group_zookeeper;
 mod group_zookeeper_peers;
@@ -93,6 +94,11 @@ pub const ALL: &[Case] = &[
         "members_share_and_take_over",
         &[Need::Since(0, 9)],
         memberships::members_share_and_take_over,
+    ),
+    shared(
+        "a_member_leaves_its_group_in_a_slow_rebalance",
+        &[Need::Since(0, 9), Need::Often(&["1.1.1", "4.3.1"])],
+        group_farewells::a_member_leaves_in_a_slow_rebalance,
     ),
     shared(
         "a_group_agrees_on_ranges",

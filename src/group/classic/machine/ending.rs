@@ -1,14 +1,58 @@
 //! How a membership ends: forgotten, lost, left, failed.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::acts::{Act, Stage};
 use super::super::verdict::Loss;
 use super::Machine;
 use crate::error::{Code, Error};
 
+/// How long a last commit waits for a round that is being completed: a sound one takes the leader's look at
+/// the topics and two round trips.
+const LAST_ROUND: Duration = Duration::from_secs(1);
+
 impl Machine {
+    /// The consumer commits for the last time, and leaves then, for good or until the next subscription.
+    /// It does not wait for a rebalance in which others take their time (rule 8.25):
+    ///
+    /// ```text
+    ///   coordinator:  stable │ preparing: waits for all joins │ completing: for the leader │ stable
+    ///   generation:   n      │ n                              │ n + 1                      │ n + 1
+    ///   the member:   stable │ joining                        │ leading, syncing           │ stable
+    ///   its commit:   as n   │ as n, taken                    │ refused (27): waits        │ as n + 1
+    /// ```
+    ///
+    /// - A join is not waited for: all that commits as n is taken until the last member has come. It is not
+    ///   abandoned either before the member leaves: should its answer come, or have come when the commit
+    ///   arrives, n is over (22), and the commit goes once more when the member knows its new generation.
+    /// - Leading and syncing are waited for, but for [`LAST_ROUND`] only: the leader may be dead. Then the
+    ///   commit goes, and the caller is told if it met 27.
+    /// - A join or sync that failed is not repeated: the commit goes as who the member was then.
+    /// - Nothing is told or given up any more: the consumer holds everything until it has committed.
+    /// - A static member does the same, and does not leave then (KIP-345): for the coordinator it is
+    ///   somebody who joined and is silent, until its session ends or it is back.
+    /// - With no time at all nobody waits for the commit, but the member, which leaves after it.
+    pub(in super::super) fn finish(&mut self, now: Instant) {
+        if self.ended {
+            return;
+        }
+        (self.finishing, self.last_round) = (true, Some(now + LAST_ROUND));
+        if self.stage == Stage::Joining {
+            self.acts.push(Act::Reopen);
+        }
+        self.advance(now);
+    }
+
+    /// A round that is not completed in time is not waited for.
+    pub(super) fn hurry(&mut self, now: Instant) {
+        if self.last_round.take_if(|end| now >= *end).is_some()
+            && matches!(self.stage, Stage::Leading | Stage::Syncing)
+        {
+            self.acts.push(Act::Reopen);
+        }
+    }
+
     /// It is no member any more, and begins again.
     pub(super) fn forget(&mut self, loss: Loss, now: Instant) {
         self.abandon();
