@@ -30,6 +30,7 @@ fn each_line(start: *const u8, size: usize) {
 
 #[cfg(target_arch = "x86_64")]
 #[inline(always)]
+#[allow(clippy::pointers_in_nomem_asm_block, reason = "the address is a hint: no memory is used")]
 fn line(address: *const u8) {
     // SAFETY: a hint, that neither reads nor writes for the program, and never faults. What does not know
     // it takes it for nothing.
@@ -40,6 +41,7 @@ fn line(address: *const u8) {
 
 #[cfg(target_arch = "aarch64")]
 #[inline(always)]
+#[allow(clippy::pointers_in_nomem_asm_block, reason = "the address is a hint: no memory is used")]
 fn line(address: *const u8) {
     // SAFETY: a hint, that neither reads nor writes for the program, and never faults.
     unsafe {

@@ -97,7 +97,7 @@ mod tests {
         for capacity in [600, 640, 2_600, 2_559] {
             assert!(shelves.put(BytesMut::with_capacity(capacity)).is_none());
         }
-        let mut take = |least| shelves.take(least).map(|buffer| buffer.capacity());
+        let take = |least| shelves.take(least).map(|buffer| buffer.capacity());
         assert_eq!(take(600), Some(640), "600 is in the class below");
         assert_eq!((take(600), take(513)), (None, None));
         assert_eq!((take(512), take(512)), (Some(600), None));
