@@ -38,6 +38,14 @@ struct Part {
     asked: Asked,
 }
 
+/// What came of a question.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Answered(Answers),
+    /// A broker that metadata listed says that this client is to bootstrap again (KIP-1102).
+    Rebootstrap(Error),
+}
+
 /// A broker's answers to the parts of one question.
 #[derive(Debug)]
 pub(super) struct Answers {
@@ -102,9 +110,25 @@ pub(super) async fn ask(
     brokers: Vec<Arc<Broker>>,
     ask: Ask,
     request_timeout: Duration,
-) -> Result<Answers> {
-    let one = |broker| ask_one(broker, ask.clone(), request_timeout);
+) -> Result<Outcome> {
+    let one = |broker| outcome_of_one(broker, ask.clone(), request_timeout);
     first_answer("no broker answered the metadata request", brokers, one).await
+}
+
+async fn outcome_of_one(
+    broker: Arc<Broker>,
+    ask: Ask,
+    request_timeout: Duration,
+) -> Result<Outcome> {
+    match ask_one(Arc::clone(&broker), ask, request_timeout).await {
+        // From one of the bootstrap list it is a failure like others: the next one is asked.
+        Err(error) if error.code() == Code::REBOOTSTRAP_REQUIRED && broker.id() >= 0 => {
+            // Its id may soon be somebody else's.
+            broker.disconnect_idle();
+            Ok(Outcome::Rebootstrap(error))
+        }
+        answers => answers.map(Outcome::Answered),
+    }
 }
 
 async fn ask_one(broker: Arc<Broker>, ask: Ask, request_timeout: Duration) -> Result<Answers> {

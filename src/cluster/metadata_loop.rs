@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::sleep_until;
 
 use super::answer::Answer;
-use super::ask::{self, Answers, Ask};
+use super::ask::{self, Answers, Ask, Outcome};
 use super::candidates::{self, Candidate};
 use super::core::{Core, lock};
 use super::legacy_loop::LegacyQuestion;
@@ -362,8 +362,18 @@ impl Loop {
 /// One question, put to one broker after the other. `failing`: refreshes have failed for so long that
 /// the seeds count again.
 pub(super) async fn round(core: Arc<Core>, ask: Ask, failing: bool) -> Result<Answers> {
+    let patience = core.client.request_timeout;
     let brokers = candidates(&core, failing).await?;
-    ask::ask(brokers, ask, core.client.request_timeout).await
+    let error = match ask::ask(brokers, ask.clone(), patience).await? {
+        Outcome::Answered(answers) => return Ok(answers),
+        Outcome::Rebootstrap(error) => error,
+    };
+    // Other learned brokers may answer as if nothing were wrong: who sent this knows better (KIP-1102).
+    core.logger.info("metadata", format_args!("the first brokers are asked again: {error}"));
+    match ask::ask(seeds(&core).await?, ask, patience).await? {
+        Outcome::Answered(answers) => Ok(answers),
+        Outcome::Rebootstrap(error) => Err(error),
+    }
 }
 
 /// Whom to ask, in order. Discovery is asked only when its answer counts (invariant 1.16).
