@@ -56,7 +56,7 @@ use crate::error::{Error, Result};
 use crate::log::Logger;
 use crate::net::{Broker, Network, Settings};
 use crate::os::fork::Era;
-use crate::runtime::{Completion, Runtime, Signal};
+use crate::runtime::{Completion, Runtime, Signal, far};
 
 /// One Kafka cluster as this client sees it. All methods from any thread; those that say "blocking"
 /// are for application threads, the async ones for tasks.
@@ -471,13 +471,6 @@ impl Cluster {
 
 /// How long a call waits for its task's own error at the deadline.
 const GRACE: Duration = Duration::from_millis(100);
-
-/// "No limit", for what needs an instant.
-fn far() -> Instant {
-    let year = Duration::from_secs(365 * 24 * 3600);
-    let now = Instant::now();
-    now.checked_add(year).unwrap_or(now)
-}
 
 impl Drop for Cluster {
     fn drop(&mut self) {
