@@ -1713,7 +1713,9 @@ samsa_code samsa_cluster_delete_topic(samsa_cluster *cluster,
 /* ---- Groups: list, describe, delete -------------------------------------------------------- */
 
 /**
- * Asks every broker for the groups that it coordinates and gives them in order of their names.
+ * Asks every broker for the groups that it coordinates and gives them in order of their names. The
+ * groups of a broker that does not answer, within `request.timeout.ms` or the call's own time, are not
+ * in the list, with a line in the log; only if no broker answers the call fails, with what became of one.
  *
  * Who frees: the caller, by samsa_groups_free. NULL: cluster and groups are required. Thread: any.
  * On error: `*groups` is NULL; SAMSA_ERR_TIMED_OUT; SAMSA_ERR_UNSUPPORTED_FEATURE by brokers below 0.9.
