@@ -308,9 +308,10 @@ impl Task {
         let Some(beat) = self.machine.beat(Instant::now()) else { return };
         let (coordinator, constants) =
             (Arc::clone(&self.coordinator), self.machine.constants().clone());
-        let (number, timeout) = (beat.number, self.config.request_timeout);
+        let patience = self.machine.patience().min(self.config.request_timeout);
+        let number = beat.number;
         ways.beat
-            .set(async move { (number, wire::send(coordinator, constants, beat, timeout).await) });
+            .set(async move { (number, wire::send(coordinator, constants, beat, patience).await) });
     }
 
     /// Looks for names that are missing, with pauses while nobody knows them.
@@ -359,6 +360,7 @@ impl Task {
                     cluster.logger().info("group", text);
                     self.listener.step(Step::Lost(list));
                 }
+                Action::Overtaken(list) => self.listener.step(Step::Lost(list)),
                 Action::Failed(error) => self.listener.step(Step::Failed(error)),
                 Action::GaveUp(list) => self.standing.give_up(&list),
                 Action::Known(member, epoch) => self.known(member, epoch),
