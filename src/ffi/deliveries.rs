@@ -82,11 +82,7 @@ impl DeliveriesHandle {
     }
 
     fn list(&self) -> &[samsa_delivery] {
-        self.list.get_or_init(|| {
-            let mut list = Vec::with_capacity(self.deliveries.len());
-            self.deliveries.for_each(|one| list.push(to_c(&one)));
-            list
-        })
+        self.list.get_or_init(|| self.deliveries.list(|one| to_c(&one)))
     }
 
     fn runs(&self) -> &[samsa_run] {

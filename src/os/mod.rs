@@ -9,6 +9,7 @@ pub mod clock;
 pub mod fork;
 pub mod host;
 pub mod net;
+pub mod prefetch;
 pub mod stderr;
 pub mod thread;
 pub mod wait;

@@ -89,26 +89,36 @@ impl Deliveries {
         })
     }
 
-    /// Gives every record's outcome to `take`: as [`iter`](Self::iter), but what a batch's records have
-    /// in common is looked at once per batch.
-    pub fn for_each(&self, mut take: impl FnMut(Delivery)) {
+    /// What `make` makes of every record's outcome: as [`iter`](Self::iter), but what records have in common
+    /// is looked at once for all of them.
+    pub fn list<T>(&self, make: impl Fn(Delivery) -> T) -> Vec<T> {
+        let mut list = Vec::with_capacity(self.len());
         for (run, entry) in self.entries.iter().enumerate() {
             let run = u32::try_from(run).unwrap_or(u32::MAX);
             let (partition, status) = (entry.partition, entry.outcome.status);
             let (base, time) = (entry.outcome.base_offset, entry.outcome.log_append_time);
-            let common = entry.common_code();
-            entry.tokens.for_each(entry.count, |index, opaque, timestamp| {
-                take(Delivery {
-                    opaque,
-                    partition,
-                    offset: if base >= 0 { base.saturating_add(index.into()) } else { -1 },
-                    timestamp: if time >= 0 { time } else { timestamp },
-                    code: common.unwrap_or_else(|| entry.code(index)),
-                    status,
-                    run,
-                });
+            let (common, step) = (entry.common_code(), i64::from(base >= 0));
+            entry.tokens.runs(entry.count, |indexes, opaques, timestamp| {
+                let timestamp = if time >= 0 { time } else { timestamp };
+                let one = |index: u32, opaque, code| {
+                    let offset = base.max(-1).saturating_add(step * i64::from(index));
+                    make(Delivery { opaque, partition, offset, timestamp, code, status, run })
+                };
+                match common {
+                    Some(code) if opaques.is_empty() => {
+                        list.extend(indexes.map(|index| one(index, 0, code)));
+                    }
+                    Some(code) => {
+                        list.extend(indexes.zip(opaques).map(|(at, mark)| one(at, *mark, code)));
+                    }
+                    None => list
+                        .extend(indexes.map(|index| {
+                            one(index, entry.tokens.opaque(index), entry.code(index))
+                        })),
+                }
             });
         }
+        list
     }
 
     /// The batches, as runs of consecutive records.

@@ -281,9 +281,8 @@ mod tests {
         let refused = Outcome::failed(Error::bare(Code::INVALID_RECORD)).with_records(vec![named]);
         let outcomes = [Outcome::persisted(7, -1), refused, Outcome::persisted(-1, 900)];
         let deliveries = Deliveries::new(outcomes.into_iter().map(entry).collect());
-        let mut walked = Vec::new();
-        deliveries.for_each(|delivery| walked.push(delivery));
-        assert_eq!((walked.len(), walked), (9, deliveries.iter().collect()));
+        let listed = deliveries.list(|delivery| delivery);
+        assert_eq!((listed.len(), listed), (9, deliveries.iter().collect()));
     }
 
     #[test]

@@ -152,11 +152,21 @@ impl TopicQueues {
 
     /// Where a record goes, and whether the partitioner chose freely (then it may move on). Takes no
     /// queue's lock: records of a list are placed while one is held.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn choose(&self, record: &Record<'_>, partitions: u32) -> Result<(i32, bool)> {
         if !self.used.load(Ordering::Relaxed) {
             self.used.store(true, Ordering::Relaxed);
         }
+        let asks = record.partition.is_none() && partitions > 0 && self.custom.is_none();
+        if asks && self.chooser.is_default() && !self.is_legacy() {
+            return Ok(self.chooser.choose_by_default(record.key, partitions));
+        }
+        self.choose_otherwise(record, partitions)
+    }
+
+    /// For records that say where they go, and topics that are not as most are.
+    #[inline(never)]
+    fn choose_otherwise(&self, record: &Record<'_>, partitions: u32) -> Result<(i32, bool)> {
         if self.is_legacy() {
             return self.choose_slot(record, partitions);
         }

@@ -16,8 +16,9 @@ use crate::runtime::Sender;
 /// Answers a waiting publish: the partition, and the offset of its first record, −1 if it is not known.
 pub(crate) type PublishSender = Sender<(i64, i64)>;
 
-/// The batch that takes records now.
+/// The batch that takes records now. In this order: what each record needs stands together.
 #[derive(Debug)]
+#[repr(C)]
 pub(crate) struct OpenBatch {
     pub(crate) builder: Builder,
     pub(crate) tokens: Tokens,

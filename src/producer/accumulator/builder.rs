@@ -42,6 +42,15 @@ impl Builder {
         }
     }
 
+    /// Where the next `bytes` bytes will be written, as far as that is known.
+    #[inline(always)]
+    pub(crate) fn ahead(&self, bytes: usize) -> &[u8] {
+        match self {
+            Self::Batch(batch) => batch.ahead(bytes),
+            Self::Set(_) => &[],
+        }
+    }
+
     /// Encodes a record behind the others; gives the time that it has.
     ///
     /// # Errors

@@ -18,6 +18,7 @@ mod queue_send;
 mod queue_share;
 mod seal;
 mod share;
+mod shelves;
 mod spares;
 mod tokens;
 

@@ -25,6 +25,7 @@ use super::tokens::Tokens;
 use crate::cluster::{Topic, TopicId};
 use crate::config::TopicProducerConfig;
 use crate::error::{Error, Result};
+use crate::os::prefetch;
 use crate::producer::identity::{Books, Stamp};
 use crate::producer::legacy::{Seat, SetBuilder};
 use crate::producer::mail::Mail;
@@ -37,24 +38,39 @@ use crate::protocol::record::{BATCH_OVERHEAD, BatchBuilder, Format};
 pub(super) const SLACK: usize = 64;
 /// The smallest buffer of a batch.
 const SMALLEST: usize = 512;
+/// What each record looks at, in cache lines.
+const ENTRANCE_LINES: usize = 3;
+/// The next record may be as long as this one, and its neighbour begins in its last line.
+const AHEAD: usize = 64;
+/// What is longer is found by the processor itself.
+const AHEAD_MOST: usize = 512;
 
+/// In this order, and in cache lines of its own: what each record needs stands at the front, in three of
+/// them. With a thousand partitions a record finds them in no near cache.
+#[repr(C, align(64))]
 pub(crate) struct Queue {
+    pub(super) ledger: Arc<Ledger>,
+    state: Mutex<State>,
     pub(super) topic: Arc<Topic>,
     /// The place in the topic's table; but for Kafka 0.7 the partition's number as well.
     pub(super) partition: i32,
     /// On Kafka 0.7 the partition.
     pub(super) seat: Option<Seat>,
     pub(super) config: TopicProducerConfig,
-    pub(super) ledger: Arc<Ledger>,
     /// What it holds of the budget.
     pub(super) share: Arc<Share>,
-    state: Mutex<State>,
 }
 
 #[derive(Default)]
+#[repr(C)]
 pub(super) struct State {
-    pub(super) leader: Option<Leader>,
+    /// Where a batch is full, in bytes before compression: `batch.size`, or more if it is compressed
+    /// afterwards. Never 0: with batch.size=0 the first record fills a batch, and an empty one is not full.
+    pub(super) limit: usize,
+    /// What records without a key brought since they came to this partition.
+    pub(super) sticky_bytes: usize,
     pub(super) open: Option<OpenBatch>,
+    pub(super) leader: Option<Leader>,
     /// Closed batches in order; the head is sent next.
     pub(super) sealed: VecDeque<Batch>,
     /// What is with a broker, in the order of sending.
@@ -83,12 +99,8 @@ pub(super) struct State {
     pub(super) parked: bool,
     /// When a batch left last.
     pub(super) taken_at: Option<Instant>,
-    /// What a full batch holds if that is more than `batch.size`, because it is compressed afterwards.
-    pub(super) limit: usize,
     pub(super) fill: Fill,
-    /// What records without a key brought since they came to this partition.
-    pub(super) sticky_bytes: usize,
-    /// How large the last batch became: the next one starts with as much room.
+    /// How large the last batches became: the next one starts with as much room.
     last_size: usize,
     last_marks: usize,
 }
@@ -170,7 +182,7 @@ impl Queue {
         config: TopicProducerConfig,
         ledger: Arc<Ledger>,
     ) -> Arc<Self> {
-        let (share, state) = (Arc::default(), Mutex::default());
+        let (share, state) = (Arc::default(), State::new(&config));
         Arc::new(Self { topic, partition, seat: None, config, ledger, share, state })
     }
 
@@ -182,7 +194,7 @@ impl Queue {
         config: TopicProducerConfig,
         ledger: Arc<Ledger>,
     ) -> Arc<Self> {
-        let (seat, share, state) = (Some(seat), Arc::default(), Mutex::default());
+        let (seat, share, state) = (Some(seat), Arc::default(), State::new(&config));
         Arc::new(Self { topic, partition: place, seat, config, ledger, share, state })
     }
 
@@ -205,8 +217,9 @@ impl Queue {
     /// Enters the queue to put records into the batch that is open.
     #[inline]
     pub(crate) fn enter(&self) -> Entrance<'_> {
+        prefetch::of(self, ENTRANCE_LINES);
         let state = self.lock();
-        let limit = self.limit(&state);
+        let limit = state.limit;
         Entrance { state, ledger: &self.ledger, limit }
     }
 
@@ -234,7 +247,7 @@ impl Queue {
         let mut state = self.lock();
         self.ledger.check_open()?;
         let new = arrival.record.to_new(arrival.timestamp);
-        let limit = self.limit(&state);
+        let limit = state.limit;
         let size = match &state.open {
             Some(open) => open.builder.encoded_size(&new),
             None => 0,
@@ -301,7 +314,7 @@ impl Queue {
     ) -> Result<Option<usize>> {
         let wished = match self.share.is_stranded() {
             true => SMALLEST, // no more than it must have
-            false => state.last_size.clamp(SMALLEST, self.limit(state).max(SMALLEST)),
+            false => state.last_size.clamp(SMALLEST, state.limit.max(SMALLEST)),
         };
         let wished = (wished + SLACK).min(self.ledger.budget.total());
         let capacity = self.rounded(state, wished.max(largest_encoding(record)));
@@ -341,7 +354,8 @@ impl Queue {
     /// Closes the open batch: it takes its place in the queue now and gets its bytes later.
     pub(super) fn close_open(self: &Arc<Self>, state: &mut State) -> Option<Seal> {
         let open = state.open.take()?;
-        state.last_size = open.builder.size();
+        // Batches that linger differ in size: room that is often too little is dearer than some too much.
+        state.last_size = open.builder.size().max(state.last_size - state.last_size / 8);
         state.last_marks = open.tokens.marks();
         let batch = self.enqueue(state, &open.builder, open.opened, open.stretch, open.tokens);
         let work = Work::Build { builder: open.builder, reserved: open.reserved };
@@ -529,12 +543,19 @@ impl Entrance<'_> {
         }
         if sticky {
             self.state.sticky_bytes += grown;
+        } else {
+            // Records with keys go everywhere: what the next one here overwrites would be far away by then.
+            prefetch::bytes(open.builder.ahead((grown + AHEAD).min(AHEAD_MOST)));
         }
         true
     }
 }
 
 impl State {
+    fn new(config: &TopicProducerConfig) -> Mutex<Self> {
+        Mutex::new(Self { limit: config.batch_size.max(1), ..Self::default() })
+    }
+
     /// When the oldest batch's delivery time ends. Deadlines follow the order of sending; what came
     /// back for another try is older than what is still with a broker.
     pub(super) fn earliest_deadline(&self, delivery_timeout: Duration) -> Option<Instant> {

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use super::budget::Reserved;
 use super::queue::{Queue, SLACK, State};
-use super::spares;
+use super::{shelves, spares};
 use crate::protocol::record::Compression;
 
 impl Queue {
@@ -39,23 +39,16 @@ impl Queue {
     /// partition after the other; not more than a whole batch needs. Those that are not kept stay as
     /// they are.
     pub(super) fn rounded(&self, state: &State, capacity: usize) -> usize {
-        if capacity < spares::LEAST {
-            return capacity;
-        }
-        let step = (capacity / 8).next_power_of_two();
-        capacity.next_multiple_of(step).min(self.whole(state)).max(capacity)
+        let rounded = match capacity {
+            ..spares::LEAST => shelves::rounded(capacity),
+            _ => capacity.next_multiple_of((capacity / 8).next_power_of_two()),
+        };
+        rounded.min(self.whole(state)).max(capacity)
     }
 
     /// The buffer of a full batch.
     fn whole(&self, state: &State) -> usize {
-        (self.limit(state) + SLACK).min(self.ledger.budget.total())
-    }
-
-    /// Where a batch is full, in bytes before compression. Never 0: with batch.size=0 the first record
-    /// fills a batch, and an empty one is not full.
-    #[inline]
-    pub(super) fn limit(&self, state: &State) -> usize {
-        state.limit.max(self.config.batch_size).max(1)
+        (state.limit + SLACK).min(self.ledger.budget.total())
     }
 
     /// What a batch was compressed to tells how much the next ones take. Small ones tell little: half of
@@ -64,14 +57,14 @@ impl Queue {
         let batch_size = self.config.batch_size;
         if self.config.compression != Compression::None && raw >= batch_size / 2 {
             state.fill.learn(raw, packed);
-            state.limit = state.fill.limit(batch_size, self.ledger.largest_batch);
+            state.limit = state.fill.limit(batch_size, self.ledger.largest_batch).max(1);
         }
     }
 
     /// A batch was too large for the broker (invariant 4.7).
     pub(super) fn unlearn(&self, state: &mut State) {
         state.fill.forget();
-        state.limit = 0;
+        state.limit = self.config.batch_size.max(1);
     }
 
     /// A buffer of at least `least` bytes, and the memory it takes beyond the `held` bytes that were

@@ -47,6 +47,9 @@ pub(crate) enum Take {
 #[derive(Debug)]
 pub(crate) struct Flight {
     pub(crate) queue: Arc<Queue>,
+    /// The topic's index and the partition, here as well: a request has a thousand flights, and their
+    /// queues are in no near cache when its answer is looked at.
+    pub(crate) place: (usize, i32),
     pub(crate) batch: u64,
     /// It may be cut in two. A publish's batch may not: its one answer is for all of it.
     pub(crate) can_split: bool,
@@ -319,7 +322,8 @@ impl Queue {
             answer: None,
         });
         let more = self.has_more(state);
-        Take::Flight(Flight { queue: Arc::clone(self), batch: id, can_split, more, body })
+        let (queue, place) = (Arc::clone(self), (self.topic.index(), self.partition));
+        Take::Flight(Flight { queue, place, batch: id, can_split, more, body })
     }
 
     /// Whether the next batch can leave now; the sender then keeps the queue.

@@ -364,7 +364,7 @@ fn rule_4_9_an_unknown_base_offset_makes_no_offsets() {
 
 #[test]
 fn rule_4_13_a_full_budget_is_told_before_anything_is_taken_and_room_comes_per_batch() {
-    let bench = bench(&[("buffer.memory", "2000"), ("batch.size", "1000")]);
+    let bench = bench(&[("buffer.memory", "2100"), ("batch.size", "1000")]);
     bench.send(&[0; 800]);
     bench.send(&[0; 801]);
     let Appended::NeedRoom(bytes) = bench.append(&[0; 802], false) else { panic!("no room") };

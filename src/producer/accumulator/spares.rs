@@ -10,8 +10,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 
-/// Smaller ones the allocator keeps for itself.
-pub(super) const LEAST: usize = 16 * 1024;
+use super::shelves::{self, Shelves};
+
+/// Smaller ones are kept by classes of size.
+pub(super) const LEAST: usize = shelves::END;
 /// How many of the newest are looked at for one that fits.
 const LOOKED_AT: usize = 8;
 /// What stays when nothing is under way any more.
@@ -22,6 +24,7 @@ const KEPT_IDLE: usize = 256 * 1024;
 pub(super) struct Spares {
     /// The newest at the back.
     buffers: Mutex<VecDeque<BytesMut>>,
+    small: Shelves,
     /// What they take of memory; read without the lock.
     bytes: AtomicUsize,
 }
@@ -34,36 +37,42 @@ impl Spares {
 
     /// A buffer of at least `least` bytes, and not much more.
     pub(super) fn take(&self, least: usize) -> Option<BytesMut> {
-        if least < LEAST || self.bytes() == 0 {
+        if self.bytes() == 0 {
             return None;
+        }
+        if least < LEAST {
+            return self.taken(self.small.take(least));
         }
         let most = least.saturating_add(least / 4);
         let mut buffers = self.lock();
         let newest = buffers.len().saturating_sub(LOOKED_AT);
         let fits = |buffer: &BytesMut| (least..=most).contains(&buffer.capacity());
         let at = newest + buffers.range(newest..).rposition(fits)?;
-        let buffer = buffers.swap_remove_back(at)?;
-        self.bytes.fetch_sub(buffer.capacity(), Ordering::Relaxed);
-        Some(buffer)
+        self.taken(buffers.swap_remove_back(at))
+    }
+
+    fn taken(&self, buffer: Option<BytesMut>) -> Option<BytesMut> {
+        self.bytes.fetch_sub(buffer.as_ref().map_or(0, BytesMut::capacity), Ordering::Relaxed);
+        buffer
     }
 
     /// Keeps a buffer, if all of them stay within `room` bytes.
     pub(super) fn put(&self, buffer: BytesMut, room: usize) {
         let size = buffer.capacity();
-        if size < LEAST {
+        let with_it = |bytes: usize| bytes.checked_add(size).filter(|bytes| *bytes <= room);
+        let relaxed = Ordering::Relaxed;
+        if size < shelves::LEAST || self.bytes.fetch_update(relaxed, relaxed, with_it).is_err() {
             return;
         }
-        let mut buffers = self.lock();
-        if self.bytes().saturating_add(size) <= room {
-            self.bytes.fetch_add(size, Ordering::Relaxed);
-            buffers.push_back(buffer);
+        if let Some(buffer) = self.small.put(buffer) {
+            self.lock().push_back(buffer);
         }
     }
 
     /// Keeps the buffer of `bytes`, unless somebody still holds them: a socket that has not written them
     /// frees them itself (invariant 4.1).
     pub(super) fn put_bytes(&self, bytes: Bytes, room: usize) {
-        if bytes.len() >= LEAST / 2 {
+        if bytes.len() >= shelves::LEAST / 2 {
             if let Ok(buffer) = bytes.try_into_mut() {
                 self.put(buffer, room);
             }
@@ -80,9 +89,12 @@ impl Spares {
             let mut buffers = self.lock();
             while self.bytes() > bytes {
                 let Some(buffer) = buffers.pop_front() else { break };
-                self.bytes.fetch_sub(buffer.capacity(), Ordering::Relaxed);
-                freed.push(buffer);
+                freed.extend(self.taken(Some(buffer)));
             }
+        }
+        while self.bytes() > bytes {
+            let Some(buffer) = self.taken(self.small.take_any()) else { break };
+            freed.push(buffer);
         }
         drop(freed); // a call into the kernel each: without the lock
     }
@@ -120,7 +132,7 @@ mod tests {
         assert_eq!(spares.take(20_000).map(|buffer| buffer.capacity()), Some(21_000));
         assert_eq!(spares.take(20_000).map(|buffer| buffer.capacity()), Some(20_000));
         assert!(spares.take(20_000).is_none(), "40,000 would be a waste");
-        assert!(spares.take(900).is_none(), "small ones are left to the allocator");
+        assert!(spares.take(900).is_none(), "that would be a waste, too");
         assert_eq!(spares.bytes(), 140_000);
     }
 

@@ -1,15 +1,18 @@
 //! What is kept per record until its outcome, and only as far as anybody asked for it.
 
+use std::ops::Range;
+
 /// The callers' marks and the timestamps of one batch's records.
 ///
 /// Marks are kept from the first one that is not 0; timestamps as runs of equal ones (the clock that
 /// stamps records ticks in milliseconds, so that a batch has few).
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub(crate) struct Tokens {
-    opaques: Vec<u64>,
-    stamps: Vec<(u32, i64)>,
     /// The last timestamp, if there is one: looked at for each record, and `stamps` lies elsewhere.
     last: Option<i64>,
+    opaques: Vec<u64>,
+    stamps: Vec<(u32, i64)>,
 }
 
 impl Tokens {
@@ -45,24 +48,19 @@ impl Tokens {
         run.checked_sub(1).and_then(|run| self.stamps.get(run)).map_or(-1, |(_, stamp)| *stamp)
     }
 
-    /// Gives mark and timestamp of each of the first `count` records to `take`, in order.
-    pub(crate) fn for_each(&self, count: u32, mut take: impl FnMut(u32, u64, i64)) {
-        let mut runs = self.stamps.iter().copied().peekable();
+    /// Gives the first `count` records to `take`, in order, by runs of one timestamp: their indexes, their
+    /// marks (empty if none of the batch has one), the timestamp.
+    pub(crate) fn runs(&self, count: u32, mut take: impl FnMut(Range<u32>, &[u64], i64)) {
+        let mut stamps = self.stamps.iter().copied().peekable();
         let (mut index, mut timestamp) = (0, -1);
         while index < count {
-            if let Some((_, stamp)) = runs.next_if(|(first, _)| *first <= index) {
+            if let Some((_, stamp)) = stamps.next_if(|(first, _)| *first <= index) {
                 timestamp = stamp;
                 continue;
             }
-            let end = runs.peek().map_or(count, |(first, _)| count.min(*first));
-            match self.opaques.get(index as usize..end as usize) {
-                Some(opaques) => {
-                    (index..)
-                        .zip(opaques)
-                        .for_each(|(index, opaque)| take(index, *opaque, timestamp));
-                }
-                None => (index..end).for_each(|index| take(index, self.opaque(index), timestamp)),
-            }
+            let end = stamps.peek().map_or(count, |(first, _)| count.min(*first));
+            let opaques = self.opaques.get(index as usize..end as usize).unwrap_or_default();
+            take(index..end, opaques, timestamp);
             index = end;
         }
     }
@@ -128,18 +126,19 @@ mod tests {
         for kept in 0..=records.len() {
             let tokens = tokens(&records[..kept]);
             let mut walked = Vec::new();
-            tokens.for_each(kept as u32, |index, opaque, timestamp| {
-                assert_eq!(index as usize, walked.len());
-                walked.push((opaque, timestamp));
+            tokens.runs(kept as u32, |indexes, opaques, timestamp| {
+                assert_eq!(indexes.start as usize, walked.len());
+                assert!(opaques.is_empty() || opaques.len() == indexes.len());
+                let opaque = |at: usize| opaques.get(at).copied().unwrap_or(0);
+                walked.extend((0..indexes.len()).map(|at| (opaque(at), timestamp)));
             });
             assert_eq!(walked, all(&tokens, kept as u32));
         }
-        let mut none = 0;
-        Tokens::default().for_each(3, |_, opaque, timestamp| {
-            none += 1;
-            assert_eq!((opaque, timestamp), (0, -1));
+        let mut none = Vec::new();
+        Tokens::default().runs(3, |indexes, opaques, timestamp| {
+            none.push((indexes, opaques.len(), timestamp));
         });
-        assert_eq!(none, 3);
+        assert_eq!(none, [(0..3, 0, -1)]);
     }
 
     #[test]

@@ -50,7 +50,7 @@ pub(crate) enum Pick {
 #[derive(Debug)]
 pub(crate) struct Chooser {
     partitioning: Partitioning,
-    /// What sends record after record through the two branches at the top of [`choose`](Self::choose).
+    /// It is Java's default, as nearly always.
     is_default: bool,
     sticky: Sticky,
 }
@@ -66,29 +66,29 @@ impl Chooser {
         }
     }
 
+    /// Whether [`choose_by_default`](Self::choose_by_default) says what [`choose`](Self::choose) does.
+    #[inline(always)]
+    pub(crate) fn is_default(&self) -> bool {
+        self.is_default
+    }
+
+    /// The short way of most records.
+    #[inline(always)]
+    pub(crate) fn choose_by_default(&self, key: Option<&[u8]>, partitions: u32) -> (i32, bool) {
+        match key {
+            Some(key) => (keyed(key, partitions), false),
+            None => (self.sticky.current(partitions), true),
+        }
+    }
+
     /// The partition of a record among `partitions` (> 0), and whether the choice was free: then the
     /// record sticks to the partition for a batch's worth, and may go elsewhere.
     ///
     /// # Errors
     /// INVALID_ARGUMENT for a record without the key that the partitioner needs, and for a topic with
     /// fewer partitions than a group has.
-    #[inline]
     pub(crate) fn choose(&self, record: &Record<'_>, partitions: u32) -> Result<(i32, bool)> {
-        match record.key {
-            Some(key) if self.is_default => Ok((keyed(key, partitions), false)),
-            None if self.is_default => Ok(self.free(partitions)),
-            _ => self.choose_otherwise(record, partitions),
-        }
-    }
-
-    #[inline]
-    fn free(&self, partitions: u32) -> (i32, bool) {
-        (self.sticky.current(partitions), true)
-    }
-
-    #[inline(never)]
-    fn choose_otherwise(&self, record: &Record<'_>, partitions: u32) -> Result<(i32, bool)> {
-        Ok(match self.pick_otherwise(record, partitions)? {
+        Ok(match self.pick(record, partitions)? {
             Pick::Sticky(partition) => (partition, true),
             Pick::Any(partition) | Pick::Place(partition) => (partition, false),
         })

@@ -29,21 +29,29 @@ pub(super) fn answers(
             found.push(Some(partition));
         }
     }
-    places.sort_unstable();
-    let mut take = |topic: usize, index: i32| {
+    // Nearly always in the order of the request.
+    let in_order = places.len() == flights.len()
+        && places.iter().zip(&flights).all(|(place, flight)| (place.0, place.1) == flight.place);
+    if !in_order {
+        places.sort_unstable();
+    }
+    let mut take = |at: usize, (topic, index): (usize, i32)| {
+        if in_order {
+            return found.get_mut(at)?.take();
+        }
         // The last one, should a broker answer twice.
         let behind = places.partition_point(|place| (place.0, place.1) <= (topic, index));
         let place = places.get(behind.checked_sub(1)?)?;
         found.get_mut(place.2).filter(|_| (place.0, place.1) == (topic, index))?.take()
     };
-    let answer_of = |flight: Flight| {
-        let answer = match take(flight.queue.topic().index(), flight.queue.partition()) {
+    let answer_of = |(at, flight): (usize, Flight)| {
+        let answer = match take(at, flight.place) {
             Some(partition) => answer(partition, acks, flight.can_split),
             None => refused(&left_out()),
         };
         (flight, answer)
     };
-    flights.into_iter().map(answer_of).collect()
+    flights.into_iter().enumerate().map(answer_of).collect()
 }
 
 /// The answer of a flight whose request failed as a whole.
@@ -167,6 +175,15 @@ mod tests {
         let refused = Err(Action::Fail(Persistence::NotPersisted));
         let answers = answers(response, flights(), None, Acks::All);
         assert_eq!(told(answers), [refused, Ok(22), Ok(17)]);
+    }
+
+    #[test]
+    fn answers_in_the_order_of_the_request_are_told_apart_as_well() {
+        let flights: Vec<_> = flights().into_iter().filter(|flight| flight.place.0 == 0).collect();
+        let in_order = vec![topic("one", vec![partition(0, 0, 10), partition(7, 29, -1)])];
+        let refused = Err(Action::Fail(Persistence::NotPersisted));
+        let answers = answers(response(in_order), flights, None, Acks::All);
+        assert_eq!(told(answers), [Ok(10), refused]);
     }
 
     #[test]

@@ -140,8 +140,9 @@ impl Call {
             self.core.cluster.take_hints(&hints, &endpoints);
         }
         let (acks, flights) = (self.core.config.acks, std::mem::take(&mut self.flights));
+        let now = Instant::now();
         for (flight, answer) in answers(response, flights, self.ids.as_ref(), acks) {
-            self.land(&flight, answer);
+            land_at(&self.core, &flight, &self.live.profile.address, answer, now);
         }
     }
 
@@ -158,7 +159,12 @@ impl Call {
 
 /// Brings an answer to its queue, and does what follows from it.
 pub(crate) fn land(core: &Core, flight: &Flight, broker: &str, answer: Answer) {
-    let landed = flight.queue.settle(flight, broker, answer, Instant::now());
+    land_at(core, flight, broker, answer, Instant::now());
+}
+
+/// The same at a time that was read for a whole request.
+fn land_at(core: &Core, flight: &Flight, broker: &str, answer: Answer, now: Instant) {
+    let landed = flight.queue.settle(flight, broker, answer, now);
     if landed.refresh {
         core.cluster.refresh("a partition's leader refused a batch");
     }

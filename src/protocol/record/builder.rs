@@ -22,25 +22,28 @@ const AHEAD: usize = 8 * 1024;
 /// small and grows, with room for the batch header in front.
 ///
 /// Offsets inside count from 0 in every format; the broker assigns the real ones.
+///
+/// In this order: what each record needs stands together.
+#[repr(C)]
 pub struct BatchBuilder {
-    /// The batch, and behind it bytes that the next records overwrite: zeros, or what was left there by
-    /// the batch that had the buffer before.
-    buffer: BytesMut,
     /// How many bytes the batch has; the buffer's length for messages v0 and v1.
     size: usize,
     /// Records are written up to here with one look at this number, then [`make_ready`] moves it on.
     ///
     /// [`make_ready`]: Self::make_ready
     fence: usize,
+    /// The batch, and behind it bytes that the next records overwrite: zeros, or what was left there by
+    /// the batch that had the buffer before.
+    buffer: BytesMut,
+    count: u32,
+    level: Option<i32>,
+    format: Format,
+    compression: Compression,
+    base_timestamp: i64,
+    max_timestamp: i64,
     /// Up to where the records of an uncompressed v2 batch are in `crc`.
     summed: usize,
     crc: u32,
-    format: Format,
-    compression: Compression,
-    level: Option<i32>,
-    count: u32,
-    base_timestamp: i64,
-    max_timestamp: i64,
 }
 
 impl BatchBuilder {
@@ -190,6 +193,13 @@ impl BatchBuilder {
         self.size += written;
         self.note(timestamp);
         Some(written)
+    }
+
+    /// Where the next `bytes` bytes will be written, as far as the buffer is ready for them.
+    #[inline]
+    pub(crate) fn ahead(&self, bytes: usize) -> &[u8] {
+        let end = self.fence.min(self.size + bytes);
+        self.buffer.get(self.size..end).unwrap_or_default()
     }
 
     /// Moves the fence on, by at least `room` bytes behind the batch. The records before it are summed:
