@@ -4,7 +4,8 @@
  * next offset, timestamp, key, value, separated by tabs; with -H a further column `name=value,...`
  * for the headers. Bytes print as they are but for \t \n \r \\ and \xHH for control bytes and what
  * is not UTF-8; NULL prints as \N. Starts at the earliest message unless told otherwise
- * (auto.offset.reset=latest). Ends after COUNT messages, or at SIGINT or SIGTERM.
+ * (auto.offset.reset=latest). Ends after COUNT messages, at SIGINT or SIGTERM, or when its standard
+ * output takes no more (exit status 1).
  *
  * With -g it is a member of a consumer group: it begins where the group has come to, commits what
  * it has printed, and leaves politely. Partitions that it is given, gives up, or loses are told on
@@ -18,6 +19,7 @@
 
 static samsa_cluster *cluster;
 static samsa_consumer *consumer;
+static samsa_message *unprinted; /* held until the last commit, which then stops before it */
 static volatile sig_atomic_t interrupted;
 
 /* samsa_consumer_wakeup may be called from a signal handler: it ends the wait in progress. */
@@ -92,7 +94,8 @@ static void print_headers(const samsa_message_view *view) {
     free(headers);
 }
 
-static void print_message(const samsa_message *message, int with_headers) {
+/* Whether it was printed. */
+static int print_message(const samsa_message *message, int with_headers) {
     const samsa_message_view *view = samsa_message_get(message);
     print_partition(stdout, cluster, samsa_message_partition(message));
     printf("\t%" PRId64 "\t%" PRId64 "\t%" PRId64 "\t", view->offset, view->next_offset,
@@ -103,7 +106,7 @@ static void print_message(const samsa_message *message, int with_headers) {
     if (with_headers)
         print_headers(view);
     putchar('\n');
-    fflush(stdout);
+    return fflush(stdout) == 0 && !ferror(stdout);
 }
 
 static struct options {
@@ -180,7 +183,11 @@ static int print_all(void) {
         }
         if (message == NULL)
             continue; /* an event, or woken */
-        print_message(message, options.with_headers);
+        if (!print_message(message, options.with_headers)) {
+            perror("standard output");
+            unprinted = message;
+            return 1;
+        }
         samsa_message_free(message);
         seen++;
     }
@@ -238,6 +245,7 @@ int main(int argc, char **argv) {
         status = 1;
     }
     samsa_error_free(error);
+    samsa_message_free(unprinted);
     samsa_consumer_free(consumer);
     samsa_cluster_close(cluster, 5000, NULL);
     samsa_cluster_free(cluster);

@@ -12,12 +12,12 @@
 #include <inttypes.h>
 #include <pthread.h>
 
-enum { LINES = 1024, LONGEST = 1024 };
+enum { LINES = 1024 };
 
 static struct {
     pthread_mutex_t lock;
     pthread_cond_t changed;
-    char lines[LINES][LONGEST];
+    char *lines[LINES];
     size_t first, count; /* of the lines that wait */
     uint64_t dropped;
     bool ended;
@@ -25,14 +25,18 @@ static struct {
 
 /* Hands a line over. The program's own lines wait for room; those of the library never do. */
 static void hand_over(const char *from, const char *text, bool waits) {
+    size_t room = strlen(from) + strlen(text) + sizeof ": ";
+    char *line = malloc(room);
+    if (line != NULL)
+        snprintf(line, room, "%s: %s", from, text);
     pthread_mutex_lock(&ring.lock);
     while (waits && ring.count == LINES)
         pthread_cond_wait(&ring.changed, &ring.lock);
-    if (ring.count == LINES) {
+    if (ring.count == LINES || line == NULL) {
         ring.dropped++;
+        free(line);
     } else {
-        char *line = ring.lines[(ring.first + ring.count++) % LINES];
-        snprintf(line, LONGEST, "%s: %s", from, text);
+        ring.lines[(ring.first + ring.count++) % LINES] = line;
         pthread_cond_broadcast(&ring.changed);
     }
     pthread_mutex_unlock(&ring.lock);
@@ -43,20 +47,20 @@ static void on_log(const samsa_log *log, void *user) {
     hand_over(samsa_log_facility(log), samsa_log_message(log), false);
 }
 
-/* Takes the next line; false when there will be none any more. */
-static bool take(char *line) {
+/* Takes the next line, to be freed; NULL when there will be none any more. */
+static char *take(void) {
+    char *line = NULL;
     pthread_mutex_lock(&ring.lock);
     while (ring.count == 0 && !ring.ended)
         pthread_cond_wait(&ring.changed, &ring.lock);
-    bool found = ring.count > 0;
-    if (found) {
-        memcpy(line, ring.lines[ring.first], LONGEST);
+    if (ring.count > 0) {
+        line = ring.lines[ring.first];
         ring.first = (ring.first + 1) % LINES;
         ring.count--;
         pthread_cond_broadcast(&ring.changed);
     }
     pthread_mutex_unlock(&ring.lock);
-    return found;
+    return line;
 }
 
 /* What the thread that publishes has, and what it did. */
@@ -67,8 +71,7 @@ struct publisher {
 
 static void *publish_lines(void *argument) {
     struct publisher *publisher = argument;
-    char line[LONGEST];
-    while (take(line)) {
+    for (char *line; (line = take()) != NULL; free(line)) {
         samsa_error *error = NULL;
         samsa_code code = samsa_topic_publish(publisher->topic, NULL, 0, line, strlen(line), 30000,
                                               NULL, NULL, &error);
@@ -115,6 +118,9 @@ int main(int argc, char **argv) {
             line[length - 1] = '\0';
         hand_over("program", line, true);
     }
+    bool torn = ferror(stdin) != 0;
+    if (torn)
+        perror("standard input");
     free(line);
     pthread_mutex_lock(&ring.lock);
     ring.ended = true;
@@ -128,5 +134,5 @@ int main(int argc, char **argv) {
     samsa_cluster_free(cluster); /* the log callback runs no more */
     printf("%" PRIu64 " lines published, %" PRIu64 " not, %" PRIu64 " dropped\n",
            publisher.published, publisher.failed, ring.dropped);
-    return publisher.failed == 0 ? 0 : 1;
+    return publisher.failed == 0 && !torn ? 0 : 1;
 }

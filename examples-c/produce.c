@@ -1,37 +1,42 @@
 /* produce TOPIC [name=value]...
  *
  * Each line of standard input becomes a message; `key<TAB>value` gives it a key.
- * Says at the end how many were acknowledged; the exit status is 1 if any was not. */
+ * Says at the end how many were acknowledged; the exit status is 1 if any was not, or the input
+ * broke off. */
 #define _POSIX_C_SOURCE 200809L
 #include "options.h"
 
 #include <inttypes.h>
 
-static uint64_t acknowledged, failed;
+static uint64_t sent, refused;
+static bool explained; /* the first failure tells why; the others are counted */
 
-/* Counts the outcomes that are there, waiting for the first one up to `timeout_ms`. */
-static void take_outcomes(samsa_producer *producer, int32_t timeout_ms) {
+static void explain(const char *what, const samsa_error *error) {
+    if (!explained)
+        fprintf(stderr, "%s: %s\n", what, samsa_error_message(error));
+    explained = true;
+}
+
+/* Reads the outcomes that are there, and makes room; false: there are none. */
+static bool take_outcomes(samsa_producer *producer) {
     samsa_error *error = NULL;
     samsa_deliveries *deliveries = NULL;
-    samsa_code code = samsa_producer_poll(producer, timeout_ms, &deliveries, &error);
+    samsa_code code = samsa_producer_poll(producer, 0, &deliveries, &error);
     if (code == SAMSA_ERR_CLOSED)
         samsa_error_free(error);
     else
         check(code, &error);
     const samsa_delivery *list = NULL;
     size_t count = samsa_deliveries_list(deliveries, &list);
-    for (size_t i = 0; i < count; i++) {
-        if (list[i].code == 0) {
-            acknowledged++;
-            continue;
-        }
-        if (failed++ == 0) { /* the first failure tells why; the others are counted */
+    for (size_t i = 0; i < count && !explained; i++) {
+        if (list[i].code != 0) {
             samsa_error *why = samsa_deliveries_error(deliveries, i);
-            fprintf(stderr, "not acknowledged: %s\n", samsa_error_message(why));
+            explain("not acknowledged", why);
             samsa_error_free(why);
         }
     }
     samsa_deliveries_free(deliveries);
+    return code == 0;
 }
 
 /* Sends one line; waits for room by taking outcomes, so that memory stays bounded. */
@@ -50,16 +55,18 @@ static void send_line(samsa_producer *producer, samsa_topic *topic, char *line, 
     for (;;) {
         samsa_error *error = NULL;
         samsa_code code = samsa_producer_send(producer, &record, sizeof record, -1, &error);
-        if (code == 0)
+        if (code == 0) {
+            sent++;
             return;
+        }
         if (code == SAMSA_ERR_UNREAD_DELIVERIES) {
             samsa_error_free(error);
-            take_outcomes(producer, 0);
+            take_outcomes(producer);
             continue;
         }
         if (samsa_code_is_error(code)) {
-            if (failed++ == 0)
-                fprintf(stderr, "not sent: %s\n", samsa_error_message(error));
+            refused++;
+            explain("not sent", error);
             samsa_error_free(error);
             return;
         }
@@ -89,26 +96,28 @@ int main(int argc, char **argv) {
             length--;
         send_line(producer, topic, line, (size_t)length);
         if (++lines % 1024 == 0)
-            take_outcomes(producer, 0);
+            take_outcomes(producer);
     }
+    bool torn = ferror(stdin) != 0;
+    if (torn)
+        perror("standard input");
     free(line);
 
-    /* Close decides every outcome within the time; they are read afterwards. */
-    code = samsa_producer_close(producer, 130000, &error);
-    if (samsa_code_is_error(code))
-        fprintf(stderr, "%s\n", samsa_error_message(error));
+    /* Then every record has its outcome, and the failures are counted, whatever
+       samsa.delivery.report says of those that can be read. */
+    uint64_t failed = 0;
+    code = samsa_producer_flush(producer, -1, &failed, &error);
+    check(code, &error);
+    while (take_outcomes(producer)) {
+    }
+    uint64_t acknowledged = sent - failed;
+    printf("%" PRIu64 " of %" PRIu64 " acknowledged\n", acknowledged, sent + refused);
+    code = samsa_producer_close(producer, 5000, &error);
     samsa_error_free(error);
-    uint64_t before;
-    do {
-        before = acknowledged + failed;
-        take_outcomes(producer, 0);
-    } while (acknowledged + failed > before);
-
-    printf("%" PRIu64 " of %" PRIu64 " acknowledged\n", acknowledged, lines);
     samsa_producer_free(producer);
     samsa_topic_free(topic);
     code = samsa_cluster_close(cluster, 5000, &error);
     samsa_error_free(error);
     samsa_cluster_free(cluster);
-    return acknowledged == lines ? 0 : 1;
+    return acknowledged == lines && !torn ? 0 : 1;
 }

@@ -9,6 +9,8 @@
  * revoked:  save the state and commit its offset: the next owner begins there.
  * lost:     forget the state: somebody else may have gone on from the file already.
  *
+ * Kafka 0.7 has no place within a compressed set: there a member that goes on counts its set anew.
+ *
  * Prints the state of each partition that it gives up. Ends at SIGINT or SIGTERM. */
 #define _POSIX_C_SOURCE 200809L
 #include "options.h"

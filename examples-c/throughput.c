@@ -48,7 +48,7 @@ static void produce(samsa_cluster *cluster, samsa_topic *topic) {
     samsa_error *error = NULL;
     samsa_producer *producer = NULL;
     samsa_record record = {0};
-    size_t known = 0;
+    uint64_t failed = 0;
     samsa_code code = samsa_producer_new(cluster, NULL, &producer, &error);
     check(code, &error);
     memset(value, 'x', sizeof value);
@@ -66,10 +66,17 @@ static void produce(samsa_cluster *cluster, samsa_topic *topic) {
             check(code, &error);
         samsa_error_free(error); /* outcomes fill the buffer: read them */
         error = NULL;
-        known += take_outcomes(producer, 0);
+        take_outcomes(producer, 0);
     }
-    while (known < COUNT)
-        known += take_outcomes(producer, 10000);
+    /* Every record has its outcome then, whatever samsa.delivery.report has told of them. */
+    code = samsa_producer_flush(producer, -1, &failed, &error);
+    check(code, &error);
+    while (take_outcomes(producer, 0) > 0) {
+    }
+    if (failed > 0) {
+        fprintf(stderr, "%" PRIu64 " records failed\n", failed);
+        exit(1);
+    }
     rate("produced", start);
     code = samsa_producer_close(producer, 5000, &error);
     check(code, &error);

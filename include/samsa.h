@@ -976,7 +976,7 @@ typedef struct samsa_record {
    * samsa_partition_of(broker, number); with a negative number the broker chooses.
    */
   int64_t partition;
-  /** Milliseconds since 1970, if flags has SAMSA_RECORD_TIMESTAMP. */
+  /** Milliseconds since 1970, if flags has SAMSA_RECORD_TIMESTAMP; else 0 or -1. */
   int64_t timestamp;
   /** Bytes of the key. */
   uint32_t key_length;
@@ -1713,7 +1713,9 @@ samsa_code samsa_cluster_delete_topic(samsa_cluster *cluster,
 /* ---- Groups: list, describe, delete -------------------------------------------------------- */
 
 /**
- * Asks every broker for the groups that it coordinates and gives them in order of their names.
+ * Asks every broker for the groups that it coordinates and gives them in order of their names. The
+ * groups of a broker that does not answer, within `request.timeout.ms` or the call's own time, are not
+ * in the list, with a line in the log; only if no broker answers the call fails, with what became of one.
  *
  * Who frees: the caller, by samsa_groups_free. NULL: cluster and groups are required. Thread: any.
  * On error: `*groups` is NULL; SAMSA_ERR_TIMED_OUT; SAMSA_ERR_UNSUPPORTED_FEATURE by brokers below 0.9.
@@ -2157,7 +2159,8 @@ samsa_code samsa_consumer_new(samsa_cluster *cluster,
 /**
  * Replaces the assignment: from now on exactly these partitions are read, each from the place that its
  * position gives, or by auto.offset.reset. What was fetched before is dropped. NULL with n = 0 stops
- * reading. Only notes it and does not wait: troubles come by samsa_consumer_poll.
+ * reading. Only notes it and does not wait: troubles come by samsa_consumer_poll, a topic that does not
+ * exist once for each partition, when brokers have said so for 5 s.
  *
  * With group.id a partition without a place begins where the group's committed offset says, and positions
  * can be committed; but the consumer is no member, and the group takes its commits only while it has no
@@ -2567,7 +2570,8 @@ void samsa_membership_free(samsa_membership *membership);
  * Who frees: the caller, as said; `positions` are copied. NULL: `consumer` is required, `positions`
  * unless n is 0. Thread: any; one of the calls that run callbacks, and allowed inside them, where it
  * runs none. On error: SAMSA_ERR_INVALID_GROUP_ID without group.id, SAMSA_ERR_INVALID_ARGUMENT,
- * SAMSA_ERR_TIMED_OUT; SAMSA_ERR_ILLEGAL_GENERATION or SAMSA_ERR_UNKNOWN_MEMBER_ID when the partitions
+ * SAMSA_ERR_TIMED_OUT; SAMSA_ERR_ILLEGAL_GENERATION or SAMSA_ERR_UNKNOWN_MEMBER_ID (KIP-848:
+ * SAMSA_ERR_FENCED_MEMBER_EPOCH; in ZooKeeper: SAMSA_ERR_NOT_ASSIGNED) when the partitions
  * are another's by now. Condition: SAMSA_WOKEN.
  */
 samsa_code samsa_consumer_commit(samsa_consumer *consumer,
@@ -2713,11 +2717,12 @@ void samsa_positions_free(samsa_positions *positions);
  * The offsets of every partition of a topic: `when` is SAMSA_EARLIEST, SAMSA_LATEST, or milliseconds
  * since 1970 for the first message not older. In the order of the partitions; without
  * SAMSA_POSITION_OFFSET where no message is that late; with a code where one partition failed. Waits
- * for the topic's metadata if need be. `timeout_ms`: -1 = no limit.
+ * for the topic's metadata if need be. `timeout_ms`: -1 = no limit. Kafka 0.7 knows no times of messages: by
+ * time it gives where the newest file begins that was last written to before.
  *
  * Who frees: the caller, `*positions` by samsa_positions_free. NULL: `topic` and `positions` are
  * required. Thread: any. On error: `*positions` is NULL; SAMSA_ERR_TIMED_OUT,
- * SAMSA_ERR_INVALID_ARGUMENT.
+ * SAMSA_ERR_INVALID_ARGUMENT. Condition: SAMSA_WOKEN, by samsa_cluster_wakeup.
  */
 samsa_code samsa_topic_offsets(samsa_topic *topic,
                                int64_t when,

@@ -42,7 +42,7 @@ enum {
   SAMSA_FAULT_THROTTLE = 10,
   /**
    * The answer carries the field code for the request as a whole: beside its partitions where it can
-   * (Fetch since version 7), else for each of them.
+   * (Fetch since version 7, Metadata since version 13), else for each of them.
    */
   SAMSA_FAULT_REQUEST_ERROR = 11,
   /**

@@ -230,6 +230,31 @@ fn another_cluster_id_fails_the_handle_and_everybody_is_told() {
 }
 
 #[test]
+fn rule_1_16_a_broker_that_asks_for_it_makes_the_client_bootstrap_again_at_once() {
+    // KIP-1102: the cluster moved, and who answers at its old addresses says so.
+    let (old, new) = (start(1), start(1));
+    new.create_topic("t", 1).expect("created");
+    new.stop_broker(0).expect("stopped");
+    let mut config = Config::new();
+    let servers = format!("{},{}", old.address(), new.address());
+    config.set("bootstrap.servers", &servers).expect("servers");
+    let cluster = Cluster::open(&config).expect("open");
+    cluster.wait_ready(soon()).expect("contact");
+    new.start_broker(0).expect("started");
+    let moved = Fault::new(FaultKind::RequestError(129)).api(ApiKey::Metadata).always();
+    let fault = old.inject(moved);
+    let port = new.broker_address(0).expect("an address").port();
+    refresh_until(&cluster, "the brokers of the new place", || {
+        cluster.metadata().brokers.get(&0).is_some_and(|broker| broker.port == port)
+    });
+    let topic = known(&cluster, "t");
+    offset(&cluster, &topic, EARLIEST).expect("the leader is asked at its new address");
+    let met = old.injected(fault);
+    refresh_times(&cluster, &new, 3);
+    assert_eq!(old.injected(fault), met, "the old one is left alone");
+}
+
+#[test]
 fn rule_2_4_a_broker_that_was_upgraded_is_asked_anew() {
     let kafka = start(1);
     kafka.set_release(None, Release::V0_10_2).expect("release");

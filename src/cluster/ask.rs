@@ -4,11 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinSet;
-use tokio::time::sleep;
-
 use super::BrokerInfo;
 use super::answer::{Answer, Asked, PartitionAnswer, TopicAnswer};
+use super::hedge::first_answer;
 use super::wishes::Question;
 use crate::error::{Code, Error, Result};
 use crate::net::{Broker, Connection, Flush, Purpose};
@@ -16,9 +14,6 @@ use crate::protocol::modern::messages::metadata::{
     MetadataRequest, MetadataRequestTopic, MetadataResponse, MetadataResponsePartition,
     MetadataResponseTopic,
 };
-
-/// After this long without an answer the next broker is asked besides (invariant 1.14).
-const HEDGE: Duration = Duration::from_secs(1);
 
 /// The first version in which a request can ask for no topic at all, and null means all.
 const NULL_MEANS_ALL: i16 = 1;
@@ -41,6 +36,14 @@ pub(super) struct Ask {
 struct Part {
     request: MetadataRequest,
     asked: Asked,
+}
+
+/// What came of a question.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Answered(Answers),
+    /// A broker that metadata listed says that this client is to bootstrap again (KIP-1102).
+    Rebootstrap(Error),
 }
 
 /// A broker's answers to the parts of one question.
@@ -102,47 +105,29 @@ fn topic(name: &Arc<str>) -> MetadataRequestTopic {
     MetadataRequestTopic { name: Some(name.to_string()), ..MetadataRequestTopic::default() }
 }
 
-/// Asks the brokers in this order until one has answered: the next one when one fails, and besides
-/// when one is slow. The error names what each said.
+/// Asks the brokers in this order until one has answered ([`first_answer`]).
 pub(super) async fn ask(
     brokers: Vec<Arc<Broker>>,
     ask: Ask,
     request_timeout: Duration,
-) -> Result<Answers> {
-    let mut waiting = brokers.into_iter();
-    let mut asked = JoinSet::new();
-    let mut failures = Vec::new();
-    loop {
-        let more = waiting.next();
-        let last = more.is_none();
-        if let Some(broker) = more {
-            asked.spawn(ask_one(broker, ask.clone(), request_timeout));
-        } else if asked.is_empty() {
-            return Err(nobody(failures));
-        }
-        tokio::select! {
-            Some(outcome) = asked.join_next() => match outcome {
-                Ok(Ok(answers)) => return Ok(answers),
-                Ok(Err(error)) => failures.push(error),
-                Err(panic) => failures.push(Error::new(Code::PANIC, panic.to_string())),
-            },
-            () = sleep(HEDGE), if !last => {}
-        }
-    }
+) -> Result<Outcome> {
+    let one = |broker| outcome_of_one(broker, ask.clone(), request_timeout);
+    first_answer("no broker answered the metadata request", brokers, one).await
 }
 
-fn nobody(failures: Vec<Error>) -> Error {
-    let text = "no broker answered the metadata request";
-    let count = failures.len();
-    let mut failures = failures.into_iter();
-    match (failures.next(), count) {
-        (None, _) => Error::new(Code::CONNECTION_FAILED, format!("{text}: none is known")),
-        (Some(only), 1) => Error::new(only.code(), text).caused_by(only),
-        (Some(first), _) => {
-            let rest: Vec<String> = failures.map(|error| error.message()).collect();
-            let text = format!("{text}; {}; and", rest.join("; "));
-            Error::new(first.code(), text).caused_by(first)
+async fn outcome_of_one(
+    broker: Arc<Broker>,
+    ask: Ask,
+    request_timeout: Duration,
+) -> Result<Outcome> {
+    match ask_one(Arc::clone(&broker), ask, request_timeout).await {
+        // From one of the bootstrap list it is a failure like others: the next one is asked.
+        Err(error) if error.code() == Code::REBOOTSTRAP_REQUIRED && broker.id() >= 0 => {
+            // Its id may soon be somebody else's.
+            broker.disconnect_idle();
+            Ok(Outcome::Rebootstrap(error))
         }
+        answers => answers.map(Outcome::Answered),
     }
 }
 
@@ -288,13 +273,5 @@ mod tests {
     fn rule_1_15_beside_all_topics_creatable_ones_have_a_request_of_their_own() {
         let ask = ask_for(&["a"], &["b"], true);
         assert_eq!(shape(&ask, 12), [(None, false), (named(&["a"]), true)]);
-    }
-
-    #[test]
-    fn the_error_of_a_round_names_what_each_broker_said() {
-        let say = |text: &str| Error::new(Code::CONNECTION_FAILED, text.to_owned());
-        let error = nobody(vec![say("a is down"), say("b is down")]);
-        assert!(error.message().contains("a is down") && error.message().contains("b is down"));
-        assert_eq!(nobody(Vec::new()).code(), Code::CONNECTION_FAILED);
     }
 }

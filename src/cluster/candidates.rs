@@ -1,4 +1,4 @@
-//! Which brokers to ask for metadata, and in which order: pure.
+//! Which brokers to ask for metadata and the like, and in which order: pure.
 
 use std::time::Instant;
 

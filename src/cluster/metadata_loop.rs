@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::sleep_until;
 
 use super::answer::Answer;
-use super::ask::{self, Answers, Ask};
+use super::ask::{self, Answers, Ask, Outcome};
 use super::candidates::{self, Candidate};
 use super::core::{Core, lock};
 use super::legacy_loop::LegacyQuestion;
@@ -362,18 +362,24 @@ impl Loop {
 /// One question, put to one broker after the other. `failing`: refreshes have failed for so long that
 /// the seeds count again.
 pub(super) async fn round(core: Arc<Core>, ask: Ask, failing: bool) -> Result<Answers> {
+    let patience = core.client.request_timeout;
     let brokers = candidates(&core, failing).await?;
-    ask::ask(brokers, ask, core.client.request_timeout).await
+    let error = match ask::ask(brokers, ask.clone(), patience).await? {
+        Outcome::Answered(answers) => return Ok(answers),
+        Outcome::Rebootstrap(error) => error,
+    };
+    // Other learned brokers may answer as if nothing were wrong: who sent this knows better (KIP-1102).
+    core.logger.info("metadata", format_args!("the first brokers are asked again: {error}"));
+    match ask::ask(seeds(&core).await?, ask, patience).await? {
+        Outcome::Answered(answers) => Ok(answers),
+        Outcome::Rebootstrap(error) => Err(error),
+    }
 }
 
 /// Whom to ask, in order. Discovery is asked only when its answer counts (invariant 1.16).
 async fn candidates(core: &Core, failing: bool) -> Result<Vec<Arc<Broker>>> {
-    let now = Instant::now();
-    let look = |brokers: &[Arc<Broker>]| -> Vec<Candidate> {
-        brokers.iter().map(|broker| look(broker, now)).collect()
-    };
     let mut brokers = learned(core);
-    let usable = look(&brokers).iter().any(|c| c.connected || c.backing_off_until.is_none());
+    let usable = look_at(&brokers).iter().any(|c| c.connected || c.backing_off_until.is_none());
     if failing || !usable {
         match seeds(core).await {
             Ok(seeds) => brokers.extend(seeds),
@@ -382,8 +388,21 @@ async fn candidates(core: &Core, failing: bool) -> Result<Vec<Arc<Broker>>> {
             Err(_) => {}
         }
     }
-    let order = candidates::order(&look(&brokers), failing);
-    Ok(order.into_iter().filter_map(|index| brokers.get(index).cloned()).collect())
+    Ok(in_order(&brokers, failing))
+}
+
+/// Whom to ask anything else than metadata, in order: who is known.
+pub(super) fn reachable(core: &Core) -> Vec<Arc<Broker>> {
+    let mut brokers = learned(core);
+    if brokers.is_empty() {
+        brokers.clone_from(&lock(&core.brokers).seeds);
+    }
+    in_order(&brokers, false)
+}
+
+fn in_order(brokers: &[Arc<Broker>], failing: bool) -> Vec<Arc<Broker>> {
+    let order = candidates::order(&look_at(brokers), failing);
+    order.into_iter().filter_map(|index| brokers.get(index).cloned()).collect()
 }
 
 /// Waits for the next snapshot of the registry; for ever where there is none.
@@ -403,13 +422,15 @@ async fn under_way(round: &mut Option<Round>) -> Result<Answers> {
     }
 }
 
-fn look(broker: &Arc<Broker>, now: Instant) -> Candidate {
-    Candidate {
+fn look_at(brokers: &[Arc<Broker>]) -> Vec<Candidate> {
+    let now = Instant::now();
+    let candidate = |broker: &Arc<Broker>| Candidate {
         seed: broker.id() < 0,
         connected: broker.is_connected(),
         backing_off_until: broker.backing_off_until(now),
         in_flight: broker.in_flight(),
-    }
+    };
+    brokers.iter().map(candidate).collect()
 }
 
 /// The brokers that metadata lists.

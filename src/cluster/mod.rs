@@ -13,6 +13,7 @@ mod child;
 mod core;
 mod epochs;
 mod events;
+mod hedge;
 mod held;
 mod hint;
 mod legacy;
@@ -39,6 +40,7 @@ pub use admin::NewTopic;
 pub use child::Child;
 pub use epochs::{EpochEnd, EpochQuestion};
 pub use events::Event;
+pub(crate) use hedge::first_answer;
 pub use held::HeldTopics;
 pub use hint::LeaderHint;
 pub use metadata::{BrokerInfo, Metadata, PartitionMetadata, TopicId, TopicMetadata};
@@ -54,7 +56,7 @@ use crate::error::{Error, Result};
 use crate::log::Logger;
 use crate::net::{Broker, Network, Settings};
 use crate::os::fork::Era;
-use crate::runtime::{Completion, Runtime, Signal};
+use crate::runtime::{Completion, Runtime, Signal, far};
 
 /// One Kafka cluster as this client sees it. All methods from any thread; those that say "blocking"
 /// are for application threads, the async ones for tasks.
@@ -156,15 +158,11 @@ impl Cluster {
         Broker::new(id, address, None, Arc::clone(&self.core.network))
     }
 
-    /// The brokers that can be asked something, connected ones first; only those of the bootstrap list
-    /// while no other is known.
+    /// The brokers that can be asked something, in the order in which to ask: connected ones with little
+    /// to do first, those that cannot be connected to now last; only those of the bootstrap list while no
+    /// other is known.
     pub fn reachable_brokers(&self) -> Vec<Arc<Broker>> {
-        let mut brokers = metadata_loop::learned(&self.core);
-        if brokers.is_empty() {
-            brokers.clone_from(&lock(&self.core.brokers).seeds);
-        }
-        brokers.sort_by_key(|broker| !broker.is_connected());
-        brokers
+        metadata_loop::reachable(&self.core)
     }
 
     /// Which family of brokers the cluster is made of; none before the first contact.
@@ -473,13 +471,6 @@ impl Cluster {
 
 /// How long a call waits for its task's own error at the deadline.
 const GRACE: Duration = Duration::from_millis(100);
-
-/// "No limit", for what needs an instant.
-fn far() -> Instant {
-    let year = Duration::from_secs(365 * 24 * 3600);
-    let now = Instant::now();
-    now.checked_add(year).unwrap_or(now)
-}
 
 impl Drop for Cluster {
     fn drop(&mut self) {

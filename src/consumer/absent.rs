@@ -1,7 +1,7 @@
 //! Topics that the application named and that cannot be read: told once each, until they can.
 //!
-//! A partition that is assigned by hand says so itself (`leaders.rs`). What is subscribed to has no
-//! partitions before its topic is there, and nobody who would say why nothing comes.
+//! Of what is subscribed to the topic is told: it has no partitions before it is there, and nobody who would
+//! say why nothing comes. A partition that is assigned by hand says so itself (`leaders.rs`), when it is time.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -24,19 +24,29 @@ enum Standing {
     Told(Code),
 }
 
+/// A topic that is looked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Watched {
+    pub(super) name: Arc<str>,
+    /// It is known to have been there.
+    pub(super) was_there: bool,
+    /// Its partitions say of themselves that they cannot be read.
+    pub(super) by_partition: bool,
+}
+
 impl Absent {
-    /// What is to be told of the topics of these names now, and when to look again.
+    /// What is to be told of these topics now, and when to look again.
     pub(super) fn look(
         &mut self,
-        names: &[Arc<str>],
+        watched: &[Watched],
         metadata: &Metadata,
         now: Instant,
     ) -> (Vec<Error>, Option<Instant>) {
-        self.0.retain(|name, _| names.contains(name));
+        self.0.retain(|name, _| watched.iter().any(|watched| watched.name == *name));
         let (mut told, mut next) = (Vec::new(), None);
-        for name in names {
+        for Watched { name, was_there, by_partition } in watched {
             let Some(topic) = metadata.topic(name) else { continue };
-            let before = self.0.get(name).copied();
+            let before = self.0.get(name).copied().or(was_there.then_some(Standing::There));
             let Some(error) = &topic.error else {
                 if !topic.partitions.is_empty() {
                     self.0.insert(Arc::clone(name), Standing::There);
@@ -53,7 +63,10 @@ impl Absent {
             };
             let due = since + UNKNOWN_AFTER;
             let standing = if code != Code::UNKNOWN_TOPIC_OR_PARTITION || now >= due {
-                told.push(cannot_be_read(name, matches!(before, Some(Standing::There)), error));
+                if !by_partition {
+                    let was_there = matches!(before, Some(Standing::There));
+                    told.push(cannot_be_read(name, was_there, error));
+                }
                 Standing::Told(code)
             } else {
                 next = Some(next.map_or(due, |next: Instant| next.min(due)));
@@ -62,6 +75,11 @@ impl Absent {
             self.0.insert(Arc::clone(name), standing);
         }
         (told, next)
+    }
+
+    /// Whether it is time to say of a watched topic that it cannot be read for this reason.
+    pub(super) fn is_told(&self, name: &str, code: Code) -> bool {
+        matches!(self.0.get(name), Some(Standing::Told(told)) if *told == code)
     }
 }
 
@@ -98,11 +116,15 @@ mod tests {
         (told.iter().map(Error::code).collect(), next)
     }
 
+    fn watched() -> Watched {
+        Watched { name: Arc::from("t"), was_there: false, by_partition: false }
+    }
+
     const UNKNOWN: Code = Code::UNKNOWN_TOPIC_OR_PARTITION;
 
     #[test]
     fn rule_13_7_a_topic_that_does_not_exist_is_told_once_an_episode_and_not_at_once() {
-        let (mut absent, now, names) = (Absent::default(), Instant::now(), [Arc::from("t")]);
+        let (mut absent, now, names) = (Absent::default(), Instant::now(), [watched()]);
         let mut look = |error, after: u64| {
             let now = now + Duration::from_secs(after);
             codes(absent.look(&names, &metadata(error), now))
@@ -118,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_topic_that_is_refused_is_told_at_once_and_one_that_nobody_asked_for_yet_is_not() {
-        let (mut absent, now, names) = (Absent::default(), Instant::now(), [Arc::from("t")]);
+        let (mut absent, now, names) = (Absent::default(), Instant::now(), [watched()]);
         assert_eq!(codes(absent.look(&names, &Metadata::empty(), now)), (vec![], None));
         let refused = metadata(Some(Code::TOPIC_AUTHORIZATION_FAILED));
         let told = codes(absent.look(&names, &refused, now));
@@ -127,5 +149,21 @@ mod tests {
         // Subscribed to anew it is told anew.
         assert_eq!(codes(absent.look(&[], &refused, now)), (vec![], None));
         assert_eq!(codes(absent.look(&names, &refused, now)).0.len(), 1);
+    }
+
+    #[test]
+    fn a_partition_says_so_itself_when_it_is_time() {
+        let (mut absent, now) = (Absent::default(), Instant::now());
+        let mine = [Watched { by_partition: true, ..watched() }];
+        let unknown = metadata(Some(UNKNOWN));
+        let told = codes(absent.look(&mine, &unknown, now));
+        assert_eq!(told, (vec![], Some(now + UNKNOWN_AFTER)));
+        assert!(!absent.is_told("t", UNKNOWN));
+        assert_eq!(codes(absent.look(&mine, &unknown, now + UNKNOWN_AFTER)), (vec![], None));
+        assert!(absent.is_told("t", UNKNOWN));
+        assert!(!absent.is_told("t", Code::TOPIC_AUTHORIZATION_FAILED));
+        let (mut absent, [mine]) = (Absent::default(), mine);
+        absent.look(&[Watched { was_there: true, ..mine }], &unknown, now);
+        assert!(absent.is_told("t", UNKNOWN), "after the cluster's own doubt");
     }
 }

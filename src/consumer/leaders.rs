@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::absent::Watched;
 use super::budget::Seat;
 use super::core::Core;
 use super::fetcher;
@@ -57,8 +58,8 @@ fn round(core: &Arc<Core>, metadata: &Metadata) -> Option<Instant> {
     }
     let now = Instant::now();
     let choices = state.mind_replicas(metadata, now, now + core.config.metadata_max_age);
-    let fresh = state.follow(metadata);
     let absent = state.tell_absent(metadata, now);
+    let fresh = state.follow(metadata);
     let due = state.due(now);
     let news = state.has_news();
     state.wake_fetchers();
@@ -95,10 +96,26 @@ struct Told {
 }
 
 impl State {
-    /// Tells of topics that the application subscribed to by name and that cannot be read.
+    /// Tells of topics that the application subscribed to by name and that cannot be read, and finds those
+    /// whose partitions are to say so.
     fn tell_absent(&mut self, metadata: &Metadata, now: Instant) -> Told {
-        let names = self.group.subscribed_names().chain(self.absent_whole()).collect::<Vec<_>>();
-        let (told, next) = self.absent.look(&names, metadata, now);
+        let named = self.group.subscribed_names().chain(self.absent_whole());
+        let mut watched: Vec<Watched> =
+            named.map(|name| Watched { name, was_there: false, by_partition: false }).collect();
+        for partition in self.partitions.iter().filter(|partition| partition.assigned) {
+            let topic = metadata.topic(partition.name.as_str());
+            let Some(topic) = topic.filter(|topic| topic.error.is_some()) else { continue };
+            let was_there = partition.leader >= 0;
+            match watched.iter_mut().find(|watched| watched.name == topic.name) {
+                Some(watched) => watched.was_there |= was_there && watched.by_partition,
+                None => watched.push(Watched {
+                    name: Arc::clone(&topic.name),
+                    was_there,
+                    by_partition: true,
+                }),
+            }
+        }
+        let (told, next) = self.absent.look(&watched, metadata, now);
         told.iter().for_each(|error| self.report_general(error.clone()));
         Told { told, next }
     }
@@ -119,7 +136,8 @@ impl State {
         if let Some(error) = &topic.error {
             let by_name = self.group.subscribed_names().any(|name| name == topic.name);
             // Told once of the whole topic, then.
-            if !by_name && partition.tell_once(error.code(), -1) {
+            let is_time = !by_name && self.absent.is_told(&topic.name, error.code());
+            if is_time && partition.tell_once(error.code(), -1) {
                 self.report(slot, error.clone());
             }
             return;

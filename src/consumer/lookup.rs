@@ -13,7 +13,7 @@ use super::state::Slot;
 use crate::cluster::{Cluster, Topic};
 use crate::config::{ConsumerConfig, IsolationLevel};
 use crate::error::{Code, Error, Result};
-use crate::runtime::{Completion, Task};
+use crate::runtime::{Completion, Task, far};
 
 /// One partition of a look-up for starts.
 struct Search {
@@ -141,8 +141,7 @@ impl Core {
         questions: Vec<Question>,
         deadline: Option<Instant>,
     ) -> Result<Vec<Result<i64>>> {
-        // Without a limit of the caller's the question still has one: it can be asked again.
-        let limit = deadline.unwrap_or_else(|| Instant::now() + self.config.request_timeout);
+        let limit = deadline.unwrap_or_else(far);
         let isolation = self.config.isolation_level;
         let shared = Arc::clone(self);
         let on_panic = move |error| shared.fail(error);
@@ -216,9 +215,9 @@ pub fn topic_offsets(
     let numbers: Vec<i64> = metadata.numbers().collect();
     let questions = numbers.iter().map(|number| (Arc::clone(topic), *number, when)).collect();
     let config = ConsumerConfig::from(cluster.config())?;
-    let limit = deadline.unwrap_or_else(|| Instant::now() + config.request_timeout);
+    let limit = deadline.unwrap_or_else(far);
     let (answer, _task) = list_offsets(cluster, config.isolation_level, questions, limit, |_| {});
-    let found = answer.wait(deadline.map(last_word), None)?;
+    let found = answer.wait(deadline.map(last_word), Some(cluster.signal()))?;
     let place = |(number, answer): (i64, Result<i64>)| {
         let mut position = Position::new(name.clone(), number);
         position.timestamp = (when >= 0).then_some(when);

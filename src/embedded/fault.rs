@@ -30,7 +30,8 @@ pub enum FaultKind {
     /// nothing more from the connection so long (KIP-219).
     Throttle(u32),
     /// The answer carries this Kafka error code as a whole: beside its partitions where it has a
-    /// field for that (Fetch since version 7), else as [`ErrorCode`](Self::ErrorCode).
+    /// field for that (Fetch since version 7, Metadata since version 13), else as
+    /// [`ErrorCode`](Self::ErrorCode).
     RequestError(i16),
     /// A Produce is refused with this Kafka error code because of the record at this place in the
     /// batch, counted from 0 (KIP-467; version 8 or newer says which record it was).

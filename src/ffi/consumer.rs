@@ -84,7 +84,8 @@ pub unsafe extern "C" fn samsa_consumer_new(
 
 /// Replaces the assignment: from now on exactly these partitions are read, each from the place that its
 /// position gives, or by auto.offset.reset. What was fetched before is dropped. NULL with n = 0 stops
-/// reading. Only notes it and does not wait: troubles come by samsa_consumer_poll.
+/// reading. Only notes it and does not wait: troubles come by samsa_consumer_poll, a topic that does not
+/// exist once for each partition, when brokers have said so for 5 s.
 ///
 /// With group.id a partition without a place begins where the group's committed offset says, and positions
 /// can be committed; but the consumer is no member, and the group takes its commits only while it has no

@@ -34,7 +34,7 @@ pub const SAMSA_FAULT_CLOSE_MID_FRAME: i32 = 9;
 /// read from the connection.
 pub const SAMSA_FAULT_THROTTLE: i32 = 10;
 /// The answer carries the field code for the request as a whole: beside its partitions where it can
-/// (Fetch since version 7), else for each of them.
+/// (Fetch since version 7, Metadata since version 13), else for each of them.
 pub const SAMSA_FAULT_REQUEST_ERROR: i32 = 11;
 /// A Produce is refused with the field code because of the record at the place of the field record
 /// in its batch.

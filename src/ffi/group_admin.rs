@@ -212,7 +212,9 @@ fn member(kept: &mut Kept, member: &GroupMember) -> samsa_group_member_view {
     made
 }
 
-/// Asks every broker for the groups that it coordinates and gives them in order of their names.
+/// Asks every broker for the groups that it coordinates and gives them in order of their names. The
+/// groups of a broker that does not answer, within `request.timeout.ms` or the call's own time, are not
+/// in the list, with a line in the log; only if no broker answers the call fails, with what became of one.
 ///
 /// Who frees: the caller, by samsa_groups_free. NULL: cluster and groups are required. Thread: any.
 /// On error: `*groups` is NULL; SAMSA_ERR_TIMED_OUT; SAMSA_ERR_UNSUPPORTED_FEATURE by brokers below 0.9.

@@ -262,11 +262,12 @@ pub unsafe extern "C" fn samsa_positions_free(positions: *mut samsa_positions) {
 /// The offsets of every partition of a topic: `when` is SAMSA_EARLIEST, SAMSA_LATEST, or milliseconds
 /// since 1970 for the first message not older. In the order of the partitions; without
 /// SAMSA_POSITION_OFFSET where no message is that late; with a code where one partition failed. Waits
-/// for the topic's metadata if need be. `timeout_ms`: -1 = no limit.
+/// for the topic's metadata if need be. `timeout_ms`: -1 = no limit. Kafka 0.7 knows no times of messages: by
+/// time it gives where the newest file begins that was last written to before.
 ///
 /// Who frees: the caller, `*positions` by samsa_positions_free. NULL: `topic` and `positions` are
 /// required. Thread: any. On error: `*positions` is NULL; SAMSA_ERR_TIMED_OUT,
-/// SAMSA_ERR_INVALID_ARGUMENT.
+/// SAMSA_ERR_INVALID_ARGUMENT. Condition: SAMSA_WOKEN, by samsa_cluster_wakeup.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_topic_offsets(
     topic: *mut samsa_topic,

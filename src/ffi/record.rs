@@ -41,7 +41,7 @@ pub struct samsa_record {
     /// flag it must be 0 or -1: a partition that would not count is refused. On Kafka 0.7
     /// samsa_partition_of(broker, number); with a negative number the broker chooses.
     pub partition: i64,
-    /// Milliseconds since 1970, if flags has SAMSA_RECORD_TIMESTAMP.
+    /// Milliseconds since 1970, if flags has SAMSA_RECORD_TIMESTAMP; else 0 or -1.
     pub timestamp: i64,
     /// Bytes of the key.
     pub key_length: u32,
@@ -204,6 +204,14 @@ pub(super) unsafe fn read_record<'a>(
             check_headers(record)?;
             record
         };
+        if has_stray_time(record) {
+            let text = format!(
+                "timestamp {} is given without SAMSA_RECORD_TIMESTAMP in flags: set the flag, or leave \
+                 the timestamp 0 or -1",
+                record.timestamp
+            );
+            return Err(Error::new(Code::INVALID_ARGUMENT, text));
+        }
         let timed = record.flags & SAMSA_RECORD_TIMESTAMP != 0;
         Ok(Record {
             topic: &topic.topic,
@@ -215,6 +223,12 @@ pub(super) unsafe fn read_record<'a>(
             opaque: record.opaque as usize as u64,
         })
     }
+}
+
+/// Whether a time is given that would silently not count.
+#[inline(always)]
+fn has_stray_time(record: &samsa_record) -> bool {
+    record.flags & SAMSA_RECORD_TIMESTAMP == 0 && !matches!(record.timestamp, -1 | 0)
 }
 
 /// The topic of the record before, which is mostly that of the next one.
@@ -248,7 +262,7 @@ pub(super) unsafe fn read_plain<'a>(
     record: &'a samsa_record,
     topics: &mut LastTopic<'a>,
 ) -> Option<Record<'a>> {
-    if record.headers_count != 0 || record.flags & !KNOWN_FLAGS != 0 {
+    if record.headers_count != 0 || record.flags & !KNOWN_FLAGS != 0 || has_stray_time(record) {
         return None;
     }
     let partition = match record.partition {

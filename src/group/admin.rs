@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use tokio::time::sleep_until;
+use tokio::task::JoinSet;
+use tokio::time::{sleep_until, timeout_at};
 
 use super::coordinator::{Coordinator, Lane};
 use super::membership::TopicPartition;
@@ -85,21 +86,59 @@ pub struct GroupMember {
     pub epoch: i32,
 }
 
-/// Every group that the living brokers coordinate, by name. Blocking; each broker is asked.
+/// Every group that the brokers coordinate, by name. Blocking; all brokers are asked at once.
 ///
-/// `TIMED_OUT` at `deadline` with the cause; what a broker refuses; `UNSUPPORTED_FEATURE` below 0.9.
+/// What a broker coordinates that does not answer, within its request time-out or until `deadline`, is
+/// left out, with a line in the log: others may have taken over from it, and their lists are worth more
+/// than an error. If none answers: what became of the first one, such as `TIMED_OUT` or
+/// `CONNECTION_FAILED`. What a broker refuses for good is the call's error; `UNSUPPORTED_FEATURE` below
+/// 0.9.
 pub fn list_groups(cluster: &Arc<Cluster>, deadline: Option<Instant>) -> Result<Vec<GroupListing>> {
     let asked = Arc::clone(cluster);
     cluster.block("list groups", deadline, async move {
         let until = deadline.unwrap_or_else(|| far(&asked));
-        let mut groups = BTreeMap::new();
-        for broker in asked.reachable_brokers() {
-            for listed in list_of(&asked, &broker, until).await? {
-                groups.insert(listed.group_id.clone(), listing(listed, broker.id()));
-            }
-        }
-        Ok(groups.into_values().collect())
+        list_all(&asked, until).await
     })
+}
+
+async fn list_all(cluster: &Arc<Cluster>, until: Instant) -> Result<Vec<GroupListing>> {
+    let mut changes = cluster.changes();
+    let known = changes.wait_for(|metadata| !metadata.brokers.is_empty());
+    if timeout_at(until.into(), known).await.is_err() {
+        let text = "no broker of the cluster is known yet";
+        return Err(late("list of groups", Error::new(Code::BROKER_NOT_AVAILABLE, text)));
+    }
+    let mut asked = JoinSet::new();
+    for broker in cluster.reachable_brokers() {
+        let cluster = Arc::clone(cluster);
+        asked.spawn(async move { (broker.id(), list_of(&cluster, &broker, until).await) });
+    }
+    let (mut groups, mut answered, mut failures) = (BTreeMap::new(), false, Vec::new());
+    while let Some(outcome) = asked.join_next().await {
+        match outcome.map_err(|panic| Error::new(Code::PANIC, panic.to_string()))? {
+            (broker, Ok(list)) => {
+                answered = true;
+                let named = |group: ListedGroup| (group.group_id.clone(), listing(group, broker));
+                groups.extend(list.into_iter().map(named));
+            }
+            (_, Err(error)) if is_refusal(&error) => return Err(error),
+            (_, Err(error)) => failures.push(error),
+        }
+    }
+    for error in &failures {
+        let text = format_args!("the list of groups lacks those of a broker: {error}");
+        cluster.logger().warn("group", text);
+    }
+    match failures.into_iter().next() {
+        Some(error) if !answered => Err(error),
+        _ => Ok(groups.into_values().collect()),
+    }
+}
+
+/// Whether a broker said so, and would say it again.
+fn is_refusal(error: &Error) -> bool {
+    let code = error.code();
+    code == Code::UNSUPPORTED_FEATURE || (code.0 > 0 && !error.is_retriable())
 }
 
 /// A group with its members. Blocking.
@@ -151,15 +190,29 @@ async fn list_of(
 ) -> Result<Vec<ListedGroup>> {
     let config = cluster.client_config();
     let backoff = Backoff { first: config.retry_backoff, most: config.retry_backoff_max };
+    let address = broker.address().to_string();
+    let mut was_cut = false;
     for attempt in 1.. {
-        let connection = broker.connection(Purpose::Control, deadline).await?;
         let request = ListGroupsRequest::default();
-        let answer = connection.request(&request, Instant::now() + config.request_timeout);
-        let response = answer.await?;
+        // The caller's patience may be short: that is no reason to close the connection (13.4).
+        let limit = Instant::now() + config.request_timeout;
+        let answer = broker.request(Purpose::Control, &request, limit);
+        let response = match timeout_at(deadline.into(), answer).await {
+            // It may have closed an idle connection just when the request left: a question is repeated.
+            Ok(Err(error)) if error.code() == Code::DISCONNECTED && !was_cut => {
+                was_cut = true;
+                continue;
+            }
+            Ok(response) => response?,
+            Err(_) => {
+                let text = format!("broker {address} did not list its groups within the time");
+                return Err(Error::new(Code::TIMED_OUT, text).with_broker(address));
+            }
+        };
         let code = Code::from(response.error_code);
         let error = || {
-            let text = format!("broker {} lists no groups: {}", connection.broker(), code.text());
-            Error::new(code, text).with_broker(&**connection.broker())
+            let text = format!("broker {address} lists no groups: {}", code.text());
+            Error::new(code, text).with_broker(address.clone())
         };
         match code {
             Code::NONE => return Ok(response.groups),

@@ -9,17 +9,12 @@ use std::time::Instant;
 
 use tokio::time::{sleep_until, timeout_at};
 
+use super::search::{Search, Told};
 use crate::cluster::Cluster;
 use crate::config::Address;
 use crate::error::{Code, Error, Persistence, Result};
-use crate::net::{Backoff, Broker, Connection, Purpose, Versions, jitter};
+use crate::net::{Backoff, Broker, Purpose, Versions, jitter};
 use crate::protocol::modern::Request;
-use crate::protocol::modern::messages::find_coordinator::{
-    FindCoordinatorRequest, FindCoordinatorResponse,
-};
-
-/// The first version that asks for several keys at once.
-const FIRST_KEYS: i16 = 4;
 
 /// What a request to a coordinator may stand behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,13 +71,6 @@ struct Found {
     losses: u32,
 }
 
-/// What a broker says about who coordinates.
-enum Told {
-    Here { id: i32, address: Address },
-    Later(Error),
-    Refused(Error),
-}
-
 impl Coordinator {
     /// Nobody is looked for before somebody asks.
     pub fn new(cluster: &Arc<Cluster>, group: &Arc<str>) -> Arc<Self> {
@@ -136,7 +124,12 @@ impl Coordinator {
             return Err(late(None));
         };
         let mut trouble = None;
-        let losses = self.lock().losses.saturating_sub(1);
+        let (losses, mut search) = {
+            let found = self.lock();
+            let lost = found.last.as_ref().map(|broker| broker.id());
+            let search = Search::new(&self.cluster, &self.group, lost);
+            (found.losses.saturating_sub(1), search)
+        };
         for attempt in 0.. {
             if let Some(seat) = self.known() {
                 return Ok(seat);
@@ -148,7 +141,7 @@ impl Coordinator {
             if attempt > 0 && Instant::now() >= deadline {
                 break;
             }
-            match timeout_at(deadline.into(), self.look(attempt, deadline)).await {
+            match timeout_at(deadline.into(), search.ask(deadline)).await {
                 Ok(Told::Here { id, address }) => return Ok(self.seat(id, address)),
                 Ok(Told::Refused(error)) => return Err(error),
                 Ok(Told::Later(error)) => {
@@ -182,72 +175,6 @@ impl Coordinator {
         let (logger, group) = (self.cluster.logger(), &self.group);
         logger.debug("group", format_args!("group {group}: broker {id} coordinates"));
         seat
-    }
-
-    /// Asks one broker after the other, by the number of the attempt.
-    async fn look(&self, attempt: u32, deadline: Instant) -> Told {
-        let brokers = self.cluster.reachable_brokers();
-        let at = usize::try_from(attempt).unwrap_or(0).checked_rem(brokers.len()).unwrap_or(0);
-        let Some(broker) = brokers.get(at) else {
-            let text = "no broker of the cluster is known yet";
-            return Told::Later(Error::new(Code::BROKER_NOT_AVAILABLE, text));
-        };
-        let connection = match broker.connection(Purpose::Control, deadline).await {
-            Ok(connection) => connection,
-            Err(error) => return Told::Later(error),
-        };
-        match self.ask_for_it(&connection).await {
-            Ok(told) => told,
-            Err(error) if error.code() == Code::UNSUPPORTED_FEATURE => Told::Refused(error),
-            Err(error) => Told::Later(error),
-        }
-    }
-
-    async fn ask_for_it(&self, connection: &Connection) -> Result<Told> {
-        let version = connection.versions().pick::<FindCoordinatorRequest>()?;
-        let deadline = Instant::now() + self.cluster.client_config().request_timeout;
-        let request = question(version, &self.group);
-        let response = connection.request_at(version, &request, deadline).await?;
-        Ok(self.understand(version, response, connection))
-    }
-
-    fn understand(
-        &self,
-        version: i16,
-        response: FindCoordinatorResponse,
-        connection: &Connection,
-    ) -> Told {
-        let (code, message, id, host, port) = if version >= FIRST_KEYS {
-            let ours = response.coordinators.into_iter().find(|found| *found.key == *self.group);
-            let Some(found) = ours else {
-                let text = format!("broker {} left the group out", connection.broker());
-                return Told::Later(Error::new(Code::PROTOCOL, text));
-            };
-            (found.error_code, found.error_message, found.node_id, found.host, found.port)
-        } else {
-            let told = response.error_message;
-            (response.error_code, told, response.node_id, response.host, response.port)
-        };
-        let code = Code::from(code);
-        let port = u16::try_from(port).ok().filter(|port| *port > 0 && !host.is_empty());
-        match (code, port) {
-            (Code::NONE, Some(port)) => Told::Here { id, address: Address::new(host, port) },
-            (Code::NONE, None) => {
-                Told::Later(self.refused(Code::COORDINATOR_NOT_AVAILABLE, None, connection))
-            }
-            (code, _) => {
-                let error = self.refused(code, message, connection);
-                if error.is_retriable() { Told::Later(error) } else { Told::Refused(error) }
-            }
-        }
-    }
-
-    fn refused(&self, code: Code, message: Option<String>, connection: &Connection) -> Error {
-        let why = message.filter(|text| !text.is_empty());
-        let why = why.unwrap_or_else(|| code.text().to_owned());
-        let broker = connection.broker();
-        let text = format!("broker {broker} names no coordinator of group {}: {why}", self.group);
-        Error::new(code, text).with_broker(&**broker)
     }
 
     /// It is not there, or not the coordinator any more: the next [`find`](Self::find) looks again. Word
@@ -319,16 +246,6 @@ impl Coordinator {
         let response = connection.request_at(version, &request, deadline).await?;
         Ok((version, response))
     }
-}
-
-fn question(version: i16, group: &str) -> FindCoordinatorRequest {
-    let mut request = FindCoordinatorRequest::default();
-    if version >= FIRST_KEYS {
-        request.coordinator_keys.push(group.to_owned());
-    } else {
-        group.clone_into(&mut request.key);
-    }
-    request
 }
 
 /// Not one byte of the request left, because the connection was over.

@@ -2,7 +2,7 @@
 //!
 //! [`membership`] and [`offsets`] are what every membership, wherever it is agreed on, is to the consumer
 //! that it serves; [`assignor`] has the assignors of the classic protocol, as pure functions.
-//! `subscription` says which topics are meant, `coordinator` finds the broker of a group, and
+//! `subscription` says which topics are meant, `coordinator` keeps the broker of a group (`search` finds it), and
 //! `kafka_offsets` keeps offsets there; `standing` is what it shares with a membership.
 
 pub mod admin;
@@ -15,6 +15,7 @@ pub mod membership;
 mod next;
 pub mod offsets;
 mod pattern;
+mod search;
 mod standing;
 mod start;
 mod subscription;

@@ -22,6 +22,12 @@ pub fn deadline(timeout_ms: i32) -> Result<Option<Instant>> {
     }
 }
 
+/// "No limit", for what needs an instant.
+pub fn far() -> Instant {
+    let now = Instant::now();
+    now.checked_add(Duration::from_secs(365 * 24 * 3600)).unwrap_or(now)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -20,7 +20,7 @@ mod threads;
 mod wakeups;
 
 pub use completion::{Completion, Sender};
-pub use deadline::deadline;
+pub use deadline::{deadline, far};
 #[cfg(feature = "panic-injection")]
 pub use panic::{arm_panic, disarm_panics};
 pub use panic::{inject_panic, panic_error};

@@ -62,6 +62,15 @@ static void refused_batch(samsa_cluster *cluster, samsa_topic *topic) {
         records[i].value = "v";
         records[i].value_length = 1;
     }
+    /* What would not count is refused: a time, or a partition, without its flag. */
+    records[2].timestamp = 1700000000000;
+    GIVES(
+        SAMSA_ERR_INVALID_ARGUMENT,
+        samsa_producer_send_batch(producer, records, 3, sizeof records[0], 10000, &accepted, &err));
+    CHECK(accepted == 2);
+    GIVES(SAMSA_ERR_INVALID_ARGUMENT,
+          samsa_producer_send(producer, &records[2], sizeof records[2], 10000, &err));
+    records[2].timestamp = -1;
     records[2].flags = 1u << 31;
     GIVES(
         SAMSA_ERR_INVALID_ARGUMENT,

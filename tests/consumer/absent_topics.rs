@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use samsa::Code;
-use samsa::consumer::Consumer;
+use samsa::consumer::{Consumer, Name, Position};
 use samsa::embedded::Options;
+use samsa::protocol::record::Compression;
 
-use crate::rig::{Rig, assert_code, deadline, place, poll_error, read};
+use crate::rig::{Rig, assert_code, batch, deadline, place, poll_error, read};
 
 /// The memberships at a coordinator.
 const MEMBERSHIPS: [&str; 2] = ["classic", "consumer"];
@@ -60,6 +61,40 @@ fn rule_13_7_a_reader_of_a_whole_topic_hears_that_it_does_not_exist() {
     let error = poll_error(&consumer);
     assert_eq!(error.code(), Code::UNKNOWN_TOPIC_OR_PARTITION, "{error}");
     assert_eq!(error.topic(), Some("u"));
+    assert_code(consumer.poll(300), Code::NOTHING);
+}
+
+/// A consumer of partition 0 of the topic "u", which brokers say they do not know.
+fn assigned_to_nothing(rig: &Rig) -> Arc<Consumer> {
+    let consumer = rig.consumer(&[]);
+    let name = Name::new("u").unwrap();
+    consumer.assign(&[Position::new(name, 0)]).unwrap();
+    let (topic, limit) = (rig.cluster.topic("u").unwrap(), deadline());
+    while topic.metadata().is_none_or(|known| known.error.is_none()) {
+        assert!(Instant::now() < limit, "no broker was asked");
+        std::thread::yield_now();
+    }
+    consumer
+}
+
+#[test]
+fn rule_1_15_a_partition_by_hand_of_a_topic_that_spreads_slowly_is_read_without_an_error() {
+    let rig = rig(false);
+    let consumer = assigned_to_nothing(&rig);
+    assert_code(consumer.poll(50), Code::NOTHING);
+    rig.kafka.create_topic("u", 1).unwrap();
+    rig.kafka.append_raw("u", 0, &batch(0, 1, Compression::None)).unwrap();
+    assert_eq!(read(&consumer, 1)[&0], [0]);
+}
+
+#[test]
+fn rule_13_7_a_partition_by_hand_of_a_topic_that_does_not_exist_says_so_once() {
+    let rig = rig(false);
+    let consumer = assigned_to_nothing(&rig);
+    let error = told(&consumer);
+    assert_eq!(error.code(), Code::UNKNOWN_TOPIC_OR_PARTITION, "{error}");
+    assert_eq!(error.topic(), Some("u"));
+    rig.cluster.refresh_now("a test looks");
     assert_code(consumer.poll(300), Code::NOTHING);
 }
 

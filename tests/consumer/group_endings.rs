@@ -242,3 +242,18 @@ fn an_ended_subscription_gives_everything_up_and_can_be_followed_by_another() {
     consumer.unsubscribe(20_000, None).unwrap();
     consumer.unsubscribe(20_000, None).unwrap();
 }
+
+#[test]
+fn what_the_group_says_after_the_end_takes_nothing_that_was_assigned_by_hand_since() {
+    let rig = Rig::new(1);
+    rig.write(0, 5);
+    let (consumer, script) = rig.member(&[SLOW], &[0]);
+    drop(poll(&consumer));
+    consumer.unsubscribe(20_000, None).unwrap();
+    consumer.assign(&[place(0).at(2)]).unwrap();
+    // They crossed the end of the subscription.
+    script.revoke(&[0]).wait();
+    script.lose(&[0]);
+    assert_eq!(read(&consumer, 3)[&0], [2, 3, 4]);
+    assert_eq!(consumer.assignment().unwrap().len(), 1);
+}

@@ -247,6 +247,24 @@ fn rule_8_25_so_it_does_while_others_join() {
 }
 
 #[test]
+fn rule_8_25_an_end_of_the_subscription_without_time_gives_up_after_the_last_commit() {
+    for protocol in [COOPERATIVE, RANGE, KIP_848] {
+        let (rig, member) = reader(&[protocol], Callbacks::default());
+        for round in 1..4 {
+            member.unsubscribe(0, None).unwrap();
+            if round % 2 == 0 {
+                wait_members(&rig, 0);
+            }
+            member.subscribe(&["t"]).unwrap();
+            // Exactly once: what it read was committed before somebody else, here itself, could have it.
+            rig.write(0, 5);
+            let next = 5 * round;
+            assert_eq!(read(&member, 5)[&0], (next..next + 5).collect::<Vec<_>>(), "{protocol:?}");
+        }
+    }
+}
+
+#[test]
 fn a_consumer_that_is_freed_without_a_close_leaves_its_group() {
     for protocol in [COOPERATIVE, KIP_848] {
         let (rig, member) = reader(&[protocol], Callbacks::default());

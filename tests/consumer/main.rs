@@ -13,6 +13,7 @@ mod group_script;
 mod group_steps;
 mod memory;
 mod positions;
+mod pykafka;
 mod racks;
 mod reading;
 mod rig;

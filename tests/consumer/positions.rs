@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use samsa::Code;
+use samsa::cluster::Cluster;
 use samsa::config::Config;
 use samsa::consumer::{Consumer, EARLIEST, LATEST, Name, Position, topic_offsets};
 use samsa::embedded::{Fault, FaultKind, Options};
@@ -429,4 +430,54 @@ fn after_a_seek_nothing_waits_to_be_read_until_it_has_come() {
     assert!(consumer.is_empty().unwrap());
     rig.write(0, 1);
     assert_eq!(read_one(&consumer, 1), [10]);
+}
+
+/// A client that gives a request 200 ms, whose brokers refuse to list offsets until this is withdrawn.
+fn refused_offsets(rig: &mut Rig) -> samsa::embedded::FaultId {
+    let mut config = Config::new();
+    config.set("bootstrap.servers", &rig.kafka.address()).unwrap();
+    config.set("request.timeout.ms", "200").unwrap();
+    config.set("delivery.timeout.ms", "1000").unwrap();
+    config.set("fetch.max.wait.ms", "50").unwrap();
+    config.set("retry.backoff.max.ms", "100").unwrap();
+    rig.cluster = Cluster::open(&config).unwrap();
+    let refusal = FaultKind::ErrorCode(6);
+    rig.kafka.inject(Fault::new(refusal).api(LIST_OFFSETS).times(u32::MAX))
+}
+
+#[test]
+fn without_a_limit_offsets_are_asked_for_until_they_are_known() {
+    let mut rig = Rig::new(1);
+    rig.write(0, 7);
+    let refusal = refused_offsets(&mut rig);
+    let topic = rig.cluster.topic("t").unwrap();
+    let consumer = rig.consumer(&[]);
+    std::thread::scope(|scope| {
+        let ends = scope.spawn(|| topic_offsets(&rig.cluster, &topic, LATEST, None));
+        let marks = scope.spawn(|| consumer.watermarks(&place(0), -1));
+        // Longer than one request may take.
+        let begin = std::time::Instant::now();
+        let mut asked = 0;
+        while begin.elapsed() < std::time::Duration::from_millis(600) || asked < 6 {
+            asked += 1;
+            rig.kafka.wait_injected(refusal, asked, deadline()).unwrap();
+        }
+        assert!(!ends.is_finished() && !marks.is_finished());
+        rig.kafka.withdraw(refusal);
+        assert_eq!(ends.join().unwrap().unwrap()[0].offset, Some(7));
+        assert_eq!(marks.join().unwrap().unwrap(), (0, 7));
+    });
+}
+
+#[test]
+fn a_wake_up_of_the_cluster_ends_the_wait_for_a_topics_offsets() {
+    let mut rig = Rig::new(1);
+    let refusal = refused_offsets(&mut rig);
+    let topic = rig.cluster.topic("t").unwrap();
+    std::thread::scope(|scope| {
+        let ends = scope.spawn(|| topic_offsets(&rig.cluster, &topic, LATEST, None));
+        rig.kafka.wait_injected(refusal, 2, deadline()).unwrap();
+        rig.cluster.wakeup();
+        assert_code(ends.join().unwrap(), Code::WOKEN);
+    });
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use samsa::Code;
-use samsa::embedded::{Options, Release};
+use samsa::embedded::{Fault, FaultKind, Options, Release};
 use samsa::group::TopicPartition;
 use samsa::group::admin::{
     GroupKind, GroupListing, delete_group, delete_offsets, describe_group, list_groups,
@@ -27,6 +27,46 @@ fn groups_of_all_brokers_are_listed() {
     let [group] = &groups[..] else { panic!("{groups:?}") };
     assert_eq!((&*group.id, &*group.state, group.coordinator), ("g", "Empty", 2));
     assert_eq!(group.kind, GroupKind::Classic);
+}
+
+#[test]
+fn a_broker_that_does_not_answer_is_left_out_of_the_list() {
+    let rig = Rig::new(3);
+    rig.commit(&*rig.alone(), 1).expect("committed");
+    rig.kafka.move_coordinator("g", 2).expect("moved");
+    // One of them hangs, and the request takes its time; another one is gone.
+    let quick = [("request.timeout.ms", "600"), ("socket.connection.setup.timeout.ms", "600")];
+    let cluster = rig.another(&quick);
+    let is_listed = || {
+        let groups = list_groups(&cluster, Some(soon())).unwrap_or_default();
+        groups.iter().any(|group| (&*group.id, group.coordinator) == ("g", 2))
+    };
+    rig.kafka.inject(Fault::new(FaultKind::Silence).broker(0).always());
+    // On a busy machine the others may not answer in that time either.
+    rig.until("what the others have", is_listed);
+    rig.kafka.stop_broker(1).expect("stopped");
+    rig.until("what the last one has", is_listed);
+    rig.kafka.stop_broker(2).expect("stopped");
+    let none = list_groups(&cluster, Some(soon())).expect_err("nobody answers");
+    assert!([Code::TIMED_OUT, Code::CONNECTION_FAILED].contains(&none.code()), "{none}");
+}
+
+#[test]
+fn a_connection_that_the_broker_closed_while_it_was_idle_is_replaced_for_the_list() {
+    let rig = Rig::new(2);
+    rig.commit(&*rig.alone(), 1).expect("committed");
+    for _ in 0..20 {
+        assert_eq!(self::listed(&rig).len(), 1);
+        rig.kafka.close_connections(None).expect("closed");
+    }
+}
+
+#[test]
+fn what_a_broker_refuses_for_good_is_the_error_of_the_list() {
+    let rig = Rig::new(2);
+    rig.kafka.inject(error(ApiKey::ListGroups, Code::CLUSTER_AUTHORIZATION_FAILED));
+    let refused = list_groups(&rig.cluster, Some(soon()));
+    assert_code(refused, Code::CLUSTER_AUTHORIZATION_FAILED);
 }
 
 #[test]

@@ -276,6 +276,38 @@ fn rule_8_25_leaving_in_the_middle_of_a_join_leaves_at_once() {
 }
 
 #[test]
+fn rule_1_14_a_coordinator_that_hangs_is_left_for_the_one_that_took_over() {
+    let rig = Rig::new(3);
+    rig.kafka.move_coordinator("g", 0).expect("moved");
+    let quick = [("request.timeout.ms", "500"), ("fetch.max.wait.ms", "100")];
+    let mut app = assigned(&rig, &quick);
+    // Its process is stopped: connections stay open, and nothing is answered on any of them.
+    rig.kafka.inject(Fault::new(FaultKind::Silence).broker(0).always());
+    rig.kafka.move_coordinator("g", 1).expect("moved");
+    let beats = || {
+        let seen = rig.kafka.history().into_iter();
+        seen.filter(|seen| seen.broker == 1 && seen.api == i16::from(BEAT)).count()
+    };
+    app.until("heartbeats at the other one", |app| beats() > 3 || lost(app));
+    assert!(!lost(&app) && app.reads.len() == 4, "{:?}", app.heard);
+    rig.commit(&*app.member.offsets, 3).expect("committed at the other one");
+}
+
+#[test]
+fn rule_1_14_brokers_that_hang_do_not_hold_up_the_first_search_for_a_coordinator() {
+    let rig = Rig::new(3);
+    rig.kafka.move_coordinator("g", 2).expect("moved");
+    for broker in [0, 1] {
+        let silent = Fault::new(FaultKind::Silence).api(ApiKey::FindCoordinator).broker(broker);
+        rig.kafka.inject(silent.always());
+    }
+    let began = Instant::now();
+    rig.commit(&*rig.alone(), 3).expect("committed");
+    assert!(began.elapsed() < Duration::from_secs(15), "as long as a request may take");
+    assert_eq!(rig.kafka.committed("g", "t", 0), Some(3));
+}
+
+#[test]
 fn a_dropped_membership_says_nothing_more() {
     let rig = Rig::new(1);
     let app = assigned(&rig, &[]);

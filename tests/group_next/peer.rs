@@ -40,7 +40,17 @@ pub(crate) fn block<T>(future: impl Future<Output = T>) -> T {
 
 /// What members own together; each partition has one owner.
 pub(crate) fn owned_by(members: &[&Peer]) -> BTreeSet<Place> {
-    let all: Vec<Place> = members.iter().flat_map(|member| member.owned()).collect();
+    let look = || members.iter().map(|member| member.owned()).collect::<Vec<_>>();
+    // One after the other is no picture of a moment: what the first gave up since, the second may have.
+    let mut owned = look();
+    loop {
+        let again = look();
+        if again == owned {
+            break;
+        }
+        owned = again;
+    }
+    let all: Vec<Place> = owned.into_iter().flatten().collect();
     let distinct: BTreeSet<Place> = all.iter().cloned().collect();
     assert_eq!(distinct.len(), all.len(), "one owner each: {all:?}");
     distinct

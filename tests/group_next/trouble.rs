@@ -166,6 +166,22 @@ fn rule_9_18_a_coordinator_that_stops_is_replaced() {
 }
 
 #[test]
+fn rule_1_14_a_coordinator_that_hangs_is_left_for_the_one_that_took_over() {
+    let rig = Rig::new(2);
+    let member = rig.member(&[("request.timeout.ms", "500")]);
+    rig.settled(&[&member], 2);
+    // Its process is stopped: connections stay open, and nothing is answered on any of them.
+    rig.kafka.inject(Fault::new(FaultKind::Silence).broker(0).always());
+    rig.kafka.move_coordinator("g", 1).expect("moved");
+    let beats = || {
+        let seen = rig.kafka.history().into_iter();
+        seen.filter(|seen| seen.broker == 1 && seen.api == i16::from(HEARTBEAT)).count()
+    };
+    until("heartbeats at the other one", || beats() > 3 || member.diary.told().len() > 1);
+    assert_eq!(member.diary.told(), [("assign", 2)]);
+}
+
+#[test]
 fn what_the_coordinator_refuses_for_good_is_told() {
     for code in [30, 42, 81, 112] {
         let rig = Rig::new(1);

@@ -61,6 +61,17 @@ for kind in shared static; do
     passed=$((passed + 1))
 done
 
+# The example programs count, and commit, nothing that they could not do.
+programs=target/examples-c
+at=bootstrap.servers=$address
+said=$(printf 'key\tvalue\nvalue\n' | "$programs/produce" counted "$at" samsa.delivery.report=failures)
+expect 'what produce counts where only failures are told' "$said" '2 of 2 acknowledged'
+! "$programs/produce" counted "$at" </ >"$root/said" 2>&1 || fail 'produce takes a torn input for its end'
+! timeout 60 "$programs/consume" -n 2 -g full counted "$at" >/dev/full 2>"$root/said" ||
+    fail 'consume prints to a full device'
+expect 'messages left by a consume that could not print' \
+    "$(timeout 60 "$programs/consume" -n 2 -g full counted "$at" 2>"$root/said" | wc -l)" 2
+
 make --no-print-directory -s uninstall DESTDIR="$root" PREFIX=$prefix
 expect 'files left after uninstall' "$(find "$root$prefix" ! -type d | wc -l)" 0
 

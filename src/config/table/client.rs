@@ -192,7 +192,7 @@ pub(super) const ROWS: &[Property] = &[
         per_topic: false,
         kind: bytes(1000),
         default: "100000000",
-        doc: "The largest answer that is taken from a broker. It protects against garbage, so be generous: it may not be less than `fetch.max.bytes`.",
+        doc: "The largest answer that is taken from a broker. It protects against garbage, so be generous: it may not be less than `fetch.max.bytes`. A batch may decompress to as much, and to 100 MB in any case.",
         aliases: &[librdkafka("receive.message.max.bytes")],
     },
     Property {

@@ -41,7 +41,7 @@ pub(super) const ROWS: &[Property] = &[
         "metadata.recovery.strategy",
         Owner::Client,
         &["rebootstrap"],
-        "when no broker answers any more, those of bootstrap.servers are asked again",
+        "when no broker answers any more, or one asks for it (KIP-1102), those of bootstrap.servers are asked again",
         &[],
     ),
     refused(

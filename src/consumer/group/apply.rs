@@ -150,8 +150,12 @@ impl State {
             Heard::Assign(shares, done) if self.group.is_subscribed() => {
                 self.group.steps.push(Turn::Assigned, shares, Some(done));
             }
-            // It crossed the end of the subscription.
+            // They crossed the end of the subscription; what was assigned by hand since is not the group's.
             Heard::Assign(_, done) => self.group.steps.dones.push(done),
+            Heard::Revoke(_, done) if self.group.mode == Mode::Assigned => {
+                self.group.steps.dones.push(done);
+            }
+            Heard::Lost(_) if self.group.mode == Mode::Assigned => {}
             Heard::Revoke(shares, done) => {
                 let known: Vec<Share> = shares
                     .into_iter()

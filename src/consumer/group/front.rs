@@ -80,7 +80,7 @@ impl Consumer {
             return Ok(list);
         };
         let (sender, answer) = Completion::new();
-        let deadline = limit.unwrap_or_else(far);
+        let deadline = limit.unwrap_or_else(runtime::far);
         let before = core.lock().group.commits_out.last();
         core.send_commit(items, false, deadline, Then::Answer(sender));
         self.await_commit(&answer, before, limit.map(|limit| limit + LAST_WORD), tell)
@@ -231,7 +231,7 @@ impl Consumer {
             Ok(TopicPartition { topic, partition })
         };
         let names = asked.iter().map(name).collect::<Result<Vec<_>>>()?;
-        let deadline = limit.unwrap_or_else(|| Instant::now() + core.config.request_timeout);
+        let deadline = limit.unwrap_or_else(runtime::far);
         let found = member.offsets.fetch(names, deadline);
         let (sender, answer) = Completion::new();
         let shared = Arc::clone(core);
@@ -267,10 +267,4 @@ impl State {
         let all = self.assigned();
         self.items(&all, How::Asked, Instant::now())
     }
-}
-
-/// "No limit", for what needs an instant.
-fn far() -> Instant {
-    let now = Instant::now();
-    now.checked_add(Duration::from_secs(365 * 24 * 3600)).unwrap_or(now)
 }

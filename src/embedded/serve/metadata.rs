@@ -14,6 +14,9 @@ use crate::protocol::modern::messages::metadata::{
     MetadataResponsePartition, MetadataResponseTopic,
 };
 
+/// The first version whose answer can carry an error as a whole (KIP-1102).
+const WHOLE_ERROR: i16 = 13;
+
 impl Serve for MetadataRequest {
     fn names(&self, shared: &Shared, topic: Option<&str>, partition: Option<i32>) -> bool {
         let Some(topics) = &self.topics else { return true };
@@ -25,6 +28,10 @@ impl Serve for MetadataRequest {
 
     fn serve(self, call: &Call<'_>) -> Served<MetadataResponse> {
         let shared = call.shared;
+        if let Some(error_code) = call.verdict.whole_code().filter(|_| call.version >= WHOLE_ERROR)
+        {
+            return Served::Answer(MetadataResponse { error_code, ..MetadataResponse::default() });
+        }
         let living: Vec<i32> = shared.living().map(|(id, _)| id).collect();
         let create = self.allow_auto_topic_creation;
         let all = match &self.topics {

@@ -532,7 +532,7 @@ impl Machine {
     }
 
     /// Whether a revocation is with the application or on the way there.
-    fn gives_up(&self) -> bool {
+    pub(super) fn gives_up(&self) -> bool {
         let telling = self.telling.iter().map(|(_, tell)| tell);
         telling.chain(&self.queue).any(|tell| matches!(tell, Tell::Revoke(_)))
     }

@@ -57,8 +57,10 @@ enum Event {
     Synced(u64, Result<Assigned, Trouble>),
     Beaten(Who, Code, Instant),
     Left(Result<()>),
-    /// The commits that were asked for before it leaves are over, or were waited for long enough.
+    /// The commits that were asked for before it leaves are over, or were waited for long enough; so they
+    /// are before it gives up what this step is about.
     Quiet,
+    Told(u64),
     /// The look-up of this number.
     Resolved(u64, Result<Vec<Arc<str>>>),
 }
@@ -181,7 +183,7 @@ impl Driver {
             Mail::StepIn => self.machine.step_in(now),
             Mail::Rejoin(why) => self.machine.rejoin(why, now),
             Mail::Finish => self.machine.finish(now),
-            Mail::Told(step) => self.machine.told(step, now),
+            Mail::Told(step) => self.told(step, now),
             Mail::Committed(code, stamp) => {
                 let who = Who { member: stamp.member, generation: stamp.generation };
                 self.machine.committed(&who, code, now);
@@ -194,7 +196,21 @@ impl Driver {
         }
     }
 
-    /// Leaves, after the commits that were asked for: they would be void (rule 8.25).
+    /// The application has heard a step. What it gives up is the member's until the commits are over that were
+    /// asked for: they would be void (rule 8.25). Most are over before; an end of the subscription that does
+    /// not wait may have left one.
+    fn told(&mut self, step: u64, now: Instant) {
+        if !self.machine.gives_up() || self.shared.standing.is_quiet() {
+            return self.machine.told(step, now);
+        }
+        let shared = Arc::clone(&self.shared);
+        self.work.spawn(async move {
+            shared.standing.quiet().await;
+            Event::Told(step)
+        });
+    }
+
+    /// Leaves, after the same.
     fn leave(&mut self, now: Instant) {
         if self.shared.standing.is_quiet() {
             return self.machine.leave();
@@ -324,6 +340,7 @@ impl Driver {
                         .warn(format_args!("the coordinator did not hear it leave: {error}"));
                 }
             }
+            Ok(Event::Told(step)) => self.machine.told(step, now),
             Ok(Event::Quiet) => self.machine.leave(),
             Ok(Event::Resolved(number, found)) => self.resolved(number, found),
             Err(error) if error.is_cancelled() => {}

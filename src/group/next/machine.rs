@@ -30,10 +30,11 @@ const LEAVE: i32 = -1;
 const LEAVE_STATIC: i32 = -2;
 
 /// Without an answer for so many intervals, and at least this long, the member is not sure to be one any
-/// more, and after thrice that it counts itself out (8.7). The session's length is the broker's secret;
+/// more, and after so many times that it counts itself out (8.7). The session's length is the broker's secret;
 /// Kafka's own is nine intervals, and three are what Kafka advises at least.
 const SURE_INTERVALS: u32 = 3;
 const SURE_LEAST: Duration = Duration::from_secs(3);
+const OUT_AFTER: u32 = 3;
 
 /// What the machine wants done, in this order.
 #[derive(Debug)]
@@ -44,6 +45,9 @@ pub(super) enum Action {
     Assign(u64, Vec<TopicPartition>),
     /// These are another's.
     Lost(Vec<TopicPartition>),
+    /// The subscription by which the application was told of these is over. It let go of all that it had
+    /// heard of by then; what it heard of since is none of its new subscription.
+    Overtaken(Vec<TopicPartition>),
     /// The application is told.
     Failed(Error),
     /// The application has given these up.
@@ -95,14 +99,16 @@ pub(super) struct Machine {
     member: Arc<str>,
     is_own_id: bool,
     epoch: i32,
+    /// What is to be read. A member without one has a subscription that is not resolved yet, and goes on
+    /// with the one before.
     wish: Option<Wish>,
     /// What the coordinator has confirmed to have heard; none: say everything.
     said: Option<Wish>,
     books: Books,
     /// A reconciliation ended that the coordinator was not told of.
     acknowledge: bool,
-    /// The number of the heartbeat that is on its way, and the wish in it.
-    out: Option<(u64, Wish)>,
+    /// The number of the heartbeat that is on its way, and the wish in it, if it tells one.
+    out: Option<(u64, Option<Wish>)>,
     /// When the last heartbeat was sent, and the last one that was answered well in this epoch.
     sent: Option<Instant>,
     proven: Option<Instant>,
@@ -179,9 +185,11 @@ impl Machine {
         matches!(self.phase, Phase::Joining | Phase::Member)
     }
 
-    /// When the next heartbeat is to be sent; none while one is out, or nothing is subscribed.
+    /// When the next heartbeat is to be sent; none while one is out, nothing is subscribed, or who would
+    /// join has nothing to say yet.
     pub(super) fn due(&self) -> Option<Instant> {
-        self.due.filter(|_| self.out.is_none() && self.is_in())
+        let speaks = self.phase == Phase::Member || self.wish.is_some();
+        self.due.filter(|_| self.out.is_none() && self.is_in() && speaks)
     }
 
     /// How long a heartbeat proves the membership.
@@ -192,7 +200,18 @@ impl Machine {
     /// When the member counts itself out if no heartbeat is answered until then (8.7).
     pub(super) fn ends(&self) -> Option<Instant> {
         let proven = self.proven.filter(|_| self.is_in() && self.epoch > 0)?;
-        Some(proven + self.sure_for() * 3)
+        Some(proven + self.session())
+    }
+
+    /// What counts as the session's length here.
+    fn session(&self) -> Duration {
+        self.sure_for() * OUT_AFTER
+    }
+
+    /// How long the answer to a heartbeat is waited for: there is time for a second one, at another
+    /// coordinator, in the same session.
+    pub(super) fn patience(&self) -> Duration {
+        self.session() / 2
     }
 
     /// Time passed. A coordinator that was not heard for a whole session, for whatever reason (silence,
@@ -215,16 +234,18 @@ impl Machine {
         if self.due().is_none_or(|due| due > now) {
             return None;
         }
-        let wish = self.wish.clone()?;
         self.beats += 1;
         let (said, joins) = (self.said.as_ref(), self.epoch == 0);
         let full = said.is_none();
-        let pattern = match (said, &wish.pattern) {
+        let wish = self.wish.clone();
+        let pattern = wish.as_ref().and_then(|wish| match (said, &wish.pattern) {
             (None, pattern) => pattern.clone(),
             (Some(said), new) if said.pattern == *new => None,
             // Empty takes it back.
             (Some(_), new) => Some(new.clone().unwrap_or_else(|| Arc::from(""))),
-        };
+        });
+        let names = wish.as_ref().map(|wish| &wish.names);
+        let names = names.filter(|names| said.map(|said| &said.names) != Some(*names)).cloned();
         let owned = match (joins, full || self.acknowledge) {
             (true, _) => Some(<_>::default()),
             (false, true) => Some(self.books.owned().clone()),
@@ -236,7 +257,7 @@ impl Machine {
             is_own_id: self.is_own_id,
             epoch: self.epoch,
             full,
-            names: (said.map(|said| &said.names) != Some(&wish.names)).then(|| wish.names.clone()),
+            names,
             pattern,
             owned,
         };
@@ -261,7 +282,9 @@ impl Machine {
             self.said = None;
             return;
         }
-        self.said = Some(wish);
+        if wish.is_some() {
+            self.said = wish;
+        }
         if let Some(member) = told.member {
             self.member = member;
             self.is_own_id = false;
@@ -278,7 +301,7 @@ impl Machine {
         let proven = self.sent.unwrap_or(now);
         self.proven = Some(proven);
         self.actions.push(Action::Heard(proven + self.sure_for()));
-        if self.said != self.wish {
+        if self.wish.is_some() && self.said != self.wish {
             self.hasten(now);
         }
         self.settle(now);
@@ -411,10 +434,13 @@ impl Machine {
         }
     }
 
-    /// A heartbeat could not be said to this coordinator; another subscription follows.
+    /// A heartbeat could not be said to this coordinator; another subscription follows, and may take its
+    /// time. Until then a member stays one, by heartbeats that say nothing of topics, which changes
+    /// nothing; who joins has nothing to say and waits. What was in this one was not said.
     pub(super) fn postponed(&mut self, number: u64) {
         if self.out.take_if(|(out, _)| *out == number).is_some() {
-            (self.said, self.due, self.wish) = (None, None, None);
+            self.wish = None;
+            self.acknowledge = true;
         }
     }
 
@@ -501,14 +527,27 @@ impl Machine {
     }
 
     /// Gives up what is on its way, and leaves if the coordinator may know of the member.
+    ///
+    /// An application that unsubscribed and subscribed again at once may have taken what the last answer
+    /// brought for its new share:
+    ///
+    /// ```text
+    ///   application:   unsubscribes  subscribes  takes P: it has subscribed
+    ///   member:                      P is its    │        hears of the end, forgets P ── P is another's
+    /// ```
+    ///
+    /// So it hears that P is none of it.
     fn leave_for(&mut self, after: After, now: Instant) {
-        self.books.lose();
+        let told = self.books.lose();
         self.out = None;
         self.said = None;
         self.acknowledge = false;
         self.phase = Phase::Leaving(after);
         let waits = matches!(after, After::Away | After::Rejoin) && !self.finishing;
         self.actions.push(Action::Unknown { waits });
+        if after == After::Idle && !told.is_empty() {
+            self.actions.push(Action::Overtaken(told));
+        }
         if !self.contacted {
             return self.left(now);
         }
@@ -543,3 +582,7 @@ impl Machine {
 #[cfg(test)]
 #[path = "machine_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "subscription_tests.rs"]
+mod subscription_tests;

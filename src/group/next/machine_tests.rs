@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::cluster::TopicId;
 
-const T: TopicId = [1; 16];
-const INTERVAL: Duration = Duration::from_secs(3);
+pub(super) const T: TopicId = [1; 16];
+pub(super) const INTERVAL: Duration = Duration::from_secs(3);
 
-struct Rig {
-    machine: Machine,
-    now: Instant,
+pub(super) struct Rig {
+    pub(super) machine: Machine,
+    pub(super) now: Instant,
 }
 
 fn constants(instance: Option<&str>) -> Constants {
@@ -23,12 +23,12 @@ fn constants(instance: Option<&str>) -> Constants {
     }
 }
 
-fn wish(names: &[&str], pattern: Option<&str>) -> Wish {
+pub(super) fn wish(names: &[&str], pattern: Option<&str>) -> Wish {
     let names = names.iter().map(|name| Arc::from(*name)).collect();
     Wish { names, pattern: pattern.map(Arc::from) }
 }
 
-fn told(epoch: i32, assignment: Option<&[i32]>) -> Told {
+pub(super) fn told(epoch: i32, assignment: Option<&[i32]>) -> Told {
     Told {
         member: Some(Arc::from("m")),
         epoch,
@@ -49,6 +49,7 @@ fn short(actions: Vec<Action>) -> Vec<String> {
         Action::Revoke(step, list) => format!("revoke {step} {:?}", lists(&list)),
         Action::Assign(step, list) => format!("assign {step} {:?}", lists(&list)),
         Action::Lost(list) => format!("lost {:?}", lists(&list)),
+        Action::Overtaken(list) => format!("overtaken {:?}", lists(&list)),
         Action::Failed(error) => format!("failed {}", error.code().name()),
         Action::GaveUp(list) => format!("gave up {:?}", lists(&list)),
         Action::Known(member, epoch) => format!("known {member} {epoch}"),
@@ -74,14 +75,14 @@ impl Rig {
     }
 
     /// Subscribed to t, not heard of yet.
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let mut rig = Self::with(None);
         assert_eq!(rig.acts(), ["unknown true"]);
         rig
     }
 
     /// A member in epoch 1 that owns these partitions and has said so.
-    fn member(owned: &[i32]) -> Self {
+    pub(super) fn member(owned: &[i32]) -> Self {
         let mut rig = Self::new();
         rig.becomes_member(owned);
         rig
@@ -101,38 +102,38 @@ impl Rig {
         self.acts();
     }
 
-    fn acts(&mut self) -> Vec<String> {
+    pub(super) fn acts(&mut self) -> Vec<String> {
         short(self.machine.actions())
     }
 
     /// The heartbeat that is due now.
-    fn beat(&mut self) -> Beat {
+    pub(super) fn beat(&mut self) -> Beat {
         self.machine.beat(self.now).expect("a heartbeat is due")
     }
 
     /// One heartbeat and its answer.
-    fn round(&mut self, answer: Told) -> Beat {
+    pub(super) fn round(&mut self, answer: Told) -> Beat {
         let beat = self.beat();
         self.machine.answered(beat.number, answer, self.now);
         beat
     }
 
-    fn refused(&mut self, code: Code) -> Beat {
+    pub(super) fn refused(&mut self, code: Code) -> Beat {
         let beat = self.beat();
         self.machine.refused(beat.number, code, None, self.now);
         beat
     }
 
-    fn is_quiet(&mut self) -> bool {
+    pub(super) fn is_quiet(&mut self) -> bool {
         self.machine.beat(self.now).is_none()
     }
 
-    fn pass(&mut self, time: Duration) {
+    pub(super) fn pass(&mut self, time: Duration) {
         self.now += time;
     }
 }
 
-fn owned(places: &[i32]) -> Option<BTreeSet<(TopicId, i32)>> {
+pub(super) fn owned(places: &[i32]) -> Option<BTreeSet<(TopicId, i32)>> {
     Some(places.iter().map(|place| (T, *place)).collect())
 }
 
@@ -387,6 +388,20 @@ fn rule_8_7_a_member_is_sure_for_a_while_after_it_sent_a_heartbeat_that_was_answ
 }
 
 #[test]
+fn rule_8_7_a_silent_coordinator_is_given_up_in_time_for_another_one() {
+    let mut rig = Rig::member(&[0]);
+    rig.pass(INTERVAL);
+    let end = rig.machine.ends().expect("a member");
+    let late = rig.now + rig.machine.patience();
+    assert!(late + rig.machine.patience() <= end + INTERVAL, "half a session");
+    let beat = rig.beat();
+    rig.now = late;
+    rig.machine.failed(beat.number, Error::bare(Code::TIMED_OUT), rig.now);
+    rig.machine.tick(rig.now);
+    assert_eq!((rig.acts(), rig.beat().epoch), (Vec::new(), 1), "at once, and still a member");
+}
+
+#[test]
 fn rule_8_7_a_coordinator_that_is_heard_no_more_has_given_the_partitions_away() {
     // An error that is to be tried again for ever; broken connections; silence.
     for kind in 0..3 {
@@ -489,7 +504,7 @@ fn a_topic_that_may_not_be_read_is_complained_of_once_and_tried_again() {
 fn an_end_of_the_subscription_leaves_and_a_new_one_joins_again() {
     let mut rig = Rig::member(&[0]);
     rig.machine.subscribe(None, rig.now);
-    assert_eq!(rig.acts(), ["unknown false", "leave m -1"]);
+    assert_eq!(rig.acts(), ["unknown false", "overtaken [0]", "leave m -1"]);
     rig.machine.subscribe(Some(wish(&["u"], None)), rig.now);
     rig.machine.left(rig.now);
     assert_eq!((rig.acts(), rig.beat().epoch), (vec!["unknown true".to_owned()], 0));

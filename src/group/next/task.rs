@@ -85,6 +85,8 @@ struct Ways {
     leave: Slot<()>,
     /// The commits that were asked for before it leaves.
     commits: Slot<()>,
+    /// The end of the subscription that waits for them, and what was subscribed to after it.
+    put_off: Vec<Subscription>,
     names: Slot<Vec<Named>>,
     /// How often names were asked for in vain.
     vain: u32,
@@ -122,6 +124,7 @@ impl Task {
             beat: Slot(None),
             leave: Slot(None),
             commits: Slot(None),
+            put_off: Vec::new(),
             names: Slot(None),
             vain: 0,
             topics: Slot(None),
@@ -166,7 +169,14 @@ impl Task {
         match next {
             Next::Beat(number, heard) => self.hear(number, heard, ways, now),
             Next::Left => self.machine.left(now),
-            Next::Quiet => self.machine.leave(now),
+            Next::Quiet => {
+                for asked in std::mem::take(&mut ways.put_off) {
+                    self.subscribe_to(asked, ways, now);
+                }
+                if !ways.leavers.is_empty() {
+                    self.machine.leave(now);
+                }
+            }
             Next::Named(named) => {
                 ways.vain = ways.vain.saturating_add(1);
                 self.learn(named, now);
@@ -180,11 +190,13 @@ impl Task {
 
     fn event(&mut self, event: Event, ways: &mut Ways, now: Instant) {
         match event {
-            Event::Subscribe(asked) => {
-                let telling = wish::telling(&asked, self.config.exclude_internal_topics);
-                ways.asked = asked;
-                self.subscribe(telling, ways, now);
+            // What ends waits for the commits that were asked for, and what follows waits for the end.
+            Event::Subscribe(asked) if !ways.put_off.is_empty() => ways.put_off.push(asked),
+            Event::Subscribe(asked) if asked.is_empty() && !self.standing.is_quiet() => {
+                ways.put_off.push(asked);
+                self.await_commits(ways);
             }
+            Event::Subscribe(asked) => self.subscribe_to(asked, ways, now),
             Event::StepOut => self.machine.step_out(now),
             Event::StepIn => self.machine.step_in(now),
             Event::Finish => self.machine.finish(),
@@ -202,9 +214,19 @@ impl Task {
         if self.standing.is_quiet() {
             return self.machine.leave(now);
         }
+        self.await_commits(ways);
+    }
+
+    fn await_commits(&mut self, ways: &mut Ways) {
         self.machine.finish();
         let standing = Arc::clone(&self.standing);
         ways.commits.set(async move { standing.quiet().await });
+    }
+
+    fn subscribe_to(&mut self, asked: Subscription, ways: &mut Ways, now: Instant) {
+        let telling = wish::telling(&asked, self.config.exclude_internal_topics);
+        ways.asked = asked;
+        self.subscribe(telling, ways, now);
     }
 
     fn subscribe(&mut self, telling: Result<Telling>, ways: &mut Ways, now: Instant) {
@@ -286,9 +308,10 @@ impl Task {
         let Some(beat) = self.machine.beat(Instant::now()) else { return };
         let (coordinator, constants) =
             (Arc::clone(&self.coordinator), self.machine.constants().clone());
-        let (number, timeout) = (beat.number, self.config.request_timeout);
+        let patience = self.machine.patience().min(self.config.request_timeout);
+        let number = beat.number;
         ways.beat
-            .set(async move { (number, wire::send(coordinator, constants, beat, timeout).await) });
+            .set(async move { (number, wire::send(coordinator, constants, beat, patience).await) });
     }
 
     /// Looks for names that are missing, with pauses while nobody knows them.
@@ -337,6 +360,7 @@ impl Task {
                     cluster.logger().info("group", text);
                     self.listener.step(Step::Lost(list));
                 }
+                Action::Overtaken(list) => self.listener.step(Step::Lost(list)),
                 Action::Failed(error) => self.listener.step(Step::Failed(error)),
                 Action::GaveUp(list) => self.standing.give_up(&list),
                 Action::Known(member, epoch) => self.known(member, epoch),
@@ -422,7 +446,8 @@ impl Task {
             Ok(member) => member,
             Err(error) => return self.listener.step(Step::Failed(error)),
         };
-        let asked = std::mem::take(&mut ways.asked);
+        let last = ways.put_off.pop();
+        let asked = last.unwrap_or_else(|| std::mem::take(&mut ways.asked));
         if ways.leavers.is_empty() {
             member.membership.subscribe(asked);
         }

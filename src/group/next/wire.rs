@@ -24,14 +24,15 @@ pub(super) enum Heard {
     NeedsNames,
 }
 
-/// Sends a heartbeat and waits for the answer.
+/// Sends a heartbeat and waits for the answer, for at most `patience` with the search for a coordinator.
 pub(super) async fn send(
     coordinator: Arc<Coordinator>,
     constants: Constants,
     beat: Beat,
-    timeout: Duration,
+    patience: Duration,
 ) -> Heard {
-    let seat = match coordinator.find(Instant::now() + timeout).await {
+    let deadline = Instant::now() + patience;
+    let seat = match coordinator.find(deadline).await {
         Ok(seat) => seat,
         Err(error) => return Heard::Failed(error),
     };
@@ -44,7 +45,7 @@ pub(super) async fn send(
         }
         Ok((version, beat.request(&constants, version)))
     };
-    match coordinator.ask(&seat, Lane::Quick, Instant::now() + timeout, make).await {
+    match coordinator.ask(&seat, Lane::Quick, deadline, make).await {
         Err(_) if !fits.load(Ordering::Relaxed) => Heard::NeedsNames,
         Err(error) => Heard::Failed(error),
         Ok((_, response)) => match Code::from(response.error_code) {

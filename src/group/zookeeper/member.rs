@@ -98,13 +98,28 @@ impl Member {
         }
     }
 
+    /// The subscription by which its share was told is over, and the nodes are about to go. The consumer
+    /// let go of all that it had heard of by then; what it heard of since, while it had subscribed anew,
+    /// is none of its new share. Its last commits may still be on their way.
+    pub(super) fn overtaken(&self) {
+        let told = self.read();
+        if !told.is_empty() {
+            self.teller.lost(told);
+        }
+    }
+
+    /// What the consumer reads.
+    fn read(&self) -> Vec<TopicPartition> {
+        let reading = self.held.iter().filter(|(_, held)| held.is_read);
+        reading.map(|(partition, _)| partition.clone()).collect()
+    }
+
     /// Nothing is read any more; gives what was.
     pub(super) fn forget(&mut self) -> Vec<TopicPartition> {
         for partition in self.teller.revoked() {
             self.stop_reading(&partition);
         }
-        let reading = self.held.iter().filter(|(_, held)| held.is_read);
-        let lost: Vec<TopicPartition> = reading.map(|(partition, _)| partition.clone()).collect();
+        let lost = self.read();
         lost.iter().for_each(|partition| self.stop_reading(partition));
         self.shared.disown(&lost);
         lost

@@ -65,6 +65,8 @@ impl Task {
                 self.member.teller.failed(error.fatal());
             } else if orders.outs != before.outs {
                 self.member.lose();
+            } else {
+                self.member.overtaken();
             }
             let shared = Arc::clone(&self.member.shared);
             shared.farewell().await;
