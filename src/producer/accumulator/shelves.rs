@@ -65,6 +65,12 @@ impl Shelves {
         (0..CLASSES).rev().find_map(|class| self.shelf(class)?.pop())
     }
 
+    /// Takes out all of them, shelf by shelf.
+    pub(super) fn clear(&self) -> impl Iterator<Item = Vec<BytesMut>> {
+        (0..CLASSES)
+            .filter_map(|class| self.shelf(class).map(|mut shelf| std::mem::take(&mut *shelf)))
+    }
+
     fn shelf(&self, class: usize) -> Option<MutexGuard<'_, Vec<BytesMut>>> {
         self.0.get(class).map(|shelf| shelf.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -103,6 +109,9 @@ mod tests {
         assert_eq!((take(512), take(512)), (Some(600), None));
         assert_eq!((take(2_200), take(2_200)), (Some(2_600), None));
         assert_eq!(shelves.take_any().map(|buffer| buffer.capacity()), Some(2_559));
+        assert!(shelves.take_any().is_none());
+        assert!(shelves.put(BytesMut::with_capacity(700)).is_none());
+        assert_eq!(shelves.clear().map(|buffers| buffers.len()).sum::<usize>(), 1);
         assert!(shelves.take_any().is_none());
     }
 

@@ -99,8 +99,13 @@ impl Spares {
         drop(freed); // a call into the kernel each: without the lock
     }
 
-    /// Nothing is under way any more.
+    /// Nothing is under way any more. Of the small ones none is kept: some hundred of them, strewn over the
+    /// allocator's memory, would keep all of it.
     pub(super) fn rest(&self) {
+        for buffers in self.small.clear() {
+            let bytes = buffers.iter().map(BytesMut::capacity).sum();
+            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        }
         self.shrink_to(KEPT_IDLE);
     }
 
