@@ -4,8 +4,8 @@
 use bytes::Bytes;
 use samsa::protocol::legacy::{
     Answer, EARLIEST, Fetch, LATEST, Message, MessageSet, Offsets, Produce, RANDOM_PARTITION,
-    Request, Tail, answer_fetch, answer_multi_fetch, answer_offsets, append_message, read_answer,
-    read_multi_fetch, read_offsets, resynchronise, wrap,
+    Request, Search, Tail, answer_fetch, answer_multi_fetch, answer_offsets, append_message,
+    read_answer, read_multi_fetch, read_offsets, resynchronise, wrap,
 };
 use samsa::protocol::record::Compression;
 use samsa::{Code, Error};
@@ -229,7 +229,7 @@ fn a_cut_tail_says_how_much_to_ask_for_and_a_middle_is_left_behind() {
     assert!(stray.next().is_none(), "not an error: there is no size yet");
     assert_eq!(stray.tail(), Tail::None);
     let middle = body("fetch mid-message");
-    let found = resynchronise(&middle).expect("the second message");
+    let Search::Found(found) = resynchronise(&middle) else { panic!("the second message") };
     let set = MessageSet::new(middle.slice(found..), 3 + found as i64);
     assert_eq!(set.clone().map(|m| m.expect("whole").next_offset).collect::<Vec<_>>(), [30]);
     assert_eq!(payloads(set).expect("read"), [b"world"]);

@@ -78,6 +78,10 @@ clients, with their defaults. Values are set one by one (`samsa_config_set`) or 
   what is allowed. What contradicts another property is found when the handle is made.
 - The configuration of a cluster may hold any property: its producers and consumers inherit it. What is
   given to one of them overrides it; properties under *Cluster and connections* cannot be overridden.
+- A property of groups that has no effect with `group.protocol` is refused when the two are set together, or
+  the consumer sets it over its cluster's protocol. It is not refused where the cluster's configuration has
+  it for other consumers and one of them asks for another protocol, nor where no protocol was asked for
+  (on Kafka 0.7 it is `zookeeper`): then a line in the log says so.
 - `topic.NAME.` before a property marked *per topic* sets it for that topic alone:
   `topic.clicks.compression.type=zstd`.
 - Other clients' names are read as well, with their units (see *Other names*). Two spellings of one

@@ -164,4 +164,10 @@ pub trait Membership: fmt::Debug + Send + Sync {
     /// Completed when the coordinator has answered or need not be asked (a static member stays,
     /// KIP-345); whoever waits for it bounds the wait.
     fn leave(&self) -> Completion<()>;
+
+    /// The same for who waits until `limit` that it is confirmed. A membership that would wait for less
+    /// time by itself waits so long, and completes with TIMED_OUT if nobody has confirmed it by then.
+    fn leave_within(&self, _limit: Instant) -> Completion<()> {
+        self.leave()
+    }
 }

@@ -42,11 +42,16 @@ pub(super) fn known(
     config: &GroupConfig,
     listener: Arc<dyn Listener>,
 ) -> Result<Member> {
-    // Kafka 0.7 has no other groups.
-    if cluster.metadata().generation == Some(Generation::Legacy) {
-        return zookeeper::start(cluster, config, listener);
+    let protocol = match cluster.metadata().generation {
+        // Kafka 0.7 has no other groups.
+        Some(Generation::Legacy) => GroupProtocol::ZooKeeper,
+        _ => config.protocol,
+    };
+    for name in config.without_effect(protocol) {
+        let text = format_args!("{name} has no effect with group.protocol={}", protocol.name());
+        cluster.logger().warn("group", text);
     }
-    match config.protocol {
+    match protocol {
         GroupProtocol::Classic => classic::start(cluster, config, listener),
         GroupProtocol::Consumer => next::start(cluster, config, listener),
         GroupProtocol::ZooKeeper => zookeeper::start(cluster, config, listener),

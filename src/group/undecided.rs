@@ -87,6 +87,16 @@ impl Drop for Undecided {
     }
 }
 
+impl Asked {
+    /// Who never joined has nobody to confirm that it left.
+    fn leave(&mut self) -> Completion<()> {
+        self.has_left = true;
+        let (sender, completion) = Completion::new();
+        sender.send(Ok(()));
+        completion
+    }
+}
+
 impl Undecided {
     fn asked(&self) -> MutexGuard<'_, Asked> {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
@@ -170,15 +180,11 @@ impl Membership for Undecided {
     }
 
     fn leave(&self) -> Completion<()> {
-        self.either(
-            |member| member.leave(),
-            |asked| {
-                asked.has_left = true;
-                let (sender, completion) = Completion::new();
-                sender.send(Ok(()));
-                completion
-            },
-        )
+        self.either(|member| member.leave(), Asked::leave)
+    }
+
+    fn leave_within(&self, limit: Instant) -> Completion<()> {
+        self.either(|member| member.leave_within(limit), Asked::leave)
     }
 }
 

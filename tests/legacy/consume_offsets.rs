@@ -99,6 +99,18 @@ fn an_offset_in_the_middle_of_a_message_goes_on_with_the_next_one() {
 }
 
 #[test]
+fn an_offset_within_numbers_that_look_like_sizes_of_messages_goes_on_with_the_next_one() {
+    let rig = Rig::new(1, 1);
+    // A payload of big-endian numbers, each of which could be the size of a message.
+    let numbers = "\0\0@\0".repeat(100_000);
+    rig.write(0, 0, &[&numbers, "two", "three"]);
+    for offset in [102, 400_003] {
+        let consumer = rig.reader(&[place(0, 0).at(offset)]);
+        assert_eq!(read(&consumer, 2), ["two", "three"], "{offset}");
+    }
+}
+
+#[test]
 fn an_offset_in_the_last_message_of_a_segment_or_log_goes_on_behind_it() {
     let rig = Rig::with(Options { segment_bytes: 20, ..Options::default() }, &[]);
     rig.write(0, 0, &["hello there"]);

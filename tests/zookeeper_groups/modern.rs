@@ -187,3 +187,15 @@ fn rule_10_1_what_is_being_revoked_is_committed_at_close_before_it_is_released()
     assert_eq!(book.wait(&["b"], second.len()), second, "nothing twice");
     b.expect("it joined").close();
 }
+
+#[test]
+fn a_close_that_zookeeper_does_not_confirm_is_no_success() {
+    let kafka = Broker::start();
+    kafka.topic("t", 1);
+    let member = kafka.member(&["t"], &[("enable.auto.commit", "false")]);
+    wait_owners(&kafka.zookeeper, "g", "t", &[1]);
+    kafka.zookeeper.silence(None);
+    let error = member.close(300).expect_err("nobody said that the session is over");
+    assert_eq!(error.code(), Code::TIMED_OUT);
+    assert!(error.to_string().contains("confirm"), "{error}");
+}

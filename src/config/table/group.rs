@@ -1,6 +1,6 @@
 //! What belongs to members of consumer groups.
 
-use super::{INT_MAX, Kind, Owner, Property, kafka_0_7, millis, pykafka};
+use super::{INT_MAX, Kind, Owner, Property, kafka_0_7, millis, pykafka, scala};
 
 /// The assignors that are built in, with the names of Java's classes.
 const ASSIGNORS: &[&[&str]] = &[
@@ -39,7 +39,7 @@ pub(super) const ROWS: &[Property] = &[
         "group.instance.id",
         Kind::Text,
         "",
-        "The name of a static member (KIP-345): a member of the same name that comes back within the session time-out keeps its partitions, and a close does not leave the group. Empty: a dynamic member.",
+        "The name of a static member (KIP-345): a member of the same name that comes back within the session time-out keeps its partitions, and a close does not leave the group. Empty: a dynamic member. Not with `group.protocol=zookeeper`.",
         &[],
     ),
     row(
@@ -60,14 +60,14 @@ pub(super) const ROWS: &[Property] = &[
         "session.timeout.ms",
         millis(1),
         "45000",
-        "How long the coordinator keeps a member that sends no heartbeat. The broker has bounds (6 s to 30 min; in 0.9 to 30 s). Not with `group.protocol=consumer`, where it is the broker's.",
+        "How long the coordinator keeps a member that sends no heartbeat. The broker has bounds (6 s to 30 min; in 0.9 to 30 s). Not with `group.protocol=consumer`, where it is the broker's, and not with `zookeeper`, which has `zookeeper.session.timeout.ms`.",
         &[],
     ),
     row(
         "heartbeat.interval.ms",
         millis(1),
         "3000",
-        "How often a member sends a heartbeat; must be less than `session.timeout.ms`. Not with `group.protocol=consumer`, where it is the broker's.",
+        "How often a member sends a heartbeat; must be less than `session.timeout.ms`. Not with `group.protocol=consumer`, where it is the broker's, and not with `zookeeper`.",
         &[pykafka("heartbeat_interval_ms")],
     ),
     row(
@@ -82,7 +82,11 @@ pub(super) const ROWS: &[Property] = &[
         Kind::Boolean,
         "true",
         "Whether positions are committed by themselves: every `auto.commit.interval.ms`, before partitions are given up, and at close. Only what was handed out and come back for is committed.",
-        &[pykafka("auto_commit_enable"), kafka_0_7("autocommit.enable")],
+        &[
+            scala("auto.commit.enable"),
+            pykafka("auto_commit_enable"),
+            kafka_0_7("autocommit.enable"),
+        ],
     ),
     row(
         "auto.commit.interval.ms",

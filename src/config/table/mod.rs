@@ -201,6 +201,11 @@ const fn pykafka(name: &'static str) -> Alias {
     Alias { name, from: "PyKafka", unit: Unit::Same }
 }
 
+/// The name of the Scala clients of Kafka 0.8 to 1.x, and librdkafka's old one; same unit.
+const fn scala(name: &'static str) -> Alias {
+    Alias { name, from: "Kafka 0.8, librdkafka", unit: Unit::Same }
+}
+
 /// Kafka 0.7's name, same unit.
 const fn kafka_0_7(name: &'static str) -> Alias {
     Alias { name, from: "Kafka 0.7", unit: Unit::Same }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::client::{Events, events};
 use super::group::GroupConfig;
-use super::{Owner, Values, check_overrides};
+use super::{Owner, Values, check_overrides, idle};
 use crate::config::table::BY_DURATION;
 use crate::config::{Config, iso_duration};
 use crate::error::{Code, Error, Result};
@@ -131,10 +131,13 @@ impl ConsumerConfig {
     }
 
     /// As [`from`](Self::from), with a child's overrides on top. A connection property or one of a
-    /// producer among them is `INVALID_PROPERTY`.
+    /// producer among them is `INVALID_PROPERTY`, and so is a property of groups that has no effect with
+    /// the `group.protocol` that was set beside it.
     pub fn with_overrides(config: &Config, overrides: Option<&Config>) -> Result<Self> {
         check_overrides(overrides, Owner::Consumer)?;
-        Self::from(&config.overlay(overrides)?)
+        let made = Self::from(&config.overlay(overrides)?)?;
+        idle::refuse(made.group.protocol, config, overrides)?;
+        Ok(made)
     }
 
     /// What holds for this topic.

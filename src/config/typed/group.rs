@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Values;
+use super::idle::Asked;
 use crate::error::{Code, Error, Result};
 
 /// How the members of a group agree.
@@ -15,6 +16,18 @@ pub enum GroupProtocol {
     Consumer,
     /// By nodes in ZooKeeper.
     ZooKeeper,
+}
+
+impl GroupProtocol {
+    /// As `group.protocol` has it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Classic => "classic",
+            Self::Consumer => "consumer",
+            Self::ZooKeeper => "zookeeper",
+        }
+    }
 }
 
 /// A built-in assignor of the classic protocol.
@@ -92,6 +105,8 @@ pub struct GroupConfig {
     pub client_id: String,
     /// What belongs to groups in ZooKeeper.
     pub zookeeper: ZooKeeperGroupConfig,
+    /// What was set of all this.
+    pub asked: Asked,
 }
 
 /// The properties of a member of a group in ZooKeeper.
@@ -141,24 +156,20 @@ impl GroupConfig {
             metadata_max_age: values.millis("metadata.max.age.ms")?,
             client_id: values.text("client.id")?.to_owned(),
             zookeeper: zookeeper(values)?,
+            asked: Asked::of(values.config),
         };
         made.check(values)?;
         Ok(made)
     }
 
+    /// What was set and has no effect in a group of this protocol, as it was not refused: because the
+    /// cluster decides the protocol, or says so for other consumers too.
+    pub fn without_effect(&self, protocol: GroupProtocol) -> impl Iterator<Item = &'static str> {
+        self.asked.without_effect(protocol)
+    }
+
     fn check(&self, values: Values<'_>) -> Result<()> {
         if self.protocol == GroupProtocol::Consumer {
-            // They would be silently without effect (rule 9.17).
-            for name in
-                ["session.timeout.ms", "heartbeat.interval.ms", "partition.assignment.strategy"]
-            {
-                if values.is_explicit(name) {
-                    let text = format!(
-                        "{name} has no effect with group.protocol=consumer: the broker decides"
-                    );
-                    return Err(wrong(name, text));
-                }
-            }
             return Ok(());
         }
         let (session, heartbeat) = (self.session_timeout, self.heartbeat_interval);

@@ -3,6 +3,7 @@
 mod client;
 mod consumer;
 mod group;
+mod idle;
 mod partitioning;
 mod producer;
 mod zookeeper;

@@ -256,10 +256,58 @@ fn a_member_of_a_classic_group_ranks_its_assignors_and_beats_before_its_session_
     assert_eq!(error.property(), Some("heartbeat.interval.ms"));
 }
 
+/// What a consumer is refused that sets so much itself, over what its cluster says.
+fn refused(cluster: &[(&str, &str)], own: &[(&str, &str)]) -> Option<String> {
+    let mut overrides = config(own);
+    overrides.unset("bootstrap.servers").unwrap();
+    let made = ConsumerConfig::with_overrides(&config(cluster), Some(&overrides));
+    let error = made.err()?;
+    assert_eq!(error.code(), Code::INVALID_PROPERTY);
+    error.property().map(str::to_owned)
+}
+
 #[test]
 fn rule_9_17_what_the_broker_decides_in_kip_848_groups_is_refused() {
     for name in ["session.timeout.ms", "heartbeat.interval.ms"] {
-        let config = config(&[("group.protocol", "consumer"), (name, "9000")]);
-        assert_eq!(ConsumerConfig::from(&config).unwrap_err().property(), Some(name));
+        let own = [("group.protocol", "consumer"), (name, "9000")];
+        assert_eq!(refused(&[], &own).as_deref(), Some(name));
     }
+}
+
+#[test]
+fn rule_9_17_properties_of_another_group_protocol_are_refused_beside_one() {
+    for (protocol, name, value) in [
+        ("zookeeper", "session.timeout.ms", "9000"),
+        ("zookeeper", "heartbeat.interval.ms", "9000"),
+        ("zookeeper", "group.instance.id", "one"),
+        ("classic", "offsets.storage", "zookeeper"),
+        ("classic", "dual.commit.enabled", "true"),
+        ("classic", "zookeeper.group.layout", "kafka"),
+        ("consumer", "consumer.id", "a"),
+        ("consumer", "rebalance.max.retries", "4"),
+        ("consumer", "rebalance.backoff.ms", "2000"),
+        ("classic", "samsa.group.refuse.idle.members", "true"),
+    ] {
+        let (protocol, idle) = (("group.protocol", protocol), (name, value));
+        let name = Some(name.to_owned());
+        assert_eq!(refused(&[], &[protocol, idle]), name, "both the consumer's");
+        assert_eq!(refused(&[protocol, idle], &[]), name, "both the cluster's");
+        assert_eq!(refused(&[protocol], &[idle]), name, "over the cluster's protocol");
+        assert_eq!(refused(&[idle], &[protocol]), None, "the cluster says so for others");
+        assert_eq!(refused(&[], &[idle]), None, "the cluster shows which groups it has");
+    }
+    // What is done anyway may be asked for.
+    for idle in [("offsets.storage", "kafka"), ("dual.commit.enabled", "false")] {
+        assert_eq!(refused(&[], &[("group.protocol", "classic"), idle]), None);
+    }
+}
+
+#[test]
+fn rule_9_17_what_has_no_effect_and_is_not_refused_is_known() {
+    let config = config(&[("session.timeout.ms", "9000"), ("rebalance.backoff.ms", "1")]);
+    let group = ConsumerConfig::with_overrides(&config, None).unwrap().group;
+    let idle = |protocol| group.without_effect(protocol).collect::<Vec<_>>();
+    assert_eq!(idle(GroupProtocol::Classic), ["rebalance.backoff.ms"]);
+    assert_eq!(idle(GroupProtocol::ZooKeeper), ["session.timeout.ms"]);
+    assert_eq!(idle(GroupProtocol::Consumer), ["rebalance.backoff.ms", "session.timeout.ms"]);
 }

@@ -74,11 +74,11 @@ impl Core {
             member.membership.subscribe(Subscription::default());
             return committed;
         }
-        let left = member.membership.leave();
         if !waits {
+            drop(member.membership.leave());
             return committed;
         }
-        let left = left.wait(Some(limit), None);
+        let left = member.membership.leave_within(limit).wait(Some(limit), None);
         committed.and(left.or_else(|error| match error.code() {
             Code::TIMED_OUT => Err(Error::new(
                 Code::TIMED_OUT,

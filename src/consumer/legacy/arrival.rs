@@ -99,15 +99,17 @@ fn take_set(
     let (mut set, mut asked) = (share.body, asked.clone());
     if partition.is_guess && !set.is_empty() {
         let size = usize::try_from(asked.size).unwrap_or(0);
-        let skipped = match begin(&set, size, most(context.config)) {
+        let begin = begin(&set, size, most(context.config));
+        let skipped = match begin {
             Begin::Here => 0,
-            Begin::After(bytes) => bytes,
+            Begin::After(bytes) | Begin::Further(bytes) => bytes,
             Begin::Needs(bytes) => return needs.need(&asked, bytes),
             // A segment, or the log, ends behind what came: there the next message begins.
             Begin::Nowhere if set.len() < size => set.len(),
             Begin::Nowhere => return look_further(state, &asked, needs, context),
         };
-        partition.is_guess = false;
+        // What is still to be searched comes with the next fetch: nothing is passed over unseen.
+        partition.is_guess = matches!(begin, Begin::Further(_));
         if skipped > 0 {
             set = set.slice(skipped..);
             let from = asked.offset;
@@ -116,7 +118,7 @@ fn take_set(
             partition.fetch_offset = asked.offset;
             aftermath.moved.push((asked.clone(), from, asked.offset));
             aftermath.has_data = true;
-            if set.is_empty() {
+            if set.is_empty() || partition.is_guess {
                 return;
             }
         }

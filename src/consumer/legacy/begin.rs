@@ -8,7 +8,7 @@
 use bytes::Bytes;
 
 use super::sizes;
-use crate::protocol::legacy::{Message, resynchronise};
+use crate::protocol::legacy::{Message, Search, resynchronise};
 
 /// What stands at an offset.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +21,8 @@ pub(super) enum Begin {
     After(usize),
     /// The middle of a message, and no other one in the whole answer.
     Nowhere,
+    /// The middle of a message. No other one begins in so many bytes; the rest is still to be searched.
+    Further(usize),
 }
 
 /// Looks at the bytes that a fetch of `asked` bytes brought; `most` is the largest fetch there is.
@@ -34,9 +36,13 @@ pub(super) fn begin(set: &Bytes, asked: usize, most: usize) -> Begin {
         },
         Err(_) => false,
     };
-    match is_one {
-        true => Begin::Here,
-        false => resynchronise(set).map_or(Begin::Nowhere, Begin::After),
+    if is_one {
+        return Begin::Here;
+    }
+    match resynchronise(set) {
+        Search::Found(at) => Begin::After(at),
+        Search::Nowhere => Begin::Nowhere,
+        Search::GaveUp(at) => Begin::Further(at),
     }
 }
 

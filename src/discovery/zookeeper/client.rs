@@ -128,10 +128,12 @@ impl ZooKeeper {
         }
     }
 
-    /// Waits until the session is over: after [`close`](Self::close) until its deadline at most.
-    pub async fn closed(&self) {
+    /// Waits until the session is over: after [`close`](Self::close) until its deadline at most. Whether
+    /// it is over at the servers too, as far as they said: else it and its nodes last for its time-out.
+    pub async fn closed(&self) -> bool {
         let mut status = self.status();
         let _ = status.wait_for(|status| matches!(status.phase, Phase::Ended(_))).await;
+        !self.shared.board.is_left_open()
     }
 }
 

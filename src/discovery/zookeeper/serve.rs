@@ -222,8 +222,10 @@ impl Task {
             }
             Ok::<(), End>(())
         };
-        // Whatever happens, it is closed.
-        let _ = timeout_at(deadline.into(), farewell).await;
+        // Whatever happens, it is closed; only an answer says that it is over at the servers too.
+        if matches!(timeout_at(deadline.into(), farewell).await, Ok(Ok(()))) {
+            self.held = None;
+        }
         Ok(End::Closed)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -31,13 +32,21 @@ pub(super) struct Board {
     pub(super) status: watch::Sender<Status>,
     /// When the newest request was sent that a server has answered.
     pub(super) confirmed: watch::Sender<Instant>,
+    /// It ended here while it may live on at the servers, with its nodes, for its time-out.
+    left_open: AtomicBool,
 }
 
 impl Board {
     pub(super) fn new(timeout: Duration) -> Self {
         let (phase, trouble) = (Phase::Connecting, None);
         let status = Status { session: 1, id: 0, timeout, phase, trouble };
-        Self { status: watch::Sender::new(status), confirmed: watch::Sender::new(Instant::now()) }
+        let confirmed = watch::Sender::new(Instant::now());
+        Self { status: watch::Sender::new(status), confirmed, left_open: AtomicBool::new(false) }
+    }
+
+    /// Once the session has ended: whether no server has confirmed that it is over.
+    pub(super) fn is_left_open(&self) -> bool {
+        self.left_open.load(Ordering::Acquire)
     }
 
     pub(super) fn confirmed(&self) -> Instant {
@@ -119,6 +128,7 @@ impl Task {
     /// Runs until the session is closed or refused.
     pub(super) async fn run(mut self, mut closing: Closing) {
         let error = self.live(&mut closing).await;
+        self.board.left_open.store(self.held.is_some(), Ordering::Release);
         self.board.end(&error);
         self.watches.expire();
         self.mail.close();

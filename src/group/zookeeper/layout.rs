@@ -28,6 +28,11 @@ pub(super) fn legacy_number(broker: i32, partition: i32) -> i64 {
     i64::from(broker) << 32 | i64::from(partition)
 }
 
+/// Which partition an owner node of PyKafka's is for: `leader-number`, whoever leads or led.
+pub(super) fn pykafka_number(node: &str) -> Option<i64> {
+    node.rsplit_once('-').and_then(|(_, number)| number.parse().ok())
+}
+
 impl Layout {
     /// What the offset node of a partition is called.
     pub(super) fn offset_node(self, number: i64) -> String {

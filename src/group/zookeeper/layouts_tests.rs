@@ -144,7 +144,7 @@ fn what_a_layout_does_not_have_is_refused() {
 
 /// What a coordinator would keep.
 #[derive(Debug, Default)]
-struct FakeKafka(Mutex<std::collections::HashMap<TopicPartition, Committed>>);
+pub(super) struct FakeKafka(Mutex<std::collections::HashMap<TopicPartition, Committed>>);
 
 impl OffsetStore for FakeKafka {
     fn fetch(
@@ -277,6 +277,27 @@ fn leaving_is_bounded_and_quiet_although_zookeeper_is_silent() {
     member.leave();
     assert!(begun.elapsed() < PATIENCE / 2);
     assert_eq!(member.recorder.look(|told| told.steps.clone()), ["+t/0"]);
+}
+
+#[test]
+fn a_leave_that_zookeeper_does_not_confirm_in_time_is_no_success() {
+    let ground = Ground::modern("t", 1);
+    let joined = || {
+        let member = ground.member(&[]);
+        member.subscribe(&["t"]);
+        member.has(&["t/0"]);
+        member
+    };
+    let member = joined();
+    member.membership.leave_within(soon()).wait(Some(soon()), None).unwrap();
+    assert!(ground.zookeeper.sessions().is_empty());
+    let member = joined();
+    ground.zookeeper.silence(None);
+    let limit = Instant::now() + std::time::Duration::from_millis(300);
+    let error = member.membership.leave_within(limit).wait(Some(soon()), None).unwrap_err();
+    assert_eq!(error.code(), Code::TIMED_OUT);
+    // One that never joined has no session.
+    ground.member(&[]).membership.leave_within(limit).wait(Some(soon()), None).unwrap();
 }
 
 #[test]

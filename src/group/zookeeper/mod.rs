@@ -34,6 +34,7 @@ mod tries;
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use tokio::sync::watch;
 
@@ -151,6 +152,28 @@ impl ZooKeeperMembership {
             self.orders.send_modify(change);
         }
     }
+
+    /// Leaves for good. For who waits until `limit`, the end of the session is given so long, and must be
+    /// confirmed: until the session is over, nobody else is given what the member had.
+    fn go(&self, limit: Option<Instant>) -> Completion<()> {
+        let (sender, completion) = Completion::new();
+        if !self.era.is_current() {
+            return completion;
+        }
+        *lock(&self.gate) = true;
+        // Before the order: the task that hears it ends the session too, and takes as long.
+        self.shared.take_leave(limit);
+        self.order(|orders| orders.has_left = true);
+        let shared = Arc::clone(&self.shared);
+        self.shared.runtime.spawn("zookeeper group leaves", |_| {}, async move {
+            let is_over = shared.farewell().await;
+            sender.send(match is_over || limit.is_none() {
+                true => Ok(()),
+                false => Err(Error::new(Code::TIMED_OUT, "ZooKeeper did not end the session")),
+            });
+        });
+        completion
+    }
 }
 
 impl Membership for ZooKeeperMembership {
@@ -183,18 +206,11 @@ impl Membership for ZooKeeperMembership {
     }
 
     fn leave(&self) -> Completion<()> {
-        let (sender, completion) = Completion::new();
-        if !self.era.is_current() {
-            return completion;
-        }
-        *lock(&self.gate) = true;
-        self.order(|orders| orders.has_left = true);
-        let shared = Arc::clone(&self.shared);
-        self.shared.runtime.spawn("zookeeper group leaves", |_| {}, async move {
-            shared.farewell().await;
-            sender.send(Ok(()));
-        });
-        completion
+        self.go(None)
+    }
+
+    fn leave_within(&self, limit: Instant) -> Completion<()> {
+        self.go(Some(limit))
     }
 }
 
@@ -206,5 +222,7 @@ mod chaos_tests;
 mod fixture_tests;
 #[cfg(test)]
 mod layouts_tests;
+#[cfg(test)]
+mod readable_tests;
 #[cfg(test)]
 mod rules_tests;

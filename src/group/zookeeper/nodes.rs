@@ -6,6 +6,7 @@ use super::{Layout, Member, Registration};
 use crate::discovery::zookeeper::{Claim, Failure, Outcome, Session};
 use crate::error::{Code, Error};
 use crate::group::TopicPartition;
+use crate::group::zookeeper::layout::pykafka_number;
 use crate::group::zookeeper::plan::Held;
 use crate::group::zookeeper::reading::soon;
 use crate::group::zookeeper::together::together;
@@ -133,11 +134,10 @@ impl Member {
         let Some((TopicPartition { topic, .. }, _)) = wanted.first() else { return Ok(Vec::new()) };
         let parent = self.shared.paths.owners(Layout::PyKafka, topic);
         let (names, _) = session.children(&parent, None, soon()).await?;
-        let number = |name: &str| name.rsplit_once('-').and_then(|(_, number)| number.parse().ok());
         let mut theirs = Vec::new();
         for name in names {
-            let is_wanted =
-                wanted.iter().any(|(partition, _)| number(&name) == Some(partition.partition));
+            let number = pykafka_number(&name);
+            let is_wanted = wanted.iter().any(|(partition, _)| number == Some(partition.partition));
             let path = format!("{parent}/{name}");
             if !is_wanted || self.nodes.contains_key(&path) {
                 continue;

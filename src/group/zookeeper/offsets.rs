@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::time::{sleep, timeout_at};
 
-use super::layout::Layout;
+use super::layout::{Layout, pykafka_number};
 use super::reading::Reading;
 use super::shared::{Right, Shared, lock};
 use super::together::together;
@@ -68,6 +68,7 @@ impl Nodes {
     /// A session, and the layout of the group in it.
     pub(super) async fn place(&self, deadline: Instant) -> Result<(Session, Layout)> {
         let client = self.shared.clients.get();
+        let mut trouble = None;
         let finding = async {
             loop {
                 let session = client.session(deadline).await?;
@@ -76,13 +77,20 @@ impl Nodes {
                     Ok(Some(layout)) => return Ok((session, layout)),
                     Ok(None) => sleep(AGAIN).await,
                     Err(Failure::Expired | Failure::Lost(_)) => {}
+                    // Perhaps a registration that is not yet what it will be.
+                    Err(Failure::Other(error)) if error.code() == Code::PROTOCOL => {
+                        trouble = Some(error);
+                        sleep(AGAIN).await;
+                    }
                     Err(failure) => return Err(failure.into()),
                 }
             }
         };
-        timeout_at(deadline.into(), finding).await.unwrap_or_else(|_| {
+        let found = timeout_at(deadline.into(), finding).await;
+        found.unwrap_or_else(|_| {
             let text = "no broker is registered that would show where offsets are";
-            Err(Error::new(Code::TIMED_OUT, text))
+            let error = Error::new(Code::TIMED_OUT, text);
+            Err(trouble.map_or(error.clone(), |cause| error.caused_by(cause)))
         })
     }
 
@@ -159,14 +167,26 @@ impl Nodes {
     async fn unowned(&self, one: &TopicPartition, deadline: Instant) -> Result<(Session, Layout)> {
         let (session, layout) = self.place(deadline).await?;
         let parent = self.shared.paths.owners(layout, &one.topic);
-        let path = format!("{parent}/{}", layout.offset_node(one.partition));
-        match session.exists(&path, None, deadline).await? {
-            None => Ok((session, layout)),
-            Some(_) => {
-                let text = "the partition belongs to a member of the group";
-                Err(Error::new(Code::UNKNOWN_MEMBER_ID, text))
+        let is_owned = match layout {
+            // The leader is in the name, perhaps one of before: it is found by the partition's number.
+            Layout::PyKafka => match session.children(&parent, None, deadline).await {
+                Ok((names, _)) => {
+                    let mut numbers = names.iter().filter_map(|name| pykafka_number(name));
+                    numbers.any(|number| number == one.partition)
+                }
+                Err(failure) if failure.is_no_node() => false,
+                Err(failure) => return Err(failure.into()),
+            },
+            Layout::Legacy | Layout::Scala => {
+                let path = format!("{parent}/{}", layout.offset_node(one.partition));
+                session.exists(&path, None, deadline).await?.is_some()
             }
+        };
+        if is_owned {
+            let text = "the partition belongs to a member of the group";
+            return Err(Error::new(Code::UNKNOWN_MEMBER_ID, text));
         }
+        Ok((session, layout))
     }
 
     /// Writes an offset in the session that owns the partition: the server refuses it when that is over.

@@ -14,7 +14,8 @@ use crate::config::{OffsetsStorage, ZooKeeperLayout};
 use crate::discovery::zookeeper::{
     Failure, Generation, Outcome, RegisteredBroker, Session, Watcher, partition_count, partitions,
 };
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Result};
+use crate::protocol::zookeeper::ErrorCode;
 
 const BROKERS: &str = "/brokers/ids";
 const TOPICS: &str = "/brokers/topics";
@@ -39,7 +40,8 @@ pub(super) struct Reading<'a> {
 }
 
 impl Reading<'_> {
-    /// Which layout the group has; none while no broker is registered that would show it.
+    /// Which layout the group has; none while no broker is registered that would show it. Fails when some
+    /// are and none of them can be read: that it ends nobody tells, so it is tried again.
     pub(super) async fn layout(&self) -> Outcome<Option<Layout>> {
         if let Some(layout) = self.shared.layout() {
             return Ok(Some(layout));
@@ -47,11 +49,22 @@ impl Reading<'_> {
         let wanted = self.shared.config.zookeeper.layout;
         let ids = self.children(BROKERS).await?;
         let read = ids.iter().filter_map(|name| name.parse().ok()).map(|id: i32| async move {
-            let (data, _) = self.session.get(&format!("{BROKERS}/{id}"), None, soon()).await?;
-            Ok(RegisteredBroker::parse(id, 0, &data)?.generation())
+            let path = format!("{BROKERS}/{id}");
+            match self.session.get(&path, self.watcher, soon()).await {
+                Ok((data, _)) => Ok(Some(RegisteredBroker::parse(id, 0, &data)?.generation())),
+                // It left in between, and the watch on the list tells who comes.
+                Err(failure) if failure.is_no_node() => Ok(None),
+                Err(failure) => Err(failure),
+            }
         });
-        let generations: Vec<Outcome<Generation>> = together(read.collect()).await;
-        let found = generations.into_iter().find_map(std::result::Result::ok);
+        let generations: Vec<Outcome<Option<Generation>>> = together(read.collect()).await;
+        let found = match generations.iter().find_map(|read| *read.as_ref().ok()?) {
+            // One that can be read shows what all are.
+            Some(generation) => Some(generation),
+            None => {
+                generations.into_iter().collect::<Outcome<Vec<_>>>()?.into_iter().flatten().next()
+            }
+        };
         let storage = self.shared.config.zookeeper.offsets_storage;
         let layout = match (found, wanted) {
             (None, _) => return Ok(None),
@@ -118,10 +131,12 @@ impl Reading<'_> {
     }
 
     async fn topic(&self, layout: Layout, topic: &str) -> Outcome<Vec<Partition>> {
-        let Some(data) = self.data(&format!("{TOPICS}/{topic}")).await? else {
+        let path = format!("{TOPICS}/{topic}");
+        let Some(data) = self.readable(&path, self.data(&path).await).await? else {
             return Ok(Vec::new());
         };
-        let numbers = partitions(&data)?.into_keys();
+        let Some(listed) = self.sense(&path, partitions(&data)) else { return Ok(Vec::new()) };
+        let numbers = listed.into_keys();
         if layout != Layout::PyKafka {
             return Ok(numbers.map(|number| layout.partition(number, 0)).collect());
         }
@@ -152,19 +167,49 @@ impl Reading<'_> {
 
     async fn legacy_topic(&self, topic: &str) -> Outcome<Vec<Partition>> {
         let path = format!("{TOPICS}/{topic}");
-        let brokers = self.children(&path).await?.into_iter();
+        let brokers = self.children(&path).await.map(Some);
+        let brokers = self.readable(&path, brokers).await?.unwrap_or_default().into_iter();
         let brokers = brokers.filter_map(|name| name.parse::<i32>().ok());
         let path = &path;
         let read = brokers.map(|broker| async move {
-            let count = match self.data(&format!("{path}/{broker}")).await? {
-                Some(data) => partition_count(&data)?,
-                None => 0,
-            };
+            let path = format!("{path}/{broker}");
+            let data = self.readable(&path, self.data(&path).await).await?;
+            let count = data.and_then(|data| self.sense(&path, partition_count(&data)));
+            let count = count.unwrap_or_default();
             Ok((0..count).map(|number| Layout::legacy_partition(broker, number)).collect())
         });
         let partitions: Vec<Vec<Partition>> =
             together(read.collect()).await.into_iter().collect::<Outcome<_>>()?;
         Ok(partitions.into_iter().flatten().collect())
+    }
+
+    /// What was read of a topic's node; none if it is closed to us, as if it were not there. One topic
+    /// does not stop the others. A refused read leaves no watch, and a look at whether it is there, which
+    /// needs no right, does: what changes in it is told.
+    async fn readable<T>(&self, path: &str, read: Outcome<Option<T>>) -> Outcome<Option<T>> {
+        match read {
+            Err(failure) if failure.is(ErrorCode::NO_AUTH) => {
+                self.session.exists(path, self.watcher, soon()).await?;
+                self.shared.doubt(path, &failure.into());
+                Ok(None)
+            }
+            read => read,
+        }
+    }
+
+    /// What a topic's node says; none if that makes no sense, as if it were not there: brokers refuse it
+    /// as well, and its watch tells when it changes.
+    fn sense<T>(&self, path: &str, said: Result<T>) -> Option<T> {
+        match said {
+            Ok(said) => {
+                self.shared.trust(path);
+                Some(said)
+            }
+            Err(error) => {
+                self.shared.doubt(path, &error);
+                None
+            }
+        }
     }
 
     /// The names of a node's children; none of one that is not there. Whatever comes next is told.

@@ -1,6 +1,6 @@
 //! What a membership, its task and its offset store share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use super::identity::member_id;
 use super::layout::{Layout, Paths};
 use crate::config::GroupConfig;
 use crate::discovery::zookeeper::{Phase, Session, Settings, ZooKeeper};
+use crate::error::Error;
 use crate::group::{Identity, TopicPartition};
 use crate::log::Logger;
 use crate::runtime::Runtime;
@@ -58,16 +59,15 @@ impl Clients {
         current.insert(Current { client, is_closing: false }).client.clone()
     }
 
-    /// Ends the session, and with it its nodes; waits until that is so, or `deadline`.
-    async fn end(&self, deadline: Instant) {
+    /// Ends the session, and with it its nodes; waits until that is so, or `deadline`. Whether it is so.
+    async fn end(&self, deadline: Instant) -> bool {
         let client = lock(&self.current).as_mut().map(|current| {
             current.is_closing = true;
             current.client.clone()
         });
-        if let Some(client) = client {
-            client.close(deadline);
-            client.closed().await;
-        }
+        let Some(client) = client else { return true };
+        client.close(deadline);
+        client.closed().await
     }
 }
 
@@ -107,6 +107,10 @@ pub(super) struct Shared {
     own: Mutex<Own>,
     /// How many commits are on their way.
     commits: watch::Sender<usize>,
+    /// Nodes of topics that could not be read, each of which was logged.
+    doubted: Mutex<BTreeSet<String>>,
+    /// Until when somebody waits for the end of the session, once the member has left for good.
+    leave: OnceLock<Instant>,
 }
 
 /// A commit on its way.
@@ -142,6 +146,8 @@ impl Shared {
             id: OnceLock::new(),
             own: Mutex::default(),
             commits: watch::Sender::new(0),
+            doubted: Mutex::default(),
+            leave: OnceLock::new(),
         }
     }
 
@@ -151,14 +157,30 @@ impl Shared {
         Commit(Arc::clone(self))
     }
 
+    /// The member leaves for good; somebody waits until `limit` for the end of its session.
+    pub(super) fn take_leave(&self, limit: Option<Instant>) {
+        if let Some(limit) = limit {
+            // The first one waits for it.
+            let _ = self.leave.set(limit);
+        }
+    }
+
     /// Ends the session when the commits on their way are done. Each of the two has its time, so that a
-    /// silent ZooKeeper holds nobody up.
-    pub(super) async fn farewell(&self) {
+    /// silent ZooKeeper holds nobody up. Whether the session is over: a server said so, or there was none.
+    pub(super) async fn farewell(&self) -> bool {
         self.set_member(None);
         let mut commits = self.commits.subscribe();
         let done = commits.wait_for(|commits| *commits == 0);
-        let _ = timeout_at((Instant::now() + LAST_COMMITS).into(), done).await;
-        self.clients.end(Instant::now() + LAST_WORDS).await;
+        let limit = self.leave.get().copied();
+        let last_commits = Instant::now() + LAST_COMMITS;
+        let last_commits = limit.map_or(last_commits, |limit| limit.min(last_commits));
+        let _ = timeout_at(last_commits.into(), done).await;
+        // Who goes before it is over has had its answer: the server is told all the same.
+        let last_words = Instant::now() + LAST_WORDS;
+        // Longer than its time-out a session does not last, heard or not.
+        let longest = Instant::now() + self.clients.settings.session_timeout;
+        let limit = limit.map_or(last_words, |limit| limit.min(longest).max(last_words));
+        self.clients.end(limit).await
     }
 
     /// The layout, once the brokers that are registered have shown their generation.
@@ -168,6 +190,20 @@ impl Shared {
 
     pub(super) fn set_layout(&self, layout: Layout) -> Layout {
         *self.layout.get_or_init(|| layout)
+    }
+
+    /// A topic's node cannot be read, and counts as not there: logged once, not in each rebalance.
+    pub(super) fn doubt(&self, path: &str, why: &Error) {
+        if lock(&self.doubted).insert(path.to_owned()) {
+            let group = &self.group;
+            let text = format_args!("{group}: {path} in ZooKeeper counts as not there: {why}");
+            self.logger.warn("group", text);
+        }
+    }
+
+    /// It can be read; should it not be any more, that is logged again.
+    pub(super) fn trust(&self, path: &str) {
+        lock(&self.doubted).remove(path);
     }
 
     /// What this member is called, in every session.

@@ -13,6 +13,7 @@ mod message;
 mod message_set;
 mod request;
 mod resync;
+mod sums;
 mod wrapper;
 
 pub use answer::{Answer, read_answer, read_multi_fetch, read_offsets};
@@ -22,5 +23,5 @@ pub use message_set::{MessageSet, Tail};
 pub use request::{
     EARLIEST, Fetch, LATEST, Offsets, Produce, RANDOM_PARTITION, Request, RequestId, produce_head,
 };
-pub use resync::resynchronise;
+pub use resync::{Search, resynchronise};
 pub use wrapper::{Inner, Opened, wrap};

@@ -6,25 +6,53 @@
 
 use bytes::Bytes;
 
-use super::message::Message;
+use super::message::{Message, SIZE};
+use super::sums::Sums;
 
-/// How many bytes may be summed for each byte that is searched: sizes in the garbage are anybody's
-/// word, and each could make a candidate of all that follows.
-const EFFORT: usize = 16;
+/// How many places are tried where a message may begin, by its size and kind, and its checksum shows that
+/// none does. Sizes in the garbage are anybody's word: numbers that are stored as a message may each
+/// look like the size of one.
+const TRIES: usize = 1 << 18;
 
-/// Where in `bytes` the first message begins that is whole and has a right CRC; none if there is
-/// none, or if finding it would cost out of proportion.
+/// What a search for the next message came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Search {
+    /// The first message that is whole and has a right CRC begins here.
+    Found(usize),
+    /// None is in all the bytes.
+    Nowhere,
+    /// None begins before this place, which is never the first one. The rest was not looked at: it would
+    /// have cost out of proportion. Another search may begin there.
+    GaveUp(usize),
+}
+
+/// Where in `bytes` the first message begins that is whole and has a right CRC.
 #[must_use]
-pub fn resynchronise(bytes: &Bytes) -> Option<usize> {
-    let mut effort = bytes.len().saturating_mul(EFFORT);
+pub fn resynchronise(bytes: &Bytes) -> Search {
+    let (sums, mut tries) = (Sums::new(bytes), 0);
     for at in 0..bytes.len() {
+        if !may_begin(&bytes[at..]) {
+            continue;
+        }
         let Ok(Some(message)) = Message::read(&bytes.slice(at..), 0) else { continue };
-        effort = effort.checked_sub(message.payload.len())?;
-        if message.verify().is_ok() {
-            return Some(at);
+        if tries == TRIES {
+            return Search::GaveUp(at);
+        }
+        tries += 1;
+        let end = at + usize::try_from(message.next_offset).unwrap_or(0);
+        if sums.of(end - message.payload.len(), end) == message.crc {
+            return Search::Found(at);
         }
     }
-    None
+    Search::Nowhere
+}
+
+/// Whether a whole message could begin these bytes: most of what is none is told by a look.
+#[inline]
+fn may_begin(bytes: &[u8]) -> bool {
+    let Some([a, b, c, d, magic]) = bytes.first_chunk() else { return false };
+    let size = u32::from_be_bytes([*a, *b, *c, *d]) as usize;
+    *magic <= 1 && size <= bytes.len() - SIZE
 }
 
 #[cfg(test)]
@@ -39,19 +67,47 @@ mod tests {
         let second = set.len();
         append_message(&mut set, b"the second");
         let set = Bytes::from(set);
-        assert_eq!(resynchronise(&set), Some(0));
+        assert_eq!(resynchronise(&set), Search::Found(0));
         for at in 1..=second {
-            assert_eq!(resynchronise(&set.slice(at..)), Some(second - at), "from {at}");
+            let found = resynchronise(&set.slice(at..));
+            assert_eq!(found, Search::Found(second - at), "from {at}");
         }
         for at in second + 1..=set.len() {
-            assert_eq!(resynchronise(&set.slice(at..)), None, "from {at}");
+            assert_eq!(resynchronise(&set.slice(at..)), Search::Nowhere, "from {at}");
         }
     }
 
+    /// Numbers each of which could be the size of a message of magic 0, and so could what begins at its
+    /// last byte.
+    fn numbers(count: usize) -> Vec<u8> {
+        [0, 0, 0x40, 0].repeat(count)
+    }
+
     #[test]
-    fn hostile_bytes_cost_no_more_than_in_proportion() {
-        // Every fourth byte begins a message of a quarter of a megabyte, with a wrong checksum.
-        let hostile = Bytes::from([0, 4, 0, 0].repeat(1 << 18));
-        assert_eq!(resynchronise(&hostile), None);
+    fn a_message_behind_numbers_that_look_like_sizes_is_found() {
+        let mut set = numbers(100_000);
+        let behind = set.len();
+        append_message(&mut set, b"two");
+        assert_eq!(resynchronise(&set.into()), Search::Found(behind));
+    }
+
+    #[test]
+    fn a_search_that_costs_too_much_ends_where_another_one_may_begin() {
+        let mut set = numbers(TRIES);
+        let behind = set.len();
+        append_message(&mut set, b"two");
+        let set = Bytes::from(set);
+        let (mut at, mut searches) = (0, 0);
+        let found = loop {
+            searches += 1;
+            match resynchronise(&set.slice(at..)) {
+                Search::GaveUp(further) => {
+                    assert!(further >= TRIES, "it gets on: {further}");
+                    at += further;
+                }
+                search => break search,
+            }
+        };
+        assert_eq!((found, searches), (Search::Found(behind - at), 2));
     }
 }
