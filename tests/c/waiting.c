@@ -161,9 +161,12 @@ static void the_descriptor_tells_when_a_poll_would_not_wait(void) {
 
 /* Waits without limit on other threads end with CLOSED when their handle is closed. */
 static void *wait_for_message(void *code) {
-    samsa_message *message;
+    samsa_message *message = NULL;
 
-    *(samsa_code *)code = samsa_consumer_next(consumer, -1, &message, NULL);
+    do { /* what the publish that was interrupted had sent may come */
+        samsa_message_free(message);
+        *(samsa_code *)code = samsa_consumer_next(consumer, -1, &message, NULL);
+    } while (*(samsa_code *)code == SAMSA_OK);
     return NULL;
 }
 
