@@ -58,8 +58,8 @@ fn payloads(set: MessageSet) -> Result<Vec<Vec<u8>>, Error> {
     let mut payloads = Vec::new();
     for message in set {
         let opened = message?.open(true, CAP)?;
-        let bytes = |inner: &samsa::protocol::legacy::Inner| inner.payload.of(&opened.buffer);
-        payloads.extend(opened.messages.iter().filter_map(bytes).map(<[u8]>::to_vec));
+        let bytes = |inner: samsa::protocol::legacy::Inner| inner.payload.of(&opened.buffer);
+        payloads.extend(opened.messages().filter_map(bytes).map(<[u8]>::to_vec));
     }
     Ok(payloads)
 }

@@ -89,7 +89,7 @@ impl Rig {
         let mut found = Vec::new();
         for message in MessageSet::new(log.into(), 0) {
             let opened = message.expect("whole").open(true, 1 << 24).expect("sound");
-            for inner in &opened.messages {
+            for inner in opened.messages() {
                 let payload = inner.payload.of(&opened.buffer).expect("bytes");
                 found.push(String::from_utf8_lossy(payload).into_owned());
             }

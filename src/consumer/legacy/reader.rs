@@ -167,7 +167,7 @@ impl Reader {
         let Decoding { check_crc, largest } = self.decoding;
         let memory = Borrowing::new(self.lease.buffers());
         let opened = message.open_in(check_crc, largest, &memory)?;
-        let listed = opened.messages.capacity() * size_of::<Inner>();
+        let listed = opened.payloads.capacity() * size_of::<Span>();
         // Small messages: the list of them is larger than they are.
         let (lease, listed) = match message.compression {
             Compression::None => (Arc::clone(&self.lease), Arc::clone(&self.lease)),
@@ -186,20 +186,20 @@ impl Reader {
 impl Open {
     /// Adds messages; false when there is no more room.
     fn fill(&mut self, into: &mut Filling, run: u32) -> bool {
-        let Opened { buffer, messages } = &self.opened;
-        let left = messages.get(self.next..).unwrap_or_default();
+        let buffer = &self.opened.buffer;
+        let left = self.opened.messages_from(self.next);
         let (views, most) = into.views();
         let count = left.len().min(most.saturating_sub(views.len()));
-        let of = |inner: &Inner| {
+        let of = |inner: Inner| {
             let payload = span(buffer, inner.payload);
             MessageView::of_legacy(payload, (inner.offset, inner.next_offset), run)
         };
-        views.extend(left.iter().take(count).map(of));
+        views.extend(left.take(count).map(of));
         self.next += count;
         if count > 0 {
             into.hold(buffer.clone(), &self.lease);
         }
-        self.next == self.opened.messages.len()
+        self.next == self.opened.payloads.len()
     }
 }
 

@@ -163,7 +163,7 @@ fn what_an_opened_set_holds_is_charged_as_long_as_it_is_held() {
     (reader.lease, reader.unread) = (budget.charge(&seat, answer), Unread::new(&seat));
     let mut first = Filling::new(1);
     assert_eq!(reader.read(&mut first).unwrap(), Read::Full);
-    let (decompressed, listed) = (10_000 * 10, 10_000 * size_of::<Inner>());
+    let (decompressed, listed) = (10_000 * 10, 10_000 * size_of::<Span>());
     assert!(budget.used() >= answer + decompressed + listed, "{}", budget.used());
     let mut rest = Filling::new(20_000);
     assert_eq!(reader.read(&mut rest).unwrap(), Read::End);

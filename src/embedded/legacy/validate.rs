@@ -37,7 +37,7 @@ pub(super) fn judge(set: &Bytes, max_message_size: usize) -> Result<Verdict> {
     }
     let mut count = 0;
     for message in &messages {
-        count += message.open(true, CAP)?.messages.len() as u64;
+        count += message.open(true, CAP)?.payloads.len() as u64;
     }
     let length = usize::try_from(shallow.next_offset()).unwrap_or(0);
     Ok(Verdict::Append { length, messages: count })

@@ -181,7 +181,7 @@ impl SealedSet {
                 }
             };
             let moved = |span: Span| Span { start: begin + span.start, ..span };
-            records.extend(opened.messages.iter().map(|inner| record(moved(inner.payload))));
+            records.extend(opened.payloads.iter().map(|payload| record(moved(*payload))));
         }
         Ok(DecodedBatch { buffer, records, next_offset: -1 })
     }
@@ -216,10 +216,8 @@ mod tests {
     fn payloads(set: &SealedSet) -> Vec<Vec<u8>> {
         let open = |message: crate::protocol::legacy::Message| {
             let opened = message.open(true, 1 << 20).unwrap();
-            let bytes = |inner: &crate::protocol::legacy::Inner| {
-                inner.payload.of(&opened.buffer).unwrap().to_vec()
-            };
-            opened.messages.iter().map(bytes).collect::<Vec<_>>()
+            let bytes = |payload: &Span| payload.of(&opened.buffer).unwrap().to_vec();
+            opened.payloads.iter().map(bytes).collect::<Vec<_>>()
         };
         MessageSet::new(set.bytes.clone(), 0).flat_map(|message| open(message.unwrap())).collect()
     }

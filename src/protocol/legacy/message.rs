@@ -12,7 +12,7 @@ use crate::protocol::record::{Compression, Fresh, Memory};
 /// The size field in front of a message, which it does not count.
 pub(super) const SIZE: usize = 4;
 /// Magic and CRC: the least that magic 0 has.
-const LEAST_SIZE_0: usize = 5;
+pub(super) const LEAST_SIZE_0: usize = 5;
 /// Magic, attributes and CRC: the least that magic 1 has.
 const LEAST_SIZE_1: usize = 6;
 /// What a message as we write it takes besides its payload.

@@ -7,7 +7,7 @@
 
 use bytes::Bytes;
 
-use super::message::{self, Message};
+use super::message::{self, LEAST_SIZE_0 as LEAST_SIZE, Message};
 use super::message_set::{MessageSet, Tail};
 use crate::error::{Code, Error, Result};
 use crate::protocol::record::{Compression, Format, Memory, Span};
@@ -20,8 +20,30 @@ const DEEPEST: usize = 8;
 pub struct Opened {
     /// What the spans point into: the message itself, or what it decompressed to.
     pub buffer: Bytes,
-    /// The payloads, in order. None if the wrapper is empty.
-    pub messages: Vec<Inner>,
+    /// The payloads, in order. None if the wrapper is empty. Eight bytes each: a message takes nine at
+    /// least, so that the list is never larger than what decompressed.
+    pub payloads: Vec<Span>,
+    /// Where the message begins that was opened.
+    offset: i64,
+    /// Where to resume once all were read.
+    next_offset: i64,
+}
+
+impl Opened {
+    /// The messages, in order.
+    pub fn messages(&self) -> impl ExactSizeIterator<Item = Inner> + '_ {
+        self.messages_from(0)
+    }
+
+    /// The same, without the first ones.
+    pub fn messages_from(&self, first: usize) -> impl ExactSizeIterator<Item = Inner> + '_ {
+        let left = self.payloads.get(first..).unwrap_or_default();
+        let (offset, last) = (self.offset, left.len().saturating_sub(1));
+        left.iter().enumerate().map(move |(at, payload)| {
+            let next_offset = if at == last { self.next_offset } else { offset };
+            Inner { payload: *payload, offset, next_offset }
+        })
+    }
 }
 
 /// One message out of an opened one.
@@ -74,11 +96,11 @@ pub(super) fn open(
     let (offset, next_offset) = (message.offset, message.next_offset);
     if message.compression == Compression::None {
         let payload = Span { start: 0, len: span_length(message.payload.len())? };
-        let messages = vec![Inner { payload, offset, next_offset }];
-        return Ok(Opened { buffer: message.payload.clone(), messages });
+        let (buffer, payloads) = (message.payload.clone(), vec![payload]);
+        return Ok(Opened { buffer, payloads, offset, next_offset });
     }
     let set = message.compression.decompress_in(Format::V0, &message.payload, cap, memory)?;
-    let (buffer, spans) = match plain_spans(message, &set, check_crc)? {
+    let (buffer, payloads) = match plain_spans(message, &set, check_crc)? {
         Some(spans) => (set, spans),
         None => {
             let (buffer, left) = (memory.take(set.len()), cap - set.len());
@@ -87,18 +109,25 @@ pub(super) fn open(
             (memory.seal(flat.buffer, flat.length), flat.spans)
         }
     };
-    let inner = |payload| Inner { payload, offset, next_offset: offset };
-    let mut messages: Vec<Inner> = spans.into_iter().map(inner).collect();
-    if let Some(last) = messages.last_mut() {
-        last.next_offset = next_offset;
+    Ok(Opened { buffer, payloads, offset, next_offset })
+}
+
+/// How many messages a set has, by their sizes alone: room for all of them is made at once.
+fn count(set: &[u8]) -> usize {
+    let (mut rest, mut count) = (set, 0);
+    while let Some((size, behind)) = rest.split_first_chunk() {
+        let size = u32::from_be_bytes(*size) as usize;
+        let Some(next) = behind.get(size..).filter(|_| size >= LEAST_SIZE) else { break };
+        (rest, count) = (next, count + 1);
     }
-    Ok(Opened { buffer, messages })
+    count
 }
 
 /// Where the payloads of a decompressed set are; none if there are wrappers among its messages, which
 /// no client of 0.7 writes.
 fn plain_spans(wrapper: &Message, set: &Bytes, check_crc: bool) -> Result<Option<Vec<Span>>> {
-    let (mut spans, mut messages) = (Vec::new(), MessageSet::new(set.clone(), 0));
+    let (mut spans, mut messages) =
+        (Vec::with_capacity(count(set)), MessageSet::new(set.clone(), 0));
     while let Some(inner) = messages.next().transpose()? {
         if check_crc {
             inner.verify()?;
@@ -136,6 +165,7 @@ struct Flat {
 impl Flat {
     /// Takes in what a wrapper holds, whose wrappers may be nested so many times more.
     fn unpack(&mut self, wrapper: &Message, set: Bytes, depth: usize) -> Result<()> {
+        self.spans.reserve(count(&set));
         let mut set = MessageSet::new(set, 0);
         for inner in set.by_ref() {
             let inner = inner?;
@@ -199,11 +229,8 @@ mod tests {
     fn opened(set: Vec<u8>, offset: i64) -> Vec<(Vec<u8>, i64, i64)> {
         let opened = first(set, offset).open(true, 1 << 20).expect("opened");
         let bytes = |inner: &Inner| inner.payload.of(&opened.buffer).expect("bytes").to_vec();
-        opened
-            .messages
-            .iter()
-            .map(|inner| (bytes(inner), inner.offset, inner.next_offset))
-            .collect()
+        let seen = |inner: Inner| (bytes(&inner), inner.offset, inner.next_offset);
+        opened.messages().map(seen).collect()
     }
 
     #[test]
@@ -218,6 +245,15 @@ mod tests {
             ];
             assert_eq!(opened(set, 100), expected, "{codec}");
         }
+    }
+
+    #[test]
+    fn the_list_of_many_tiny_messages_is_no_larger_than_they_are() {
+        let payloads = vec![&b""[..]; 10_000];
+        let opened = first(wrapped(&payloads, Compression::Gzip), 0).open(true, 1 << 20);
+        let opened = opened.expect("opened");
+        assert_eq!((opened.payloads.len(), opened.payloads.capacity()), (10_000, 10_000));
+        assert!(opened.payloads.capacity() * size_of::<Span>() <= opened.buffer.len());
     }
 
     #[test]
@@ -244,7 +280,7 @@ mod tests {
         wrap(&mut set, &inner, Compression::Gzip, None).expect("wrapped");
         let message = first(set, 0);
         assert_eq!(message.open(true, 100).expect_err("bad").code(), Code::CORRUPT_MESSAGE);
-        assert_eq!(message.open(false, 100).expect("not looked at").messages.len(), 2);
+        assert_eq!(message.open(false, 100).expect("not looked at").payloads.len(), 2);
     }
 
     #[test]

@@ -32,7 +32,7 @@ fn messages(brokers: &Brokers, topic: &str) -> Vec<String> {
             let log = brokers.log(broker, topic, partition).expect("a broker");
             for message in MessageSet::new(log.into(), 0) {
                 let opened = message.expect("whole").open(true, 1 << 24).expect("sound");
-                for inner in &opened.messages {
+                for inner in opened.messages() {
                     let payload = inner.payload.of(&opened.buffer).expect("bytes");
                     found.push(text(payload));
                 }
