@@ -146,8 +146,11 @@ impl Core {
         let shared = Arc::clone(self);
         let on_panic = move |error| shared.fail(error);
         let (answer, task) = list_offsets(&self.cluster, isolation, questions, limit, on_panic);
+        let stop = task.stop();
         self.keep(task);
         answer.wait(deadline.map(last_word), Some(&self.signal)).map_err(|error| {
+            // Nobody waits for the answer any more: it would ask for ever.
+            stop.abort();
             match error.code() {
                 // Close stops the task.
                 Code::ABANDONED => self.lock().check_open().err().unwrap_or(error),
@@ -216,8 +219,10 @@ pub fn topic_offsets(
     let questions = numbers.iter().map(|number| (Arc::clone(topic), *number, when)).collect();
     let config = ConsumerConfig::from(cluster.config())?;
     let limit = deadline.unwrap_or_else(far);
-    let (answer, _task) = list_offsets(cluster, config.isolation_level, questions, limit, |_| {});
-    let found = answer.wait(deadline.map(last_word), Some(cluster.signal()))?;
+    let (answer, task) = list_offsets(cluster, config.isolation_level, questions, limit, |_| {});
+    let found = answer.wait(deadline.map(last_word), Some(cluster.signal()));
+    // Nobody waits for the answer any more: it would ask for ever.
+    let found = found.inspect_err(|_| task.abort())?;
     let place = |(number, answer): (i64, Result<i64>)| {
         let mut position = Position::new(name.clone(), number);
         position.timestamp = (when >= 0).then_some(when);

@@ -3,7 +3,7 @@
 //! A membership and its offset store share one. The membership shuts it while the member's identity
 //! changes; commits wait at it, and it waits for commits that are out (rule 8.9).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -58,8 +58,10 @@ struct State {
     assignments: u64,
     /// Commits under way.
     out: usize,
-    /// Commits that were asked for and are not over, those under way among them.
-    asked: usize,
+    /// The numbers of the commits that were asked for and are not over, those under way among them.
+    asked: BTreeSet<u64>,
+    /// How many were asked for so far.
+    asks: u64,
     /// How often the coordinator answered a heartbeat.
     heard: u64,
 }
@@ -227,21 +229,28 @@ impl Standing {
 
     /// A commit is asked for.
     pub fn ask(self: &Arc<Self>) -> Asked {
-        self.state.send_modify(|state| state.asked += 1);
-        Asked(Arc::clone(self))
+        let mut number = 0;
+        self.state.send_modify(|state| {
+            state.asks += 1;
+            number = state.asks;
+            state.asked.insert(number);
+        });
+        Asked { standing: Arc::clone(self), number }
     }
 
-    /// Waits until all commits that were asked for are over, or [`LAST_COMMITS`].
+    /// Waits until all commits that were asked for by now are over, or [`LAST_COMMITS`]. Not for those that
+    /// come later: an application may always have one on its way.
     pub async fn quiet(&self) {
         let mut seen = self.state.subscribe();
-        let over = seen.wait_for(|state| state.asked == 0);
+        let last = seen.borrow_and_update().asks;
+        let over = seen.wait_for(|state| state.asked.first().is_none_or(|first| *first > last));
         // One that a silent coordinator holds up is not waited for.
         let _ = timeout(LAST_COMMITS, over).await;
     }
 
     /// Whether no commit that was asked for is open.
     pub fn is_quiet(&self) -> bool {
-        self.state.borrow().asked == 0
+        self.state.borrow().asked.is_empty()
     }
 
     /// Tells the membership what a commit that went as `stamp` was answered.
@@ -271,11 +280,16 @@ impl Drop for Pass {
 
 /// A commit that was asked for, until it is over.
 #[derive(Debug)]
-pub struct Asked(Arc<Standing>);
+pub struct Asked {
+    standing: Arc<Standing>,
+    number: u64,
+}
 
 impl Drop for Asked {
     fn drop(&mut self) {
-        self.0.state.send_modify(|state| state.asked = state.asked.saturating_sub(1));
+        self.standing.state.send_modify(|state| {
+            state.asked.remove(&self.number);
+        });
     }
 }
 
@@ -316,6 +330,22 @@ mod tests {
         standing.open(stamp(2));
         let pass = entered.await.expect("no panic").expect("open again");
         assert_eq!(pass.stamp, Some(stamp(2)));
+    }
+
+    #[tokio::test]
+    async fn rule_8_25_who_leaves_waits_for_the_commits_asked_for_before_and_no_later_ones() {
+        let standing = Standing::new(Box::new(|_, _| ()));
+        let (first, second) = (standing.ask(), standing.ask());
+        let waiting = Arc::clone(&standing);
+        let quiet = tokio::spawn(async move { waiting.quiet().await });
+        tokio::task::yield_now().await;
+        let _later = standing.ask();
+        drop(second);
+        tokio::task::yield_now().await;
+        assert!(!quiet.is_finished(), "the first one is open");
+        drop(first);
+        quiet.await.expect("no panic");
+        assert!(!standing.is_quiet());
     }
 
     #[tokio::test]

@@ -179,6 +179,10 @@ impl Membership for Undecided {
         self.either(|member| member.rejoin(why), |_| ());
     }
 
+    fn finish(&self) {
+        self.either(|member| member.finish(), |_| ());
+    }
+
     fn leave(&self) -> Completion<()> {
         self.either(|member| member.leave(), Asked::leave)
     }

@@ -77,3 +77,96 @@ fn who_leaves_before_it_is_decided_never_joins() {
     assert!(steps.try_iter().next().is_none());
     assert!(zookeeper.node("/consumers/g").is_none());
 }
+
+/// Notes what it is asked.
+#[derive(Debug, Default)]
+struct Noting(Mutex<Vec<&'static str>>);
+
+impl Noting {
+    fn note(&self, call: &'static str) {
+        self.0.lock().unwrap().push(call);
+    }
+
+    fn gone(&self, call: &'static str) -> Completion<()> {
+        self.note(call);
+        let (sender, completion) = Completion::new();
+        sender.send(Ok(()));
+        completion
+    }
+}
+
+impl Membership for Noting {
+    fn subscribe(&self, _subscription: Subscription) {
+        self.note("subscribe");
+    }
+
+    fn identity(&self) -> Option<Identity> {
+        self.note("identity");
+        None
+    }
+
+    fn step_out(&self) {
+        self.note("step_out");
+    }
+
+    fn step_in(&self) {
+        self.note("step_in");
+    }
+
+    fn rejoin(&self, _why: &'static str) {
+        self.note("rejoin");
+    }
+
+    fn finish(&self) {
+        self.note("finish");
+    }
+
+    fn leave(&self) -> Completion<()> {
+        self.gone("leave")
+    }
+
+    fn leave_within(&self, _limit: Instant) -> Completion<()> {
+        self.gone("leave_within")
+    }
+}
+
+impl OffsetStore for Noting {
+    fn fetch(
+        &self,
+        _partitions: Vec<TopicPartition>,
+        _deadline: Instant,
+    ) -> Boxed<Result<Vec<Result<Option<Committed>>>>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+
+    fn commit(
+        &self,
+        _places: Vec<(TopicPartition, Committed)>,
+        _once: bool,
+        _deadline: Instant,
+    ) -> Boxed<Vec<Result<()>>> {
+        Box::pin(async { Vec::new() })
+    }
+}
+
+#[test]
+fn rule_8_25_whatever_is_asked_once_it_is_decided_the_member_hears() {
+    let noting = Arc::new(Noting::default());
+    let (decided, _) = watch::channel(None);
+    let undecided = Undecided { asked: Mutex::default(), decided, era: Era::current() };
+    let member = Member { membership: Arc::clone(&noting) as _, offsets: Arc::clone(&noting) as _ };
+    let (sender, _steps) = std::sync::mpsc::channel();
+    undecided.publish(Ok(Arc::new(member)), &Ear(sender));
+    undecided.subscribe(wish("t"));
+    assert_eq!(undecided.identity(), None);
+    undecided.step_out();
+    undecided.step_in();
+    undecided.rejoin("asked to");
+    undecided.finish();
+    undecided.leave().wait(Some(soon()), None).unwrap();
+    undecided.leave_within(soon()).wait(Some(soon()), None).unwrap();
+    let calls = noting.0.lock().unwrap().clone();
+    let all = ["subscribe", "identity", "step_out", "step_in", "rejoin", "finish", "leave"];
+    assert_eq!(calls[..all.len()], all);
+    assert_eq!(calls[all.len()..], ["leave_within"]);
+}

@@ -25,5 +25,5 @@ pub use deadline::{deadline, far};
 pub use panic::{arm_panic, disarm_panics};
 pub use panic::{inject_panic, panic_error};
 pub use signal::Signal;
-pub use task::Task;
+pub use task::{Stop, Task};
 pub use threads::Runtime;

@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 
 use super::panic::panic_error;
 use crate::error::Error;
@@ -29,10 +29,32 @@ impl Task {
         }
     }
 
+    /// What stops it as well, for who gives the task away.
+    #[must_use]
+    pub fn stop(&self) -> Stop {
+        Stop { handle: self.join.as_ref().map(JoinHandle::abort_handle), era: self.era }
+    }
+
     /// Whether the task has ended, by itself, by a panic or by [`abort`](Self::abort).
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.join.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+}
+
+/// Can stop a task that somebody else keeps.
+#[derive(Debug)]
+pub struct Stop {
+    handle: Option<AbortHandle>,
+    era: Era,
+}
+
+impl Stop {
+    /// As [`Task::abort`].
+    pub fn abort(&self) {
+        if let Some(handle) = self.handle.as_ref().filter(|_| self.era.is_current()) {
+            handle.abort();
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! Where reading starts and goes on: assign, seek, policies, times, watermarks.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use samsa::Code;
@@ -474,10 +475,17 @@ fn a_wake_up_of_the_cluster_ends_the_wait_for_a_topics_offsets() {
     let mut rig = Rig::new(1);
     let refusal = refused_offsets(&mut rig);
     let topic = rig.cluster.topic("t").unwrap();
+    let holders = Arc::strong_count(&rig.cluster);
     std::thread::scope(|scope| {
         let ends = scope.spawn(|| topic_offsets(&rig.cluster, &topic, LATEST, None));
         rig.kafka.wait_injected(refusal, 2, deadline()).unwrap();
         rig.cluster.wakeup();
         assert_code(ends.join().unwrap(), Code::WOKEN);
     });
+    let limit = deadline();
+    // Nobody asks on, and keeps the cluster alive for it.
+    while Arc::strong_count(&rig.cluster) > holders {
+        assert!(std::time::Instant::now() < limit, "the question goes on");
+        std::thread::yield_now();
+    }
 }

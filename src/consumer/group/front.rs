@@ -236,8 +236,12 @@ impl Consumer {
         let (sender, answer) = Completion::new();
         let shared = Arc::clone(core);
         let ask = async move { sender.send(found.await) };
-        core.keep(core.cluster.runtime().spawn("committed", move |e| shared.fail(e), ask));
-        let found = answer.wait(limit.map(|limit| limit + LAST_WORD), Some(&core.signal))?;
+        let task = core.cluster.runtime().spawn("committed", move |e| shared.fail(e), ask);
+        let stop = task.stop();
+        core.keep(task);
+        let found = answer.wait(limit.map(|limit| limit + LAST_WORD), Some(&core.signal));
+        // Nobody waits for the answer any more: it would ask for ever.
+        let found = found.inspect_err(|_| stop.abort())?;
         Ok(asked.into_iter().zip(found).map(|(asked, found)| place(&asked, found)).collect())
     }
 

@@ -26,6 +26,7 @@ impl Queue {
         }
         let largest = whole.max(needed);
         let wanted = (capacity * 2).clamp(needed, largest);
+        let wanted = if wanted < spares::LEAST { self.rounded(state, wanted) } else { wanted };
         let Some((buffer, reserved)) = self.buffer(state, wanted, capacity, room) else {
             return Some(wanted - capacity);
         };
@@ -36,14 +37,17 @@ impl Queue {
     }
 
     /// Some more bytes than `capacity`, a quarter at most, so that buffers have few sizes and serve one
-    /// partition after the other; not more than a whole batch needs. Those that are not kept stay as
-    /// they are.
+    /// partition after the other; not more than a whole batch needs, which has the size of a class itself
+    /// where it is small, or it would lie on a shelf where nobody looks for it. Those that are not kept
+    /// stay as they are.
     pub(super) fn rounded(&self, state: &State, capacity: usize) -> usize {
         let rounded = match capacity {
             ..spares::LEAST => shelves::rounded(capacity),
             _ => capacity.next_multiple_of((capacity / 8).next_power_of_two()),
         };
-        rounded.min(self.whole(state)).max(capacity)
+        let whole = self.whole(state);
+        let most = if whole < spares::LEAST { shelves::rounded(whole) } else { whole };
+        rounded.min(most).min(self.ledger.budget.total()).max(capacity)
     }
 
     /// The buffer of a full batch.

@@ -3,6 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::BytesMut;
+
+use super::queue::{SLACK, State};
+use super::shelves::Shelves;
 use super::{
     Answer, Appended, Arrival, Flight, Leader, Ledger, Purge, Queue, Seal, Take, Wanted, Withdrawn,
 };
@@ -375,6 +379,19 @@ fn rule_4_13_a_full_budget_is_told_before_anything_is_taken_and_room_comes_per_b
     drop(flight);
     drop(bench.deliveries());
     bench.send(&[0; 802]);
+}
+
+#[test]
+fn the_buffer_of_a_small_batch_lies_where_the_next_one_looks_for_it() {
+    let bench = bench(&[("batch.size", "10000")]);
+    let mut state = State::default();
+    state.limit = 10_000;
+    for wanted in 512..=10_000 + SLACK {
+        let shelves = Shelves::default();
+        let capacity = bench.queue.rounded(&state, wanted);
+        assert!(shelves.put(BytesMut::with_capacity(capacity)).is_none(), "{wanted}");
+        assert!(shelves.take(wanted).is_some() && capacity <= wanted + wanted / 4, "{wanted}");
+    }
 }
 
 #[test]
