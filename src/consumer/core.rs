@@ -1,6 +1,7 @@
 //! What the front door, the fetchers and the look-ups share.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::Notify;
 
@@ -9,8 +10,8 @@ use super::group::{Membered, Part, Steps};
 use super::state::State;
 use crate::cluster::{Cluster, HeldTopics, Topic};
 use crate::config::ConsumerConfig;
-use crate::error::{Code, Error};
-use crate::runtime::{Signal, Task};
+use crate::error::{Code, Error, Result};
+use crate::runtime::{Completion, Signal, Task};
 
 /// One consumer behind its front door. Tasks hold it; the front door's drop stops the tasks.
 #[derive(Debug)]
@@ -88,6 +89,18 @@ impl Core {
             }
             None => task.abort(),
         }
+    }
+
+    /// Waits for what a task answers. It ends when nobody waits any more: it would ask for ever.
+    pub(super) fn await_task<T>(
+        &self,
+        task: Task,
+        answer: &Completion<T>,
+        limit: Option<Instant>,
+    ) -> Result<T> {
+        let stop = task.stop();
+        self.keep(task);
+        answer.wait(limit, Some(&self.signal)).inspect_err(|_| stop.abort())
     }
 
     /// Stops every task, now and later.

@@ -146,11 +146,7 @@ impl Core {
         let shared = Arc::clone(self);
         let on_panic = move |error| shared.fail(error);
         let (answer, task) = list_offsets(&self.cluster, isolation, questions, limit, on_panic);
-        let stop = task.stop();
-        self.keep(task);
-        answer.wait(deadline.map(last_word), Some(&self.signal)).map_err(|error| {
-            // Nobody waits for the answer any more: it would ask for ever.
-            stop.abort();
+        self.await_task(task, &answer, deadline.map(last_word)).map_err(|error| {
             match error.code() {
                 // Close stops the task.
                 Code::ABANDONED => self.lock().check_open().err().unwrap_or(error),

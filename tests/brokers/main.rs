@@ -4,7 +4,9 @@
 //! `cargo test --test brokers -- 4.3.1` runs one release, `-- --list` shows all.
 //! ZooKeeper alone has cases of its own, as `zookeeper-<release>::<case>`.
 //! `SAMSA_RELEASES=0.8.2.2,4.3.1` limits the releases that are offered.
+//! A case that fails is run once more, alone (`alone.rs`).
 
+mod alone;
 mod cases;
 mod ground;
 mod group;
@@ -17,29 +19,30 @@ mod peers;
 mod programs;
 mod workload;
 
+use std::process::ExitCode;
 use std::sync::Arc;
 
+use alone::Failed;
 use cases::Case;
 use ground::Grounds;
 use harness::{RELEASES, Release};
 use libtest_mimic::{Arguments, Trial};
 
-fn main() {
+fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     // Two at once: one waits for a JVM while the other works; more would only queue for the cores.
     arguments.test_threads.get_or_insert(2);
     let grounds = Arc::new(Grounds::default());
-    let embedded = cases::embedded::ALL.iter().map(|&(name, run)| {
-        Trial::test(format!("embedded::{name}"), move || {
-            run();
-            Ok(())
-        })
-    });
-    let real = releases().flat_map(|release| trials(release, &grounds));
-    let trials: Vec<Trial> = embedded.chain(cases::zookeeper::trials()).chain(real).collect();
+    let failed = Failed::default();
+    let embedded = cases::embedded::ALL
+        .iter()
+        .map(|&(name, run)| failed.trial(format!("embedded::{name}"), run));
+    let zookeeper = cases::zookeeper::trials(&failed);
+    let real = releases().flat_map(|release| trials(release, &grounds, &failed));
+    let trials: Vec<Trial> = embedded.chain(zookeeper).chain(real).collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     grounds.close();
-    conclusion.exit();
+    failed.judge(&conclusion)
 }
 
 fn releases() -> impl Iterator<Item = &'static Release> {
@@ -49,22 +52,22 @@ fn releases() -> impl Iterator<Item = &'static Release> {
     })
 }
 
-fn trials(release: &'static Release, grounds: &Arc<Grounds>) -> Vec<Trial> {
+fn trials(release: &'static Release, grounds: &Arc<Grounds>, failed: &Failed) -> Vec<Trial> {
     cases::ALL
         .iter()
         .filter(|case| case.needs.iter().all(|need| need.is_met_by(release)))
-        .map(|case| trial(release, case, Arc::clone(grounds)))
+        .map(|case| {
+            let (name, grounds) = (format!("{}::{}", release.version, case.name), grounds.clone());
+            failed.trial(name, move || run(release, case, &grounds))
+        })
         .collect()
 }
 
-fn trial(release: &'static Release, case: &'static Case, grounds: Arc<Grounds>) -> Trial {
-    Trial::test(format!("{}::{}", release.version, case.name), move || {
-        if case.own_cluster == 0 {
-            let ground = grounds.of(release);
-            (case.run)(&ground);
-        } else {
-            (case.run)(&ground::Ground::start(release, case.own_cluster));
-        }
-        Ok(())
-    })
+fn run(release: &'static Release, case: &'static Case, grounds: &Grounds) {
+    if case.own_cluster == 0 {
+        let ground = grounds.of(release);
+        (case.run)(&ground);
+    } else {
+        (case.run)(&ground::Ground::start(release, case.own_cluster));
+    }
 }

@@ -154,10 +154,11 @@ impl Fetcher {
         };
         let turns = plan::cut_to_fit(&mut partitions, version, grant);
         let max_wait = config.fetch_max_wait.as_millis() / turns as u128;
+        let max_bytes = i32::try_from(grant).unwrap_or(i32::MAX);
         let limits = Limits {
             max_wait_ms: i32::try_from(max_wait).unwrap_or(i32::MAX),
-            min_bytes: config.fetch_min_bytes.min(i32::try_from(grant).unwrap_or(i32::MAX)),
-            max_bytes: i32::try_from(grant).unwrap_or(i32::MAX),
+            min_bytes: config.fetch_min_bytes.min(max_bytes),
+            max_bytes,
             isolation: config.isolation_level.wire(),
         };
         let words = match version >= plan::FIRST_VERSION_WITH_SESSIONS {

@@ -237,11 +237,7 @@ impl Consumer {
         let shared = Arc::clone(core);
         let ask = async move { sender.send(found.await) };
         let task = core.cluster.runtime().spawn("committed", move |e| shared.fail(e), ask);
-        let stop = task.stop();
-        core.keep(task);
-        let found = answer.wait(limit.map(|limit| limit + LAST_WORD), Some(&core.signal));
-        // Nobody waits for the answer any more: it would ask for ever.
-        let found = found.inspect_err(|_| stop.abort())?;
+        let found = core.await_task(task, &answer, limit.map(|limit| limit + LAST_WORD))?;
         Ok(asked.into_iter().zip(found).map(|(asked, found)| place(&asked, found)).collect())
     }
 

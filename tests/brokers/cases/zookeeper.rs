@@ -17,6 +17,7 @@ use super::{
     group_zookeeper as group, legacy, zookeeper_discovery as discovery,
     zookeeper_session as session,
 };
+use crate::alone::Failed;
 use crate::harness::ensemble::{Ensemble, LINES, Line};
 
 /// One thing that must hold on every line of ZooKeeper.
@@ -82,26 +83,24 @@ impl Place {
 }
 
 /// Every trial, by line: `zookeeper-3.9.4::…`.
-pub fn trials() -> Vec<Trial> {
+pub fn trials(failed: &Failed) -> Vec<Trial> {
     let mut trials = Vec::new();
     for line in &LINES {
         let shared: Arc<OnceLock<Ensemble>> = Arc::default();
         for &(name, run) in CASES {
             let shared = Arc::clone(&shared);
-            trials.push(trial(line, name, move || run(&place(&shared, line))));
+            trials.push(failed.trial(of(line, name), move || run(&place(&shared, line))));
         }
         for &(name, servers, run) in OWN {
-            trials.push(trial(line, name, move || run(&mut Ensemble::start(line, servers))));
+            let run = move || run(&mut Ensemble::start(line, servers));
+            trials.push(failed.trial(of(line, name), run));
         }
     }
     trials
 }
 
-fn trial(line: &Line, name: &str, run: impl FnOnce() + Send + 'static) -> Trial {
-    Trial::test(format!("zookeeper-{}::{name}", line.version), move || {
-        run();
-        Ok(())
-    })
+fn of(line: &Line, name: &str) -> String {
+    format!("zookeeper-{}::{name}", line.version)
 }
 
 fn place(shared: &OnceLock<Ensemble>, line: &'static Line) -> Place {

@@ -1,6 +1,5 @@
 //! A session on real servers: what is written, watched, claimed, lost and found again.
 
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use samsa::discovery::zookeeper::{Claim, Failure, Phase, Session, WatchEvent, Watcher, Watches};
@@ -168,7 +167,10 @@ pub fn short_loss(place: &Place) {
 pub fn expiry(place: &Place) {
     let (witness, proxy) = (place.witness(), Proxy::before(&place.server));
     run(async {
-        let (zookeeper, old) = connected(&place.through(&proxy.address())).await;
+        // A third of it is how late a busy machine may be.
+        let lasts = Duration::from_secs(6);
+        let zookeeper = client_with(&place.through(&proxy.address()), None, lasts);
+        let old = zookeeper.session(soon()).await.expect("a session");
         let (watcher, mut watches) = Watcher::new();
         prepare(&old, &watcher).await;
         proxy.set_silent(true);
@@ -213,51 +215,35 @@ pub fn silent_close(place: &Place) {
 
 /// A server that was killed and started again on its data.
 pub fn restart(ensemble: &mut Ensemble) {
-    survive(ensemble, |ensemble, session| {
+    // Half of the attempts go through the proxy, which counts them; the others find a closed port.
+    let proxy = Proxy::before(&ensemble.address());
+    let connect = format!("{},{}", ensemble.address(), proxy.address());
+    survive(ensemble, &connect, |ensemble, session| {
         assert_eq!(ensemble.serving(session.id()), Some(0));
+        let (before, begun) = (proxy.taken(), Instant::now());
         ensemble.kill(0);
-        let down = AtomicBool::new(true);
-        let rest = std::thread::scope(|scope| {
-            let rest = scope.spawn(|| longest_rest(&down));
-            ensemble.restart(0);
-            down.store(false, Ordering::Relaxed);
-            rest.join().expect("the watch of the thread")
-        });
-        assert!(
-            rest > WINDOW / 2,
-            "no spinning while it is down: never more than {rest:?} of rest"
-        );
+        ensemble.restart(0);
+        let tried = (proxy.taken() - before) as u128;
+        // The shortest pause after a round is 20 ms, less what the jitter takes.
+        let most = 2 + begun.elapsed().as_millis() / 10;
+        assert!((1..=most).contains(&tried), "{tried} attempts where {most} are many");
     });
-}
-
-const WINDOW: Duration = Duration::from_millis(100);
-
-/// How long the library's thread rested, at most, in a window of time while the server was down. Other
-/// cases of this process take their part; a loop without a pause leaves nothing in any window.
-fn longest_rest(down: &AtomicBool) -> Duration {
-    let mut longest = Duration::ZERO;
-    while down.load(Ordering::Relaxed) {
-        let (before, begun) = (cpu_time(), Instant::now());
-        std::thread::sleep(WINDOW);
-        let spent = cpu_time() - before;
-        longest = longest.max(begun.elapsed().saturating_sub(spent));
-    }
-    longest
 }
 
 /// The server that a session is connected to is killed: another takes it over.
 pub fn failover(ensemble: &mut Ensemble) {
-    survive(ensemble, |ensemble, session| {
+    let connect = ensemble.address();
+    survive(ensemble, &connect, |ensemble, session| {
         let index = ensemble.serving(session.id()).expect("a server has our connection");
         ensemble.kill(index);
     });
 }
 
 /// Whatever is done to the servers: the same session, its nodes and its watches.
-fn survive(ensemble: &mut Ensemble, trouble: impl FnOnce(&mut Ensemble, &Session)) {
+fn survive(ensemble: &mut Ensemble, connect: &str, trouble: impl FnOnce(&mut Ensemble, &Session)) {
     run(async {
         // Longer than a busy machine takes to get a server going again.
-        let zookeeper = client_with(&ensemble.address(), None, Duration::from_secs(30));
+        let zookeeper = client_with(connect, None, Duration::from_secs(30));
         let session = zookeeper.session(soon()).await.expect("a session");
         let (watcher, mut watches) = Watcher::new();
         prepare(&session, &watcher).await;
@@ -277,20 +263,4 @@ fn survive(ensemble: &mut Ensemble, trouble: impl FnOnce(&mut Ensemble, &Session
         let status = zookeeper.status().borrow().clone();
         assert_eq!((status.session, status.id), (1, session.id()), "{status:?}");
     });
-}
-
-/// What the library's own thread has used so far.
-fn cpu_time() -> Duration {
-    let mut ticks = 0;
-    for task in std::fs::read_dir("/proc/self/task").expect("our threads").flatten() {
-        let read = |name| std::fs::read_to_string(task.path().join(name)).unwrap_or_default();
-        if read("comm").starts_with("samsa-io") {
-            let stat = read("stat");
-            let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
-            let times = fields.split(' ').skip(11).take(2);
-            ticks += times.filter_map(|time| time.parse::<u64>().ok()).sum::<u64>();
-        }
-    }
-    // A tick is a hundredth of a second on Linux.
-    Duration::from_millis(ticks * 10)
 }

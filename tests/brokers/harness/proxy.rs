@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -11,6 +11,7 @@ use std::time::Duration;
 struct Shared {
     silent: AtomicBool,
     refusing: AtomicBool,
+    taken: AtomicUsize,
     streams: Mutex<Vec<TcpStream>>,
 }
 
@@ -29,6 +30,7 @@ impl Proxy {
         let (server, own) = (server.to_owned(), Arc::clone(&shared));
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
+                own.taken.fetch_add(1, Ordering::SeqCst);
                 if own.refusing.load(Ordering::SeqCst) {
                     continue;
                 }
@@ -42,6 +44,11 @@ impl Proxy {
     /// Its address, `host:port`.
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// How many connections it was asked for so far.
+    pub fn taken(&self) -> usize {
+        self.shared.taken.load(Ordering::SeqCst)
     }
 
     /// Lets no byte pass in either direction from now on, and keeps every connection open; or lets all
