@@ -265,6 +265,27 @@ fn rule_8_25_an_end_of_the_subscription_without_time_gives_up_after_the_last_com
 }
 
 #[test]
+fn rule_8_25_so_it_does_while_a_round_is_being_completed() {
+    for frees in [false, true] {
+        let (rig, member) = reader(&[COOPERATIVE], Callbacks::default());
+        let slow = rig.kafka.inject(Fault::new(FaultKind::Delay(300)).api(SYNC_GROUP).times(1));
+        rejoin(&rig, &member, SYNC_GROUP);
+        member.unsubscribe(0, None).unwrap();
+        if frees {
+            drop(member);
+            wait_members(&rig, 0);
+        } else {
+            // What follows the end waits for it.
+            member.subscribe(&["t"]).unwrap();
+            rig.write(0, 1);
+            assert_eq!(read(&member, 1)[&0], [5]);
+        }
+        assert_eq!(rig.kafka.injected(slow), 1);
+        assert_eq!(rig.kafka.committed("g", "t", 0), Some(5), "freed: {frees}");
+    }
+}
+
+#[test]
 fn a_consumer_that_is_freed_without_a_close_leaves_its_group() {
     for protocol in [COOPERATIVE, KIP_848] {
         let (rig, member) = reader(&[protocol], Callbacks::default());

@@ -57,9 +57,11 @@ enum Event {
     Synced(u64, Result<Assigned, Trouble>),
     Beaten(Who, Code, Instant),
     Left(Result<()>),
-    /// The commits that were asked for before it leaves are over, or were waited for long enough; so they
-    /// are before it gives up what this step is about.
+    /// The commits that were asked for before it leaves are over, or were waited for long enough.
     Quiet,
+    /// So they are before its subscription ends.
+    Over,
+    /// So they are before it gives up what this step is about.
     Told(u64),
     /// The look-up of this number.
     Resolved(u64, Result<Vec<Arc<str>>>),
@@ -85,6 +87,8 @@ struct Driver {
     look_up_at: Option<Instant>,
     look_ups_failed: u32,
     leaves_out: usize,
+    /// An end of the subscription that waits for commits, and what was subscribed since.
+    put_off: Vec<Subscription>,
     /// Until when the consumer was told that the member is sure to be one.
     sure_until: Option<Instant>,
     left: Option<Sender<()>>,
@@ -152,6 +156,7 @@ impl Driver {
             look_up_at: None,
             look_ups_failed: 0,
             leaves_out: 0,
+            put_off: Vec::new(),
             sure_until: None,
             left: None,
         }
@@ -178,7 +183,13 @@ impl Driver {
     fn take(&mut self, mail: Mail) {
         let now = Instant::now();
         match mail {
-            Mail::Subscribe(subscription) => self.subscribe(&subscription, now),
+            // What ends waits for the commits that were asked for, and what follows waits for the end.
+            Mail::Subscribe(asked) if !self.put_off.is_empty() => self.put_off.push(asked),
+            Mail::Subscribe(asked) if asked.is_empty() && !self.shared.standing.is_quiet() => {
+                self.put_off.push(asked);
+                self.await_commits(Event::Over, now);
+            }
+            Mail::Subscribe(asked) => self.subscribe(&asked, now),
             Mail::StepOut => self.machine.step_out(),
             Mail::StepIn => self.machine.step_in(now),
             Mail::Rejoin(why) => self.machine.rejoin(why, now),
@@ -215,12 +226,26 @@ impl Driver {
         if self.shared.standing.is_quiet() {
             return self.machine.leave();
         }
+        self.await_commits(Event::Quiet, now);
+    }
+
+    fn await_commits(&mut self, then: Event, now: Instant) {
         self.machine.finish(now);
         let shared = Arc::clone(&self.shared);
         self.work.spawn(async move {
             shared.standing.quiet().await;
-            Event::Quiet
+            then
         });
+    }
+
+    /// The subscription that was to end does.
+    fn end(&mut self, now: Instant) {
+        for (index, asked) in std::mem::take(&mut self.put_off).into_iter().enumerate() {
+            match index {
+                0 => self.subscribe(&asked, now),
+                _ => self.take(Mail::Subscribe(asked)),
+            }
+        }
     }
 
     // Subscriptions
@@ -342,6 +367,7 @@ impl Driver {
             }
             Ok(Event::Told(step)) => self.machine.told(step, now),
             Ok(Event::Quiet) => self.machine.leave(),
+            Ok(Event::Over) => self.end(now),
             Ok(Event::Resolved(number, found)) => self.resolved(number, found),
             Err(error) if error.is_cancelled() => {}
             // What it was about is unknown: the task ends with it, and the application hears why.
