@@ -32,7 +32,8 @@ use crate::error::Result;
 /// runs none. On error: SAMSA_ERR_INVALID_GROUP_ID without group.id, SAMSA_ERR_INVALID_ARGUMENT,
 /// SAMSA_ERR_TIMED_OUT; SAMSA_ERR_ILLEGAL_GENERATION or SAMSA_ERR_UNKNOWN_MEMBER_ID (KIP-848:
 /// SAMSA_ERR_FENCED_MEMBER_EPOCH; in ZooKeeper: SAMSA_ERR_NOT_ASSIGNED) when the partitions
-/// are another's by now. Condition: SAMSA_WOKEN.
+/// are another's by now; SAMSA_ERR_CLOSED when another thread closes the consumer meanwhile (it may be
+/// committed). Condition: SAMSA_WOKEN.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_consumer_commit(
     consumer: *mut samsa_consumer,

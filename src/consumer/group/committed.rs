@@ -74,6 +74,8 @@ fn apply(core: &Core, slots: Vec<Slot>, found: Vec<Result<Option<Committed>>>) {
     }
     let news = state.has_news();
     state.wake_fetchers();
+    // Where a partition stands can be committed now.
+    state.ring();
     drop(state);
     core.kick.notify_one();
     match news {

@@ -32,7 +32,8 @@ impl Consumer {
         let cluster = &self.core().cluster;
         let named: Vec<_> =
             subscription.topics.iter().map(|name| cluster.topic(name)).collect::<Result<_>>()?;
-        {
+        let telling = self.core().part.telling();
+        let unsubscribing = {
             let mut state = self.open()?;
             if state.group.mode == Mode::Assigned {
                 let text = "partitions were assigned by hand: assign nothing (NULL, 0) before \
@@ -41,9 +42,14 @@ impl Consumer {
             }
             let names = topics.iter().map(|&name| Arc::from(name)).collect();
             state.group.mode = Mode::Subscribed(names);
-        }
+            state.group.unsubscribing > 0
+        };
         self.core().hold(named);
-        member.membership.subscribe(subscription);
+        // Else who ends the old one tells it, behind the end.
+        if !unsubscribing {
+            member.membership.subscribe(subscription);
+        }
+        drop(telling);
         self.core().part.kick();
         // What is known of the topics already may have to be told.
         self.core().kick.notify_one();
@@ -98,7 +104,7 @@ impl Consumer {
     /// deadline that is due already only notes the subscription.
     ///
     /// # Errors
-    /// As [`Consumer::subscribe`]; TIMED_OUT; why a partition has no start.
+    /// As [`Consumer::subscribe`]; TIMED_OUT; CLOSED by the cluster's; why a partition has no start.
     pub fn subscribe_in_group(
         cluster: &Arc<Cluster>,
         topic: &Arc<Topic>,
@@ -115,14 +121,16 @@ impl Consumer {
     }
 
     /// Waits until the group has given partitions and their start positions are known, or the application
-    /// is to hear of them first. TIMED_OUT; why a partition has no start.
+    /// is to hear of them first. TIMED_OUT; CLOSED; why a partition has no start.
     pub fn wait_started(&self, deadline: Option<Instant>) -> Result<()> {
         let started = self.core().signal.wait_for_result(deadline, || {
             let mut state = self.core().lock();
             if let Some(error) = state.take_report() {
                 return Some(Err(error));
             }
-            state.has_started().then_some(Ok(()))
+            // Closed by another thread, or with its cluster: the group gives nothing more.
+            let closed = state.check_open().err().map(Err);
+            closed.or_else(|| state.has_started().then_some(Ok(())))
         });
         started.unwrap_or_else(|error| match error.code() {
             Code::NOTHING => {
@@ -148,7 +156,7 @@ impl State {
 }
 
 /// The subscription that the application's words mean.
-fn understand(entries: &[&str]) -> Result<Subscription> {
+pub(super) fn understand(entries: &[&str]) -> Result<Subscription> {
     let mut meant = Subscription::default();
     let add = |list: &mut Vec<Arc<str>>, entry: &str| {
         if !list.iter().any(|other| **other == *entry) {
