@@ -104,7 +104,7 @@ impl Consumer {
     /// deadline that is due already only notes the subscription.
     ///
     /// # Errors
-    /// As [`Consumer::subscribe`]; TIMED_OUT; CLOSED by the cluster's; why a partition has no start.
+    /// As [`Consumer::subscribe`] and [`Consumer::wait_started`].
     pub fn subscribe_in_group(
         cluster: &Arc<Cluster>,
         topic: &Arc<Topic>,
@@ -121,16 +121,16 @@ impl Consumer {
     }
 
     /// Waits until the group has given partitions and their start positions are known, or the application
-    /// is to hear of them first. TIMED_OUT; CLOSED; why a partition has no start.
+    /// is to hear of them first. The cluster's wake-up ends it, for nobody may have the consumer yet.
+    /// TIMED_OUT; the condition WOKEN; CLOSED; why a partition has no start.
     pub fn wait_started(&self, deadline: Option<Instant>) -> Result<()> {
-        let started = self.core().signal.wait_for_result(deadline, || {
+        let started = self.core().signal.wait_to_start(deadline, || {
             let mut state = self.core().lock();
-            if let Some(error) = state.take_report() {
+            let closed = state.check_open().err();
+            if let Some(error) = closed.or_else(|| state.take_report()) {
                 return Some(Err(error));
             }
-            // Closed by another thread, or with its cluster: the group gives nothing more.
-            let closed = state.check_open().err().map(Err);
-            closed.or_else(|| state.has_started().then_some(Ok(())))
+            state.has_started().then_some(Ok(()))
         });
         started.unwrap_or_else(|error| match error.code() {
             Code::NOTHING => {
