@@ -30,6 +30,8 @@ struct Facts {
     silent: bool,
     /// Commits take their time.
     slow: bool,
+    /// Offsets are forgotten by their own age.
+    ages: bool,
 }
 
 impl Facts {
@@ -177,6 +179,11 @@ impl Script {
         self.facts().slow = false;
     }
 
+    /// Offsets are forgotten by their own age, as by brokers before 2.1.
+    pub(crate) fn forget_by_age(&self) {
+        self.facts().ages = true;
+    }
+
     pub(crate) fn subscription(&self) -> Option<Subscription> {
         self.facts().subscription.clone()
     }
@@ -310,6 +317,10 @@ impl OffsetStore for Mine {
             script.changed.notify_all();
             outcomes
         })
+    }
+
+    fn ages(&self) -> bool {
+        self.0.facts().ages
     }
 }
 
