@@ -71,7 +71,9 @@ impl Sink for Callback {
 }
 
 /// Sends log lines to a callback, whatever the property samsa.log says; the property samsa.log.level
-/// says which. A full queue drops lines and counts them. call NULL takes the callback back.
+/// says which. A full queue drops lines and counts them. call NULL takes the callback back. Only
+/// samsa_cluster_open takes a configuration with it: where a producer or consumer is made it gives
+/// SAMSA_ERR_INVALID_PROPERTY.
 ///
 /// Who frees: release(user), if not NULL, is called once after the last use; when this call fails, it
 /// is not. Thread: any. On error: nothing is changed.
