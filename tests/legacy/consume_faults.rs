@@ -219,7 +219,6 @@ fn what_is_no_message_is_an_error_also_where_reading_begins() {
         assert_eq!(read(&consumer, 1), ["good"], "{what}");
         consumer.close(1_000).unwrap();
         cluster.close(Some(soon())).unwrap();
-        let requests = served.join().expect("served");
-        assert!(requests < 100, "{what}: {requests} requests");
+        served.join().expect("served");
     }
 }
