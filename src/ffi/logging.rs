@@ -75,6 +75,9 @@ impl Sink for Callback {
 /// samsa_cluster_open takes a configuration with it: where a producer or consumer is made it gives
 /// SAMSA_ERR_INVALID_PROPERTY.
 ///
+/// Lines that wait are still given after samsa_cluster_free, which waits for nothing: release, not free,
+/// is the end of the callback, once the configuration and what was opened with it are freed.
+///
 /// Who frees: release(user), if not NULL, is called once after the last use; when this call fails, it
 /// is not. Thread: any. On error: nothing is changed.
 #[unsafe(no_mangle)]
