@@ -251,8 +251,14 @@ impl Core {
             .zip(items)
             .filter_map(|(outcome, item)| Some((outcome.as_ref().err()?, item)))
             .collect();
+        // Also if the group's other members took all of its time.
+        let cause = |error: &Error| match error.cause() {
+            Some(cause) if error.code() == Code::TIMED_OUT => cause.code(),
+            _ => error.code(),
+        };
+        let told_by_steps = |error: &Error| by_steps.contains(&cause(error));
         // What nothing else tells comes first.
-        failures.sort_by_key(|(error, _)| by_steps.contains(&error.code()));
+        failures.sort_by_key(|(error, _)| told_by_steps(error));
         let Some(&(error, item)) = failures.first() else {
             state.group.failure = None;
             return false;
@@ -263,7 +269,7 @@ impl Core {
             item.committed.offset, item.partition.topic, item.partition.partition
         );
         self.cluster.logger().warn("consumer", format_args!("{text}: {error}"));
-        if !by_steps.contains(&code) && state.group.failure.replace(code) != Some(code) {
+        if !told_by_steps(error) && state.group.failure.replace(code) != Some(code) {
             let error = Error::new(code, text)
                 .with_topic(&*item.partition.topic)
                 .with_partition(item.partition.partition)
