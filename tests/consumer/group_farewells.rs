@@ -13,19 +13,20 @@ use crate::rig::{PATIENCE, Rig, assert_code, deadline, read};
 
 /// API keys as faults take them.
 const OFFSET_COMMIT: i16 = 8;
-const JOIN_GROUP: i16 = 11;
+pub(crate) const JOIN_GROUP: i16 = 11;
 const LEAVE_GROUP: i16 = 13;
-const SYNC_GROUP: i16 = 14;
+pub(crate) const SYNC_GROUP: i16 = 14;
 
-const COOPERATIVE: (&str, &str) = ("partition.assignment.strategy", "cooperative-sticky");
+pub(crate) const COOPERATIVE: (&str, &str) =
+    ("partition.assignment.strategy", "cooperative-sticky");
 const KIP_848: (&str, &str) = ("group.protocol", "consumer");
 const RANGE: (&str, &str) = ("partition.assignment.strategy", "range");
 
 /// Less than anything that it must not wait for, and more than a busy machine needs.
-const AT_ONCE: Duration = Duration::from_secs(10);
+pub(crate) const AT_ONCE: Duration = Duration::from_secs(10);
 
 /// A member of "g" that has read partition 0 of "t" and not committed it, with the topic "u" beside.
-fn reader(properties: &[(&str, &str)], callbacks: Callbacks) -> (Rig, Arc<Consumer>) {
+pub(crate) fn reader(properties: &[(&str, &str)], callbacks: Callbacks) -> (Rig, Arc<Consumer>) {
     let rig = Rig::new(2);
     rig.kafka.create_topic("u", 1).unwrap();
     let member = rig.classic_with(&[&[SLOW], properties].concat(), callbacks);
@@ -40,7 +41,7 @@ fn silence(rig: &Rig, api: i16) -> FaultId {
 }
 
 /// Another member, whose join is not heard: whoever joins now waits for it.
-fn sleeper(rig: &Rig, first: &Consumer) -> Arc<Consumer> {
+pub(crate) fn sleeper(rig: &Rig, first: &Consumer) -> Arc<Consumer> {
     let second = rig.classic(&[SLOW, COOPERATIVE]);
     settle(rig, &[first, &second], 2);
     let unheard = silence(rig, JOIN_GROUP);
@@ -64,7 +65,7 @@ fn settle(rig: &Rig, members: &[&Consumer], count: usize) {
 }
 
 /// Makes a member join again, and waits until its request of this API was heard.
-fn rejoin(rig: &Rig, member: &Consumer, api: i16) {
+pub(crate) fn rejoin(rig: &Rig, member: &Consumer, api: i16) {
     let before = rig.kafka.requests(api);
     member.subscribe(&["t", "u"]).unwrap();
     rig.kafka.wait_requests(api, before + 1, deadline()).unwrap();
@@ -156,6 +157,48 @@ fn rule_8_25_the_callback_of_the_last_revocation_can_commit_while_others_join() 
     assert_eq!(told, 1);
     let expected = if mine == 0 { 5 } else { 0 };
     assert_eq!(rig.kafka.committed("g", "t", mine as i32), Some(expected));
+}
+
+#[test]
+fn rule_10_1_a_revocation_that_comes_during_the_end_is_answered_after_the_last_commit() {
+    let callbacks = Callbacks { rebalance: true, commit: false };
+    for closes in [true, false] {
+        let rig = Rig::new(1);
+        rig.write(0, 5);
+        let (member, script) = rig.scripted_with(&[SLOW], callbacks);
+        member.subscribe(&["t"]).unwrap();
+        script.assign(&[0]);
+        drop(member.poll_telling(PATIENCE.as_millis() as i32, &mut |event| drop(event)).unwrap());
+        let mut revoked = None;
+        let mut tell = |_| {
+            revoked = Some(script.revoke(&[0]));
+            let before = script.calls().iter().filter(|call| *call == "done").count();
+            std::thread::sleep(Duration::from_millis(100));
+            let after = script.calls().iter().filter(|call| *call == "done").count();
+            assert_eq!(before, after, "what was read could not be committed any more");
+        };
+        let time = PATIENCE.as_millis() as i32;
+        match closes {
+            true => member.close_telling(time, Some(&mut tell)).unwrap(),
+            false => member.unsubscribe(time, Some(&mut tell)).unwrap(),
+        }
+        assert_eq!(script.offset(0).map(|place| place.offset), Some(5));
+        revoked.expect("told").wait();
+    }
+}
+
+#[test]
+fn a_callback_that_never_returns_holds_a_revocation_up_only_for_the_time_between_two_polls() {
+    let callbacks = Callbacks { rebalance: true, commit: false };
+    let rig = Rig::new(1);
+    rig.write(0, 5);
+    let (member, script) = rig.scripted_with(&[SLOW, ("max.poll.interval.ms", "1000")], callbacks);
+    member.subscribe(&["t"]).unwrap();
+    script.assign(&[0]);
+    drop(member.poll_telling(PATIENCE.as_millis() as i32, &mut |event| drop(event)).unwrap());
+    // It would wait for ever: others need the partition first.
+    let mut tell = |_| script.revoke(&[0]).wait();
+    member.close_telling(PATIENCE.as_millis() as i32, Some(&mut tell)).unwrap();
 }
 
 #[test]
