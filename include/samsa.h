@@ -2442,7 +2442,7 @@ samsa_code samsa_consumer_subscribe(samsa_consumer *consumer,
  * another thread got that lives and did not poll again; the group is left. No event is made. Does nothing
  * without a subscription. A subscription made meanwhile, in the callback or by another thread, begins when
  * this one has ended. `timeout_ms` bounds the commit; 0 = do not wait for it, -1 = as long as a request may
- * take (request.timeout.ms).
+ * take (request.timeout.ms). A wake-up does not end it.
  *
  * Who frees: nobody. NULL: consumer is required. Thread: any; one of the calls that run callbacks. On
  * error the subscription has ended all the same: SAMSA_ERR_TIMED_OUT, or why the commit failed.
@@ -2606,7 +2606,7 @@ samsa_code samsa_consumer_commit(samsa_consumer *consumer,
  *
  * Who frees: the caller, `*outcome` (may be NULL) by samsa_positions_free. NULL: `consumer` is required.
  * Thread: any; one of the calls that run callbacks. On error: as samsa_consumer_commit;
- * SAMSA_ERR_NOT_ASSIGNED, and nothing is stopped.
+ * SAMSA_ERR_NOT_ASSIGNED, and nothing is stopped. Condition: SAMSA_WOKEN; the partitions are stopped.
  */
 samsa_code samsa_consumer_stop_partitions(samsa_consumer *consumer,
                                           const samsa_position *positions,

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::handed::Readers;
+use super::leave::Late;
 use super::liveness::Liveness;
 use super::place::{Place, Stored};
 use super::steps::{Held, Route, Share, Stage, Steps, Task, Turn, Waiting};
@@ -58,6 +59,8 @@ pub(in crate::consumer) struct Membered {
     /// So many threads end a subscription: the membership has not heard of that yet, and what it tells
     /// belongs to the old one, also if there is a new one.
     pub(super) unsubscribing: usize,
+    /// The consumer's last commit before it leaves is still to come.
+    pub(super) farewell: Option<Late>,
     /// The thread that closes the consumer.
     pub(super) closing: Option<usize>,
     /// The error of the last timed commit, which was told.

@@ -21,7 +21,6 @@ use crate::runtime::{self, Completion};
 /// is under way, or goes on without it; the application's callback, which may commit; the automatic
 /// commit; then the membership leaves.
 struct Farewell<'a> {
-    dones: Vec<Done>,
     /// What the application is told of, if by a callback.
     revoked: Vec<Position>,
     /// The last: the membership hears of it behind the rest.
@@ -50,9 +49,33 @@ impl Drop for SubscriptionEnd<'_> {
         if let (Mode::Subscribed(entries), false) = (mode, others) {
             let entries: Vec<&str> = entries.iter().map(|entry| &**entry).collect();
             // It was understood once.
-            if let Ok(subscription) = understand(&entries) {
+            if let Ok(subscription) = understand(&entries, |_| Ok(())) {
                 member.membership.subscribe(subscription);
             }
+        }
+    }
+}
+
+/// Steps of the membership that are answered after the last commit: what is given up before cannot be
+/// committed any more (10.1).
+#[derive(Debug)]
+pub(super) struct Late {
+    dones: Vec<Done>,
+    /// A callback that never returns holds up the group no longer than an application that never polls.
+    until: Instant,
+}
+
+impl Late {
+    /// A revocation that came since the farewell began.
+    pub(super) fn push(&mut self, done: Done) {
+        self.dones.push(done);
+    }
+
+    /// What is not to wait any longer, and until when the rest may.
+    pub(super) fn overdue(&mut self, now: Instant) -> (Vec<Done>, Option<Instant>) {
+        match now < self.until {
+            true => (Vec::new(), Some(self.until)),
+            false => (std::mem::take(&mut self.dones), None),
         }
     }
 }
@@ -103,7 +126,8 @@ impl Core {
         }
         // Only now are partitions given up whose revocation was not told yet (10.1): until then they
         // can be committed. The membership hears without our lock held.
-        drop(farewell.dones);
+        let late = self.lock().group.farewell.take();
+        drop(late);
         if !for_good {
             drop(farewell.end);
             return committed;
@@ -191,12 +215,21 @@ impl Core {
         state.group.out = false;
         state.group.steps.end();
         let dones = std::mem::take(&mut state.group.steps.dones);
+        let until = Instant::now() + self.config.group.max_poll_interval;
+        match &mut state.group.farewell {
+            // Another thread ends the subscription at this moment.
+            Some(late) => late.dones.extend(dones),
+            none => *none = Some(Late { dones, until }),
+        }
         self.look_around(&state);
         let end = (!for_good).then(|| {
             state.group.unsubscribing += 1;
             SubscriptionEnd(self)
         });
-        Some(Farewell { dones, revoked, end })
+        drop(state);
+        // The task that drives the group keeps that time.
+        self.part.kick();
+        Some(Farewell { revoked, end })
     }
 
     /// The automatic commit of what was handed out and freed, and what the threads that got it came back
