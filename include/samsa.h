@@ -2440,7 +2440,7 @@ samsa_code samsa_consumer_subscribe(samsa_consumer *consumer,
  * Ends the subscription: the rebalance callback, if there is one, hears of all partitions as revoked and
  * may commit; with enable.auto.commit=true what was handed out and freed is committed; the group is
  * left. No event is made. Does nothing without a subscription. `timeout_ms` bounds the commit; 0 = do
- * not wait for it, -1 = no limit.
+ * not wait for it, -1 = no limit. A wake-up does not end it.
  *
  * Who frees: nobody. NULL: consumer is required. Thread: any; one of the calls that run callbacks. On
  * error the subscription has ended all the same: SAMSA_ERR_TIMED_OUT, or why the commit failed.
@@ -2604,7 +2604,7 @@ samsa_code samsa_consumer_commit(samsa_consumer *consumer,
  *
  * Who frees: the caller, `*outcome` (may be NULL) by samsa_positions_free. NULL: `consumer` is required.
  * Thread: any; one of the calls that run callbacks. On error: as samsa_consumer_commit;
- * SAMSA_ERR_NOT_ASSIGNED, and nothing is stopped.
+ * SAMSA_ERR_NOT_ASSIGNED, and nothing is stopped. Condition: SAMSA_WOKEN; the partitions are stopped.
  */
 samsa_code samsa_consumer_stop_partitions(samsa_consumer *consumer,
                                           const samsa_position *positions,

@@ -62,7 +62,7 @@ pub unsafe extern "C" fn samsa_consumer_commit(
 ///
 /// Who frees: the caller, `*outcome` (may be NULL) by samsa_positions_free. NULL: `consumer` is required.
 /// Thread: any; one of the calls that run callbacks. On error: as samsa_consumer_commit;
-/// SAMSA_ERR_NOT_ASSIGNED, and nothing is stopped.
+/// SAMSA_ERR_NOT_ASSIGNED, and nothing is stopped. Condition: SAMSA_WOKEN; the partitions are stopped.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_consumer_stop_partitions(
     consumer: *mut samsa_consumer,
