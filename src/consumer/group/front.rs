@@ -88,7 +88,7 @@ impl Consumer {
     }
 
     /// Waits for the outcome; what the membership asks of a polling thread meanwhile is done, for the
-    /// commit may wait for just that.
+    /// commit may wait for just that. Inside a callback, which has no `tell`, only its own work is.
     ///
     /// The outcomes of the asynchronous ones before this `number` are told first (11.5). Each commit
     /// has a task of its own, so that an answer which came later may be at hand sooner.
@@ -112,7 +112,10 @@ impl Consumer {
                 {
                     return Some(true);
                 }
-                (tell.is_some() && core.part.has_turn()).then_some(false)
+                let is_inside = tell.is_none();
+                let turn = core.part.has_turn();
+                let turn = turn && (!is_inside || core.lock().group.steps.has_job());
+                turn.then_some(false)
             });
             if found.is_err() && outcome.is_none() {
                 match core.lock().group.commits_out.give_up(number) {
@@ -125,7 +128,7 @@ impl Consumer {
             match (found, tell.as_deref_mut()) {
                 (Ok(true), _) => break,
                 (Ok(false), Some(tell)) => core.take_turn(tell),
-                (Ok(false), None) => {}
+                (Ok(false), None) => core.run_jobs(),
                 // What is known is not held back for those before it; the wake-up stays for the next.
                 (Err(error), _) if outcome.is_some() => {
                     if error.code() == Code::WOKEN {
