@@ -114,7 +114,7 @@ impl Consumer {
                 }
                 let is_inside = tell.is_none();
                 let turn = core.part.has_turn();
-                let turn = turn && (!is_inside || core.lock().group.steps.has_job());
+                let turn = turn && (!is_inside || state.group.steps.has_job());
                 turn.then_some(false)
             });
             if found.is_err() && outcome.is_none() {
