@@ -40,7 +40,7 @@ pub use admin::NewTopic;
 pub use child::Child;
 pub use epochs::{EpochEnd, EpochQuestion};
 pub use events::Event;
-pub(crate) use hedge::first_answer;
+pub(crate) use hedge::{first_answer, first_or_all};
 pub use held::HeldTopics;
 pub use hint::LeaderHint;
 pub use metadata::{BrokerInfo, Metadata, PartitionMetadata, TopicId, TopicMetadata};
