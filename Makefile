@@ -158,7 +158,12 @@ fmt:
 header:
 	scripts/header.sh
 
-## install: into $(DESTDIR)$(PREFIX): library, headers, samsa.pc, documentation
+## notices: writes packaging/NOTICES.txt anew: the licences of what the library links
+.PHONY: notices
+notices:
+	scripts/notices.py
+
+## install: into $(DESTDIR)$(PREFIX): library, headers, samsa.pc, documentation, licences
 .PHONY: install
 install: $(LIBRARY) target/static/libsamsa.a
 	install -d $(DESTDIR)$(LIBDIR)/pkgconfig $(DESTDIR)$(INCLUDEDIR) $(DESTDIR)$(DOCDIR)
@@ -171,7 +176,7 @@ install: $(LIBRARY) target/static/libsamsa.a
 	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@INCLUDEDIR@|$(INCLUDEDIR)|' \
 	    -e 's|@VERSION@|$(VERSION)|' packaging/samsa.pc.in > $(DESTDIR)$(LIBDIR)/pkgconfig/samsa.pc
 	chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/samsa.pc
-	install -m 644 README.md CHANGELOG.md $(wildcard docs/*.md) $(DESTDIR)$(DOCDIR)
+	install -m 644 LICENSE packaging/NOTICES.txt README.md CHANGELOG.md $(wildcard docs/*.md) $(DESTDIR)$(DOCDIR)
 
 ## uninstall: removes what install put there
 .PHONY: uninstall

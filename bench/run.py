@@ -254,7 +254,8 @@ def main():
     for cost in costs:
         print(cost, file=sys.stderr)
     own = os.times()
-    others = busy_seconds() - busy - own.children_user - own.children_system
+    # Two clocks, each rounded its own way: on a quiet machine the difference may fall below nothing.
+    others = max(0.0, busy_seconds() - busy - own.children_user - own.children_system)
     seconds = time.monotonic() - begin
     note = f"{options.rounds} rounds in {seconds / 60:.1f} minutes, message counts × {SCALE[0]}; load before "
     note += f"{load:.2f}; other work used {others / seconds:.2f} CPUs"

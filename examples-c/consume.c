@@ -235,6 +235,7 @@ int main(int argc, char **argv) {
         join_group(argv[optind]);
 
     on_signals(interrupt);
+    signal(SIGPIPE, SIG_IGN); /* a reader that goes away is a failed write, after which we commit */
     int status = print_all();
     on_signals(SIG_DFL);
     /* Commits what was printed, and leaves the group. */

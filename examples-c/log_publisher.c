@@ -11,8 +11,9 @@
 
 #include <inttypes.h>
 #include <pthread.h>
+#include <time.h>
 
-enum { LINES = 1024 };
+enum { LINES = 1024, PATIENCE_MS = 30000 };
 
 static struct {
     pthread_mutex_t lock;
@@ -20,7 +21,8 @@ static struct {
     char *lines[LINES];
     size_t first, count; /* of the lines that wait */
     uint64_t dropped;
-    bool ended;
+    bool ended, released;
+    struct timespec end; /* when what is left is given up, once ended */
 } ring = {.lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 /* Hands a line over. The program's own lines wait for room; those of the library never do. */
@@ -47,6 +49,15 @@ static void on_log(const samsa_log *log, void *user) {
     hand_over(samsa_log_facility(log), samsa_log_message(log), false);
 }
 
+/* The library has let go of the callback: it runs no more. */
+static void on_release(void *user) {
+    (void)user;
+    pthread_mutex_lock(&ring.lock);
+    ring.released = true;
+    pthread_cond_broadcast(&ring.changed);
+    pthread_mutex_unlock(&ring.lock);
+}
+
 /* Takes the next line, to be freed; NULL when there will be none any more. */
 static char *take(void) {
     char *line = NULL;
@@ -63,6 +74,19 @@ static char *take(void) {
     return line;
 }
 
+/* How long the next line may take, in milliseconds: all that are left at the end share one time. */
+static int32_t patience(void) {
+    struct timespec now;
+    pthread_mutex_lock(&ring.lock);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    int64_t left = PATIENCE_MS;
+    if (ring.ended)
+        left = (ring.end.tv_sec - now.tv_sec) * INT64_C(1000) +
+               (ring.end.tv_nsec - now.tv_nsec) / 1000000;
+    pthread_mutex_unlock(&ring.lock);
+    return left < 0 ? 0 : (int32_t)left;
+}
+
 /* What the thread that publishes has, and what it did. */
 struct publisher {
     samsa_topic *topic;
@@ -73,14 +97,20 @@ static void *publish_lines(void *argument) {
     struct publisher *publisher = argument;
     for (char *line; (line = take()) != NULL; free(line)) {
         samsa_error *error = NULL;
-        samsa_code code = samsa_topic_publish(publisher->topic, NULL, 0, line, strlen(line), 30000,
-                                              NULL, NULL, &error);
-        if (!samsa_code_is_error(code)) {
+        int32_t timeout_ms = patience();
+        if (timeout_ms == 0) { /* no time is left for it */
+            publisher->failed++;
+            continue;
+        }
+        samsa_code code = samsa_topic_publish(publisher->topic, NULL, 0, line, strlen(line),
+                                              timeout_ms, NULL, NULL, &error);
+        if (code == 0) { /* not so after a condition either */
             publisher->published++;
             continue;
         }
         if (publisher->failed++ == 0) /* the first failure tells why; the others are counted */
-            fprintf(stderr, "not published: %s\n", samsa_error_message(error));
+            fprintf(stderr, "not published: %s\n",
+                    error == NULL ? samsa_code_text(code) : samsa_error_message(error));
         samsa_error_free(error);
     }
     return NULL;
@@ -95,7 +125,7 @@ int main(int argc, char **argv) {
     samsa_config *config = samsa_config_new();
     for (char **option = argv + 2; *option != NULL; option++)
         set_option(config, *option);
-    samsa_code code = samsa_config_set_log_callback(config, on_log, NULL, NULL, &error);
+    samsa_code code = samsa_config_set_log_callback(config, on_log, NULL, on_release, &error);
     check(code, &error);
     samsa_cluster *cluster = NULL;
     code = samsa_cluster_open(config, 30000, &cluster, &error);
@@ -124,6 +154,8 @@ int main(int argc, char **argv) {
     free(line);
     pthread_mutex_lock(&ring.lock);
     ring.ended = true;
+    clock_gettime(CLOCK_MONOTONIC, &ring.end);
+    ring.end.tv_sec += PATIENCE_MS / 1000;
     pthread_cond_broadcast(&ring.changed);
     pthread_mutex_unlock(&ring.lock);
     pthread_join(thread, NULL);
@@ -131,7 +163,17 @@ int main(int argc, char **argv) {
     samsa_topic_free(publisher.topic);
     code = samsa_cluster_close(cluster, 5000, &error);
     samsa_error_free(error);
-    samsa_cluster_free(cluster); /* the log callback runs no more */
+    samsa_cluster_free(cluster);
+    /* free waits for nothing: lines of the library may be on their way until the release. */
+    pthread_mutex_lock(&ring.lock);
+    while (!ring.released)
+        pthread_cond_wait(&ring.changed, &ring.lock);
+    pthread_mutex_unlock(&ring.lock);
+    for (; ring.count > 0;
+         ring.count--, ring.dropped++) { /* logged when nobody published any more */
+        free(ring.lines[ring.first]);
+        ring.first = (ring.first + 1) % LINES;
+    }
     printf("%" PRIu64 " lines published, %" PRIu64 " not, %" PRIu64 " dropped\n",
            publisher.published, publisher.failed, ring.dropped);
     return publisher.failed == 0 && !torn ? 0 : 1;

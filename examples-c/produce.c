@@ -42,6 +42,11 @@ static bool take_outcomes(samsa_producer *producer) {
 /* Sends one line; waits for room by taking outcomes, so that memory stays bounded. */
 static void send_line(samsa_producer *producer, samsa_topic *topic, char *line, size_t length) {
     samsa_record record = {0};
+    if (length > UINT32_MAX) { /* more than a record can hold */
+        refused++;
+        fprintf(stderr, "not sent: a line of %zu bytes\n", length);
+        return;
+    }
     char *tab = memchr(line, '\t', length);
     record.topic = topic;
     record.value = line;

@@ -15,8 +15,10 @@
 #define _POSIX_C_SOURCE 200809L
 #include "options.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <unistd.h>
 
 enum { MOST_PARTITIONS = 1024, SAVED_EVERY = 1000, IDLE_MS = 200 };
 
@@ -48,10 +50,25 @@ static struct state *find(const char *topic, int64_t partition) {
 }
 
 static void file_of(const struct state *state, const char *suffix, char *name, size_t size) {
-    snprintf(name, size, "%s/%s-%" PRId64 "%s", directory, state->topic, state->partition, suffix);
+    int length = snprintf(name, size, "%s/%s-%" PRId64 "%s", directory, state->topic,
+                          state->partition, suffix);
+    if (length < 0 || (size_t)length >= size) {
+        fprintf(stderr, "%s: the name is too long\n", directory);
+        exit(1);
+    }
 }
 
-/* Replaces the file as a whole: after a crash it is the old one or the new one. */
+/* Has the disk know the new name. */
+static int sync_directory(void) {
+    int entries = open(directory, O_RDONLY);
+    if (entries < 0)
+        return -1;
+    int failed = fsync(entries);
+    close(entries);
+    return failed;
+}
+
+/* Replaces the file as a whole, on the disk: after a crash it is the old one or the new one. */
 static void save(struct state *state) {
     char name[4096], fresh[4096];
     file_of(state, "", name, sizeof name);
@@ -60,7 +77,8 @@ static void save(struct state *state) {
     if (file == NULL ||
         fprintf(file, "%" PRId64 " %" PRIu64 " %" PRIu64 "\n", state->next, state->messages,
                 state->bytes) < 0 ||
-        fclose(file) != 0 || rename(fresh, name) != 0) {
+        fflush(file) != 0 || fsync(fileno(file)) != 0 || fclose(file) != 0 ||
+        rename(fresh, name) != 0 || sync_directory() != 0) {
         perror(name);
         exit(1);
     }
@@ -216,6 +234,7 @@ int main(int argc, char **argv) {
     action.sa_handler = interrupt;
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN); /* the state is saved and committed, whoever reads what we print */
 
     int status = 0;
     while (!interrupted && status == 0) {

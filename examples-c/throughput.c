@@ -94,6 +94,11 @@ static void consume(samsa_topic *topic) {
         const samsa_message_view *messages = NULL;
         code = samsa_consumer_poll(consumer, 10000, &batch, &error);
         check(code, &error);
+        if (code ==
+            SAMSA_NOTHING) { /* with auto.offset.reset=latest, or when retention was faster */
+            fprintf(stderr, "only %zu messages are there to be read\n", seen);
+            exit(1);
+        }
         seen += samsa_batch_messages(batch,
                                      &messages); /* views into the batch, valid until it is freed */
         samsa_batch_free(batch);

@@ -90,8 +90,10 @@
  * fork. In the child, a handle of the parent gives SAMSA_ERR_FORKED at once, and its free only gives
  * back memory. Handles opened in the child work.
  *
- * The library never prints, aborts, raises SIGPIPE, installs a signal handler or changes the
- * environment.
+ * The library never raises SIGPIPE, installs a signal handler or changes the environment. It prints
+ * only what the property samsa.log sends to standard error, and, when it meets a bug in itself, the
+ * message and place of that (the default panic hook of its own copy of Rust's library). It aborts when
+ * the system has no memory left, as Rust's allocator does.
  */
 #ifndef SAMSA_H
 #define SAMSA_H
@@ -1435,6 +1437,9 @@ void samsa_config_free(samsa_config *config);
  * Sends log lines to a callback, whatever the property samsa.log says; the property samsa.log.level
  * says which. A full queue drops lines and counts them. call NULL takes the callback back.
  *
+ * Lines that wait are still given after samsa_cluster_free, which waits for nothing: release, not free,
+ * is the end of the callback, once the configuration and what was opened with it are freed.
+ *
  * Who frees: release(user), if not NULL, is called once after the last use; when this call fails, it
  * is not. Thread: any. On error: nothing is changed.
  */
@@ -1687,11 +1692,14 @@ void samsa_event_free(samsa_event *event);
 /* ---- Topics: create and delete ------------------------------------------------------------- */
 
 /**
- * Makes a topic and waits until the controller says that it is made. Brokers from 0.10.1 on can do it.
+ * Makes a topic and waits until the controller says that it is made. Brokers below 0.10.1 have no call
+ * for it: there a topic that is given nothing but its name is asked for, which makes it with the brokers'
+ * own defaults if allow.auto.create.topics is true here and auto.create.topics.enable there.
  *
  * NULL: cluster, topic and its name are required. Thread: any. Borrowed: everything is copied. On
  * error: SAMSA_ERR_TOPIC_ALREADY_EXISTS, SAMSA_ERR_INVALID_PARTITIONS and other errors of the
- * broker; SAMSA_ERR_UNSUPPORTED_FEATURE by brokers that are too old; SAMSA_ERR_TIMED_OUT.
+ * broker; SAMSA_ERR_UNSUPPORTED_FEATURE by brokers that are too old for what is asked, and Kafka 0.7;
+ * SAMSA_ERR_TIMED_OUT. Condition: SAMSA_WOKEN. After these two the topic may be made all the same.
  */
 samsa_code samsa_cluster_create_topic(samsa_cluster *cluster,
                                       const samsa_new_topic *topic,
@@ -1702,8 +1710,8 @@ samsa_code samsa_cluster_create_topic(samsa_cluster *cluster,
  * Deletes a topic with all that it holds and waits until the controller says that it is deleted.
  *
  * NULL: cluster and name are required. Thread: any. On error: SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION and
- * other errors of the broker; SAMSA_ERR_UNSUPPORTED_FEATURE by brokers that are too old;
- * SAMSA_ERR_TIMED_OUT.
+ * other errors of the broker; SAMSA_ERR_UNSUPPORTED_FEATURE by brokers below 0.10.1;
+ * SAMSA_ERR_TIMED_OUT. Condition: SAMSA_WOKEN. After these two it may be deleted all the same.
  */
 samsa_code samsa_cluster_delete_topic(samsa_cluster *cluster,
                                       const char *name,
@@ -1778,7 +1786,7 @@ void samsa_group_free(samsa_group *group);
  *
  * NULL: cluster and id are required. Thread: any. On error: SAMSA_ERR_NON_EMPTY_GROUP;
  * SAMSA_ERR_GROUP_ID_NOT_FOUND; SAMSA_ERR_UNSUPPORTED_FEATURE by brokers below 1.1;
- * SAMSA_ERR_TIMED_OUT.
+ * SAMSA_ERR_TIMED_OUT. Condition: SAMSA_WOKEN. After these two it may be deleted all the same.
  */
 samsa_code samsa_cluster_delete_group(samsa_cluster *cluster,
                                       const char *id,
@@ -1794,8 +1802,8 @@ samsa_code samsa_cluster_delete_group(samsa_cluster *cluster,
  * Who frees: the caller, `*outcome` by samsa_positions_free; `positions` are copied. NULL: cluster and
  * id are required, `positions` unless n is 0. Thread: any. On error: the error of the first partition
  * that failed, such as SAMSA_ERR_GROUP_SUBSCRIBED_TO_TOPIC, with `*outcome`; without it
- * SAMSA_ERR_GROUP_ID_NOT_FOUND, SAMSA_ERR_TIMED_OUT, SAMSA_ERR_UNSUPPORTED_FEATURE by brokers below 2.4.
- * Condition: SAMSA_WOKEN.
+ * SAMSA_ERR_GROUP_ID_NOT_FOUND, SAMSA_ERR_UNSUPPORTED_FEATURE by brokers below 2.4, SAMSA_ERR_TIMED_OUT.
+ * Condition: SAMSA_WOKEN. After these two they may be forgotten all the same.
  */
 samsa_code samsa_cluster_delete_offsets(samsa_cluster *cluster,
                                         const char *id,
@@ -1829,8 +1837,9 @@ samsa_code samsa_topic_partitions(samsa_topic *topic,
                                   samsa_error **err);
 
 /**
- * Frees a topic handle. NULL is fine; consumers, messages and records that were made with the handle
- * stay valid.
+ * Frees a topic handle. NULL is fine. What was made or accepted with the handle stays: consumers,
+ * messages, and records that a send has taken. A samsa_record or samsa_packed that still names the
+ * handle must not be passed any more.
  */
 void samsa_topic_free(samsa_topic *topic);
 
@@ -1838,8 +1847,9 @@ void samsa_topic_free(samsa_topic *topic);
 
 /**
  * Publishes one record and waits until the broker has it (as the property acks says). Keyed records go
- * where their key belongs, others to a partition that the library chooses. `timeout_ms`: -1 = no limit
- * (delivery.timeout.ms bounds it then); 0 is an error: use samsa_producer_send.
+ * where their key belongs, others to a partition that the library chooses. `timeout_ms`: -1 = no limit of
+ * the call's own: max.block.ms bounds the wait for the topic's metadata and for room in buffer.memory,
+ * delivery.timeout.ms what comes then; 0 is an error: use samsa_producer_send.
  *
  * Writes where it went to `*partition` and `*offset`; offset -1: not known (acks=0, Kafka 0.7).
  *
@@ -1868,8 +1878,8 @@ samsa_code samsa_topic_publish(samsa_topic *topic,
  * Writes the partition, and the first record's offset: the others follow it; -1: not known.
  *
  * Who frees: nobody. NULL: `topic` and `records` are required; `partition` and `first_offset` may be
- * NULL. Thread: any, several at once. Borrowed: nothing is kept. On error: as samsa_topic_publish, for
- * all of them; SAMSA_ERR_RECORD_TOO_LARGE when they do not fit into one request.
+ * NULL. Thread: any, several at once. Borrowed: nothing is kept. On error and after a wake-up: as
+ * samsa_topic_publish, for all of them; SAMSA_ERR_RECORD_TOO_LARGE when they do not fit into one request.
  */
 samsa_code samsa_topic_publish_list(samsa_topic *topic,
                                     const samsa_record *records,
@@ -2133,7 +2143,8 @@ void samsa_deliveries_free(samsa_deliveries *deliveries);
  *
  * Who frees: the caller, by samsa_consumer_free. NULL: topic and consumer are required. Thread: any.
  * Borrowed: the group is copied. On error: `*consumer` is NULL; SAMSA_ERR_TIMED_OUT,
- * SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION; what the group refuses.
+ * SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION; what the group refuses. Condition: SAMSA_WOKEN, by
+ * samsa_cluster_wakeup, with and without a group; `*consumer` is NULL.
  */
 samsa_code samsa_topic_subscribe(samsa_topic *topic,
                                  const char *group,

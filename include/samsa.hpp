@@ -1,17 +1,21 @@
 // samsa.hpp - samsa.h for C++17: handles that free themselves, errors as exceptions.
 //
 // A thin layer: every object holds one handle of samsa.h, get() gives it, and what is not wrapped
-// here is called with it. Errors are thrown as samsa::error; conditions (nothing came, woken, an
-// event waits) are results, because they are no errors. Strings and bytes are std::string_view; a
+// here is called with it. Errors are thrown as samsa::error. Conditions (nothing came, woken, an
+// event waits) are no errors: next and poll, which wait for something to come, give them as a
+// result. What else returns has been done; a wake-up that kept it from being done is thrown as
+// samsa::woken, which is a samsa::error. Strings and bytes are std::string_view; a
 // default-constructed one (data() == nullptr) is absent, which is not the same as empty.
 #ifndef SAMSA_HPP
 #define SAMSA_HPP
 
 #include <samsa.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
+#include <initializer_list>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -24,10 +28,15 @@ namespace samsa {
 class error : public std::exception {
  public:
   // Takes over the object.
-  explicit error(samsa_error *owned) : error_(owned, samsa_error_free) {}
+  explicit error(samsa_error *owned)
+      : error_(owned, samsa_error_free), code_(samsa_error_code(owned)) {}
+  // A condition, where it is thrown: it has no object, get() gives nullptr.
+  explicit error(samsa_code condition) : code_(condition) {}
 
-  const char *what() const noexcept override { return samsa_error_message(error_.get()); }
-  samsa_code code() const noexcept { return samsa_error_code(error_.get()); }
+  const char *what() const noexcept override {
+    return error_ == nullptr ? samsa_code_text(code_) : samsa_error_message(error_.get());
+  }
+  samsa_code code() const noexcept { return code_; }
   const char *name() const noexcept { return samsa_code_name(code()); }
   bool is_retriable() const noexcept { return samsa_error_is_retriable(error_.get()); }
   bool is_fatal() const noexcept { return samsa_error_is_fatal(error_.get()); }
@@ -37,6 +46,14 @@ class error : public std::exception {
 
  private:
   std::shared_ptr<samsa_error> error_;
+  samsa_code code_;
+};
+
+// A wake-up ended a call before what it is for was done: what was to be published, sent or made was
+// not, and a flush has not seen every outcome.
+class woken : public error {
+ public:
+  woken() : error(static_cast<samsa_code>(SAMSA_WOKEN)) {}
 };
 
 // Runs call(&err); throws if there is an error; returns success or a condition.
@@ -48,6 +65,18 @@ samsa_code checked(Call &&call) {
     throw error(err);
   }
   return code;
+}
+
+// Runs call(&err) and returns only after success: a condition is thrown too, SAMSA_WOKEN as woken.
+template <class Call>
+void done(Call &&call) {
+  const samsa_code code = checked(call);
+  if (code == SAMSA_WOKEN) {
+    throw woken();
+  }
+  if (code != SAMSA_OK) {
+    throw error(code);
+  }
 }
 
 // What a call that waits gave: a value, or a condition that says why there is none.
@@ -69,13 +98,21 @@ struct deleter {
 template <class T, void (*Free)(T *)>
 using handle = std::unique_ptr<T, deleter<T, Free>>;
 
-// Runs call(&out, &err) and keeps the handle that it gives.
+// Runs call(&out, &err) and keeps the handle that it gives; returns success or a condition.
 template <class Handle, class Call>
-samsa_code made(Handle &into, Call &&call) {
+samsa_code given(Handle &into, Call &&call) {
   typename Handle::pointer out = nullptr;
   const samsa_code code = checked([&](samsa_error **err) { return call(&out, err); });
   into.reset(out);
   return code;
+}
+
+// Runs call(&out, &err) and gives the handle, which is there whenever this returns.
+template <class Handle, class Call>
+Handle *made(Call &&call) {
+  Handle *out = nullptr;
+  done([&](samsa_error **err) { return call(&out, err); });
+  return out;
 }
 
 inline std::string_view view(const void *data, std::size_t length) {
@@ -94,20 +131,20 @@ class config {
   }
 
   config &set(const std::string &name, const std::string &value) {
-    checked([&](samsa_error **err) {
+    done([&](samsa_error **err) {
       return samsa_config_set(get(), name.c_str(), value.c_str(), err);
     });
     return *this;
   }
   config &load(const std::string &path) {
-    checked([&](samsa_error **err) { return samsa_config_load(get(), path.c_str(), err); });
+    done([&](samsa_error **err) { return samsa_config_load(get(), path.c_str(), err); });
     return *this;
   }
   std::string value(const std::string &name) const {
-    detail::handle<char, samsa_string_free> out;
-    detail::made(out, [&](char **to, samsa_error **err) {
-      return samsa_config_get(get(), name.c_str(), to, err);
-    });
+    detail::handle<char, samsa_string_free> out(
+        detail::made<char>([&](char **to, samsa_error **err) {
+          return samsa_config_get(get(), name.c_str(), to, err);
+        }));
     return detail::text(out.get());
   }
   samsa_config *get() const noexcept { return handle_.get(); }
@@ -166,7 +203,7 @@ class deliveries {
   // The record itself, with samsa.delivery.keep=true; valid as long as this.
   samsa_message_view record(std::size_t index) const {
     samsa_message_view view;
-    checked([&](samsa_error **err) {
+    done([&](samsa_error **err) {
       return samsa_deliveries_record(get(), index, &view, err);
     });
     return view;
@@ -186,21 +223,21 @@ class consumer {
   explicit consumer(samsa_consumer *owned) : handle_(owned) {}
 
   void assign(const std::vector<samsa_position> &positions) {
-    checked([&](samsa_error **err) {
+    done([&](samsa_error **err) {
       return samsa_consumer_assign(get(), positions.data(), positions.size(),
                                    sizeof(samsa_position), err);
     });
   }
   result<message> next(std::int32_t timeout_ms) {
     result<message> next;
-    next.code = detail::made(next.value.handle_, [&](samsa_message **out, samsa_error **err) {
+    next.code = detail::given(next.value.handle_, [&](samsa_message **out, samsa_error **err) {
       return samsa_consumer_next(get(), timeout_ms, out, err);
     });
     return next;
   }
   result<batch> poll(std::int32_t timeout_ms) {
     result<batch> polled;
-    polled.code = detail::made(polled.value.handle_, [&](samsa_batch **out, samsa_error **err) {
+    polled.code = detail::given(polled.value.handle_, [&](samsa_batch **out, samsa_error **err) {
       return samsa_consumer_poll(get(), timeout_ms, out, err);
     });
     polled.value.count_ = samsa_batch_messages(polled.value.get(), &polled.value.views_);
@@ -208,7 +245,7 @@ class consumer {
   }
   void wakeup() noexcept { samsa_consumer_wakeup(get()); }
   void close(std::int32_t timeout_ms) {
-    checked([&](samsa_error **err) { return samsa_consumer_close(get(), timeout_ms, err); });
+    done([&](samsa_error **err) { return samsa_consumer_close(get(), timeout_ms, err); });
   }
   samsa_consumer *get() const noexcept { return handle_.get(); }
 
@@ -223,21 +260,20 @@ class topic {
 
   std::string name() const { return detail::text(samsa_topic_name(get())); }
   // Publishes one message and waits for its outcome; gives its offset, -1 where it is not known.
+  // Throws woken when cluster::wakeup had it withdrawn: then it surely is not there.
   std::int64_t publish(std::string_view key, std::string_view value, std::int32_t timeout_ms) {
     std::int64_t offset = -1;
-    checked([&](samsa_error **err) {
+    done([&](samsa_error **err) {
       return samsa_topic_publish(get(), key.data(), key.size(), value.data(), value.size(),
                                  timeout_ms, nullptr, &offset, err);
     });
     return offset;
   }
-  // A consumer of all partitions, without a group.
+  // A consumer of all partitions, without a group. Throws woken after cluster::wakeup.
   consumer subscribe(std::int32_t timeout_ms) {
-    samsa_consumer *out = nullptr;
-    checked([&](samsa_error **err) {
-      return samsa_topic_subscribe(get(), nullptr, timeout_ms, &out, err);
-    });
-    return consumer(out);
+    return consumer(detail::made<samsa_consumer>([&](samsa_consumer **out, samsa_error **err) {
+      return samsa_topic_subscribe(get(), nullptr, timeout_ms, out, err);
+    }));
   }
   samsa_topic *get() const noexcept { return handle_.get(); }
 
@@ -250,69 +286,82 @@ class producer {
   // Takes over a handle of samsa_producer_new.
   explicit producer(samsa_producer *owned) : handle_(owned) {}
 
-  // True when the record was taken, false when that is not possible without waiting.
-  bool send(const samsa_record &record, std::int32_t timeout_ms = -1) {
-    return checked([&](samsa_error **err) {
-             return samsa_producer_send(get(), &record, sizeof record, timeout_ms, err);
-           }) == SAMSA_OK;
+  // True when the record was taken, false when that is not possible without waiting (timeout_ms 0,
+  // or inside a delivery callback). Throws woken when it had to wait and wakeup ended that.
+  [[nodiscard]] bool send(const samsa_record &record, std::int32_t timeout_ms = -1) {
+    const samsa_code code = checked([&](samsa_error **err) {
+      return samsa_producer_send(get(), &record, sizeof record, timeout_ms, err);
+    });
+    if (code == SAMSA_WOKEN) {
+      throw woken();
+    }
+    return code == SAMSA_OK;
   }
   result<deliveries> poll(std::int32_t timeout_ms) {
     result<deliveries> polled;
     polled.code =
-        detail::made(polled.value.handle_, [&](samsa_deliveries **out, samsa_error **err) {
+        detail::given(polled.value.handle_, [&](samsa_deliveries **out, samsa_error **err) {
           return samsa_producer_poll(get(), timeout_ms, out, err);
         });
     polled.value.count_ = samsa_deliveries_list(polled.value.get(), &polled.value.list_);
     return polled;
   }
-  // Waits until everything sent has its outcome; gives how many were not persisted.
+  // Waits until everything sent has its outcome; gives how many since the last flush that returned
+  // were failures. Throws woken after wakeup, and error SAMSA_ERR_TIMED_OUT, when something is left.
   std::uint64_t flush(std::int32_t timeout_ms) {
-    std::uint64_t failed = 0;
-    checked([&](samsa_error **err) {
-      return samsa_producer_flush(get(), timeout_ms, &failed, err);
+    done([&](samsa_error **err) {
+      std::uint64_t failed = 0;
+      const samsa_code code = samsa_producer_flush(get(), timeout_ms, &failed, err);
+      // Kept through a throw: the library counts them once.
+      if (failed > 0) {
+        *failed_ += failed;
+      }
+      return code;
     });
-    return failed;
+    return failed_->exchange(0);
   }
   void wakeup() noexcept { samsa_producer_wakeup(get()); }
   void close(std::int32_t timeout_ms) {
-    checked([&](samsa_error **err) { return samsa_producer_close(get(), timeout_ms, err); });
+    done([&](samsa_error **err) { return samsa_producer_close(get(), timeout_ms, err); });
   }
   samsa_producer *get() const noexcept { return handle_.get(); }
 
  private:
   detail::handle<samsa_producer, samsa_producer_free> handle_;
+  // Behind a pointer, so that a producer can be moved.
+  std::unique_ptr<std::atomic<std::uint64_t>> failed_ =
+      std::make_unique<std::atomic<std::uint64_t>>(0);
 };
 
 class cluster {
  public:
-  cluster(const config &properties, std::int32_t timeout_ms) {
-    detail::made(handle_, [&](samsa_cluster **out, samsa_error **err) {
-      return samsa_cluster_open(properties.get(), timeout_ms, out, err);
-    });
-  }
+  cluster(const config &properties, std::int32_t timeout_ms)
+      : handle_(detail::made<samsa_cluster>([&](samsa_cluster **out, samsa_error **err) {
+          return samsa_cluster_open(properties.get(), timeout_ms, out, err);
+        })) {}
 
   samsa::topic topic(const std::string &name) {
-    samsa_topic *out = nullptr;
-    checked([&](samsa_error **err) { return samsa_cluster_topic(get(), name.c_str(), &out, err); });
-    return samsa::topic(out);
+    return samsa::topic(detail::made<samsa_topic>([&](samsa_topic **out, samsa_error **err) {
+      return samsa_cluster_topic(get(), name.c_str(), out, err);
+    }));
   }
   samsa::producer producer(const config *overrides = nullptr) {
-    samsa_producer *out = nullptr;
-    checked([&](samsa_error **err) {
-      return samsa_producer_new(get(), overrides == nullptr ? nullptr : overrides->get(), &out, err);
-    });
-    return samsa::producer(out);
+    const samsa_config *own = overrides == nullptr ? nullptr : overrides->get();
+    return samsa::producer(
+        detail::made<samsa_producer>([&](samsa_producer **out, samsa_error **err) {
+          return samsa_producer_new(get(), own, out, err);
+        }));
   }
   samsa::consumer consumer(const config *overrides = nullptr) {
-    samsa_consumer *out = nullptr;
-    checked([&](samsa_error **err) {
-      return samsa_consumer_new(get(), overrides == nullptr ? nullptr : overrides->get(), &out, err);
-    });
-    return samsa::consumer(out);
+    const samsa_config *own = overrides == nullptr ? nullptr : overrides->get();
+    return samsa::consumer(
+        detail::made<samsa_consumer>([&](samsa_consumer **out, samsa_error **err) {
+          return samsa_consumer_new(get(), own, out, err);
+        }));
   }
   void wakeup() noexcept { samsa_cluster_wakeup(get()); }
   void close(std::int32_t timeout_ms) {
-    checked([&](samsa_error **err) { return samsa_cluster_close(get(), timeout_ms, err); });
+    done([&](samsa_error **err) { return samsa_cluster_close(get(), timeout_ms, err); });
   }
   samsa_cluster *get() const noexcept { return handle_.get(); }
 

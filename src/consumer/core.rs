@@ -5,20 +5,21 @@ use std::time::Instant;
 
 use tokio::sync::Notify;
 
+use super::bell::Bell;
 use super::budget::Budget;
 use super::group::{Membered, Part, Steps};
 use super::state::State;
 use crate::cluster::{Cluster, HeldTopics, Topic};
 use crate::config::ConsumerConfig;
 use crate::error::{Code, Error, Result};
-use crate::runtime::{Completion, Signal, Task};
+use crate::runtime::{Completion, Task};
 
 /// One consumer behind its front door. Tasks hold it; the front door's drop stops the tasks.
 #[derive(Debug)]
 pub(super) struct Core {
     pub(super) cluster: Arc<Cluster>,
     pub(super) config: ConsumerConfig,
-    pub(super) signal: Arc<Signal>,
+    pub(super) signal: Bell,
     pub(super) budget: Arc<Budget>,
     /// Wakes the task that follows leaders and starts look-ups.
     pub(super) kick: Notify,
@@ -39,8 +40,8 @@ impl Core {
         steps: Steps,
         part: Part,
     ) -> Arc<Self> {
-        let signal = Arc::default();
-        let budget = Budget::new(config.memory_limit, &signal);
+        let signal = Bell::new(cluster.signal());
+        let budget = Budget::new(config.memory_limit, signal.own());
         let group = Membered::new(&config, steps);
         Arc::new(Self {
             cluster,
@@ -100,7 +101,7 @@ impl Core {
     ) -> Result<T> {
         let stop = task.stop();
         self.keep(task);
-        answer.wait(limit, Some(&self.signal)).inspect_err(|_| stop.abort())
+        answer.wait(limit, Some(self.signal.own())).inspect_err(|_| stop.abort())
     }
 
     /// Stops every task, now and later.

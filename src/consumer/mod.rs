@@ -12,6 +12,7 @@
 mod aborted;
 mod absent;
 mod batch;
+mod bell;
 mod budget;
 mod buffers;
 mod columns;

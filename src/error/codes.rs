@@ -288,9 +288,13 @@ impl Code {
 }
 
 impl From<i16> for Code {
-    /// A Kafka error code as it stands on the wire.
+    /// A Kafka error code as it stands on the wire. What is ours is `UNKNOWN_SERVER_ERROR`: no peer may say
+    /// that a call of this library found nothing, or panicked. Other numbers stay, known or not
+    /// (invariant 2.9).
     fn from(number: i16) -> Self {
-        Self(i32::from(number))
+        let code = Self(i32::from(number));
+        let ours = number < -1 && (code.info().is_some() || code.is_condition());
+        if ours { Self::UNKNOWN_SERVER_ERROR } else { code }
     }
 }
 
@@ -307,6 +311,18 @@ mod tests {
             let ours = a.code.0 <= -100;
             assert!(ours || a.code.0 >= -1, "{a:?} is in nobody's range");
             assert_eq!(a.kind == Kind::Condition, a.code.is_condition(), "{a:?}");
+        }
+    }
+
+    #[test]
+    fn a_number_from_the_wire_is_never_one_of_ours() {
+        for info in Code::ALL.iter().filter(|info| info.code.0 <= -100) {
+            let number = i16::try_from(info.code.0).unwrap();
+            assert_eq!(Code::from(number), Code::UNKNOWN_SERVER_ERROR, "{number}");
+        }
+        assert_eq!(Code::from(-109), Code::UNKNOWN_SERVER_ERROR, "a condition of a later version");
+        for theirs in [-999, -2, -1, 0, 1, 31_999] {
+            assert_eq!(Code::from(theirs).0, i32::from(theirs), "known or not, it is not ours");
         }
     }
 

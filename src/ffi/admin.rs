@@ -93,11 +93,14 @@ unsafe fn read_new_topic(topic: &samsa_new_topic) -> Result<NewTopic> {
     })
 }
 
-/// Makes a topic and waits until the controller says that it is made. Brokers from 0.10.1 on can do it.
+/// Makes a topic and waits until the controller says that it is made. Brokers below 0.10.1 have no call
+/// for it: there a topic that is given nothing but its name is asked for, which makes it with the brokers'
+/// own defaults if allow.auto.create.topics is true here and auto.create.topics.enable there.
 ///
 /// NULL: cluster, topic and its name are required. Thread: any. Borrowed: everything is copied. On
 /// error: SAMSA_ERR_TOPIC_ALREADY_EXISTS, SAMSA_ERR_INVALID_PARTITIONS and other errors of the
-/// broker; SAMSA_ERR_UNSUPPORTED_FEATURE by brokers that are too old; SAMSA_ERR_TIMED_OUT.
+/// broker; SAMSA_ERR_UNSUPPORTED_FEATURE by brokers that are too old for what is asked, and Kafka 0.7;
+/// SAMSA_ERR_TIMED_OUT. Condition: SAMSA_WOKEN. After these two the topic may be made all the same.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_cluster_create_topic(
     cluster: *mut samsa_cluster,
@@ -118,8 +121,8 @@ pub unsafe extern "C" fn samsa_cluster_create_topic(
 /// Deletes a topic with all that it holds and waits until the controller says that it is deleted.
 ///
 /// NULL: cluster and name are required. Thread: any. On error: SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION and
-/// other errors of the broker; SAMSA_ERR_UNSUPPORTED_FEATURE by brokers that are too old;
-/// SAMSA_ERR_TIMED_OUT.
+/// other errors of the broker; SAMSA_ERR_UNSUPPORTED_FEATURE by brokers below 0.10.1;
+/// SAMSA_ERR_TIMED_OUT. Condition: SAMSA_WOKEN. After these two it may be deleted all the same.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_cluster_delete_topic(
     cluster: *mut samsa_cluster,

@@ -316,7 +316,7 @@ pub unsafe extern "C" fn samsa_group_free(group: *mut samsa_group) {
 ///
 /// NULL: cluster and id are required. Thread: any. On error: SAMSA_ERR_NON_EMPTY_GROUP;
 /// SAMSA_ERR_GROUP_ID_NOT_FOUND; SAMSA_ERR_UNSUPPORTED_FEATURE by brokers below 1.1;
-/// SAMSA_ERR_TIMED_OUT.
+/// SAMSA_ERR_TIMED_OUT. Condition: SAMSA_WOKEN. After these two it may be deleted all the same.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_cluster_delete_group(
     cluster: *mut samsa_cluster,
@@ -341,8 +341,8 @@ pub unsafe extern "C" fn samsa_cluster_delete_group(
 /// Who frees: the caller, `*outcome` by samsa_positions_free; `positions` are copied. NULL: cluster and
 /// id are required, `positions` unless n is 0. Thread: any. On error: the error of the first partition
 /// that failed, such as SAMSA_ERR_GROUP_SUBSCRIBED_TO_TOPIC, with `*outcome`; without it
-/// SAMSA_ERR_GROUP_ID_NOT_FOUND, SAMSA_ERR_TIMED_OUT, SAMSA_ERR_UNSUPPORTED_FEATURE by brokers below 2.4.
-/// Condition: SAMSA_WOKEN.
+/// SAMSA_ERR_GROUP_ID_NOT_FOUND, SAMSA_ERR_UNSUPPORTED_FEATURE by brokers below 2.4, SAMSA_ERR_TIMED_OUT.
+/// Condition: SAMSA_WOKEN. After these two they may be forgotten all the same.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_cluster_delete_offsets(
     cluster: *mut samsa_cluster,

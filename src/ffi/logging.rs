@@ -73,6 +73,9 @@ impl Sink for Callback {
 /// Sends log lines to a callback, whatever the property samsa.log says; the property samsa.log.level
 /// says which. A full queue drops lines and counts them. call NULL takes the callback back.
 ///
+/// Lines that wait are still given after samsa_cluster_free, which waits for nothing: release, not free,
+/// is the end of the callback, once the configuration and what was opened with it are freed.
+///
 /// Who frees: release(user), if not NULL, is called once after the last use; when this call fails, it
 /// is not. Thread: any. On error: nothing is changed.
 #[unsafe(no_mangle)]

@@ -13,8 +13,9 @@ use crate::producer::Record;
 use crate::runtime;
 
 /// Publishes one record and waits until the broker has it (as the property acks says). Keyed records go
-/// where their key belongs, others to a partition that the library chooses. `timeout_ms`: -1 = no limit
-/// (delivery.timeout.ms bounds it then); 0 is an error: use samsa_producer_send.
+/// where their key belongs, others to a partition that the library chooses. `timeout_ms`: -1 = no limit of
+/// the call's own: max.block.ms bounds the wait for the topic's metadata and for room in buffer.memory,
+/// delivery.timeout.ms what comes then; 0 is an error: use samsa_producer_send.
 ///
 /// Writes where it went to `*partition` and `*offset`; offset -1: not known (acks=0, Kafka 0.7).
 ///
@@ -61,8 +62,8 @@ pub unsafe extern "C" fn samsa_topic_publish(
 /// Writes the partition, and the first record's offset: the others follow it; -1: not known.
 ///
 /// Who frees: nobody. NULL: `topic` and `records` are required; `partition` and `first_offset` may be
-/// NULL. Thread: any, several at once. Borrowed: nothing is kept. On error: as samsa_topic_publish, for
-/// all of them; SAMSA_ERR_RECORD_TOO_LARGE when they do not fit into one request.
+/// NULL. Thread: any, several at once. Borrowed: nothing is kept. On error and after a wake-up: as
+/// samsa_topic_publish, for all of them; SAMSA_ERR_RECORD_TOO_LARGE when they do not fit into one request.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_topic_publish_list(
     topic: *mut samsa_topic,

@@ -27,7 +27,8 @@ use crate::runtime::deadline;
 ///
 /// Who frees: the caller, by samsa_consumer_free. NULL: topic and consumer are required. Thread: any.
 /// Borrowed: the group is copied. On error: `*consumer` is NULL; SAMSA_ERR_TIMED_OUT,
-/// SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION; what the group refuses.
+/// SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION; what the group refuses. Condition: SAMSA_WOKEN, by
+/// samsa_cluster_wakeup, with and without a group; `*consumer` is NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_topic_subscribe(
     topic: *mut samsa_topic,

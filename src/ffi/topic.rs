@@ -82,8 +82,9 @@ pub unsafe extern "C" fn samsa_topic_partitions(
     }
 }
 
-/// Frees a topic handle. NULL is fine; consumers, messages and records that were made with the handle
-/// stay valid.
+/// Frees a topic handle. NULL is fine. What was made or accepted with the handle stays: consumers,
+/// messages, and records that a send has taken. A samsa_record or samsa_packed that still names the
+/// handle must not be passed any more.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_topic_free(topic: *mut samsa_topic) {
     // SAFETY: the caller keeps the header's rules.

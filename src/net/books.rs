@@ -16,6 +16,10 @@ use crate::error::{Code, Error, Persistence, Result};
 /// (Azure Event Hubs does, invariant 1.23). Answers come in order, so old ones can be forgotten.
 const UNASKED_REMEMBERED: usize = 64;
 
+/// How long a connection that is ready and was not used yet stays at least: whoever asked for it may be
+/// late, and one that closed before each first request would be made for ever.
+const UNUSED: Duration = Duration::from_secs(30);
+
 /// What a request expects back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expects {
@@ -102,7 +106,10 @@ pub(super) struct Books {
     unasked: VecDeque<i32>,
     throttled_until: Option<Instant>,
     last_used: Instant,
+    // None: for ever, and while the peer is still asked what it speaks.
     max_idle: Option<Duration>,
+    // Nothing was asked since it is ready.
+    unused: bool,
     // Answers have no correlation id (Kafka 0.7): the first belongs to whoever waits longest.
     in_order: bool,
     poison: Option<Poison>,
@@ -110,11 +117,11 @@ pub(super) struct Books {
 
 impl Books {
     /// The books of a connection to Kafka 0.7, whose answers are known by their order alone.
-    pub(super) fn in_order(now: Instant, max_idle: Option<Duration>) -> Self {
-        Self { in_order: true, ..Self::new(now, max_idle) }
+    pub(super) fn in_order(now: Instant) -> Self {
+        Self { in_order: true, ..Self::new(now) }
     }
 
-    pub(super) fn new(now: Instant, max_idle: Option<Duration>) -> Self {
+    pub(super) fn new(now: Instant) -> Self {
         Self {
             outbox: VecDeque::new(),
             queued: 0,
@@ -126,7 +133,8 @@ impl Books {
             unasked: VecDeque::new(),
             throttled_until: None,
             last_used: now,
-            max_idle,
+            max_idle: None,
+            unused: false,
             in_order: false,
             poison: None,
         }
@@ -134,6 +142,19 @@ impl Books {
 
     pub(super) fn poison(&self) -> Option<&Poison> {
         self.poison.as_ref()
+    }
+
+    /// The peer is known now: from here on the connection ends when it was idle for `max_idle`.
+    pub(super) fn ready(&mut self, max_idle: Option<Duration>, now: Instant) {
+        self.last_used = now;
+        self.unused = true;
+        self.max_idle = max_idle;
+    }
+
+    /// How long the connection may be idle now.
+    fn patience(&self) -> Option<Duration> {
+        let limit = self.max_idle.filter(|_| self.in_flight() == 0)?;
+        Some(if self.unused { limit.max(UNUSED) } else { limit })
     }
 
     /// How many requests wait for an answer or to be written.
@@ -166,6 +187,7 @@ impl Books {
         self.queued += length as u64;
         self.outbox.extend(request.segments.into_iter().filter(|segment| !segment.is_empty()));
         self.last_used = now;
+        self.unused = false;
         // A silence that the broker asked for is not its time (invariant 4.18): one longer than the
         // request's patience must not cost the connection.
         let silence = self.throttled_until.map(|until| until.saturating_duration_since(now));
@@ -299,10 +321,7 @@ impl Books {
         let deadline =
             self.answers.iter().chain(&self.silent).map(|waiting| waiting.deadline).min();
         let speak = self.throttled_until.filter(|_| !self.outbox.is_empty());
-        let idle = self
-            .max_idle
-            .filter(|_| self.in_flight() == 0)
-            .and_then(|limit| self.last_used.checked_add(limit));
+        let idle = self.patience().and_then(|limit| self.last_used.checked_add(limit));
         [deadline, speak, idle].into_iter().flatten().min()
     }
 
@@ -318,7 +337,7 @@ impl Books {
             let text = format!("it did not {what} {} within {ms} ms", late.api);
             return Some(Poison { error: Error::new(Code::TIMED_OUT, text), quiet: false });
         }
-        let limit = self.max_idle.filter(|_| self.in_flight() == 0)?;
+        let limit = self.patience()?;
         if now.saturating_duration_since(self.last_used) < limit {
             return None;
         }

@@ -39,7 +39,7 @@ fn write(books: &mut Books, count: usize, now: Instant) {
 #[test]
 fn rule_1_20_partly_written_is_unknown_and_zero_bytes_is_never_sent() {
     let now = Instant::now();
-    let mut books = Books::new(now, None);
+    let mut books = Books::new(now);
     let mut pending: Vec<Pending> =
         (1..=3).map(|id| books.queue(request(id, Expects::Answer, now), now).unwrap()).collect();
     write(&mut books, 11, now);
@@ -59,7 +59,7 @@ fn rule_1_20_partly_written_is_unknown_and_zero_bytes_is_never_sent() {
 #[test]
 fn rule_1_20_bytes_in_the_hands_of_a_writer_count_as_possibly_written() {
     let now = Instant::now();
-    let mut books = Books::new(now, None);
+    let mut books = Books::new(now);
     let mut pending = books.queue(request(1, Expects::Answer, now), now).unwrap();
     let taken = books.take_output(now).unwrap();
     books.end(Poison { error: Error::bare(Code::TIMED_OUT), quiet: false });
@@ -70,7 +70,7 @@ fn rule_1_20_bytes_in_the_hands_of_a_writer_count_as_possibly_written() {
 #[test]
 fn the_first_error_stays_and_later_requests_get_it_as_never_sent() {
     let now = Instant::now();
-    let mut books = Books::new(now, None);
+    let mut books = Books::new(now);
     assert!(books.end(Poison { error: Error::bare(Code::TIMED_OUT), quiet: false }));
     assert!(!books.end(Poison { error: Error::bare(Code::DISCONNECTED), quiet: false }));
     let error = books.queue(request(1, Expects::Answer, now), now).unwrap_err();
@@ -90,7 +90,7 @@ impl Listener for Told {
 #[test]
 fn rule_1_20_the_listener_of_a_request_that_comes_too_late_hears_that_it_was_never_sent() {
     let now = Instant::now();
-    let mut books = Books::new(now, None);
+    let mut books = Books::new(now);
     books.end(Poison { error: Error::bare(Code::DISCONNECTED), quiet: false });
     let told = Arc::<Mutex<Vec<_>>>::default();
     let listener = Reply::Listener(Box::new(Told(Arc::clone(&told))));
@@ -101,7 +101,7 @@ fn rule_1_20_the_listener_of_a_request_that_comes_too_late_hears_that_it_was_nev
 #[test]
 fn rule_1_20_giving_up_on_one_request_does_not_desynchronise_the_others() {
     let now = Instant::now();
-    let mut books = Books::new(now, None);
+    let mut books = Books::new(now);
     drop(books.queue(request(1, Expects::Answer, now), now).unwrap());
     let mut second = books.queue(request(2, Expects::Answer, now), now).unwrap();
     books.received(answer(1), now).unwrap();
@@ -112,7 +112,7 @@ fn rule_1_20_giving_up_on_one_request_does_not_desynchronise_the_others() {
 #[test]
 fn rule_1_23_a_request_without_answer_is_done_when_its_last_byte_is_written() {
     let now = Instant::now();
-    let mut books = Books::new(now, None);
+    let mut books = Books::new(now);
     let mut pending = books.queue(request(1, Expects::Nothing, now), now).unwrap();
     write(&mut books, 9, now);
     assert!(pending.try_recv().is_err(), "one byte is missing");
@@ -123,7 +123,7 @@ fn rule_1_23_a_request_without_answer_is_done_when_its_last_byte_is_written() {
 #[test]
 fn rule_1_23_an_answer_that_nobody_asked_for_is_read_and_discarded() {
     let now = Instant::now();
-    let mut books = Books::new(now, None);
+    let mut books = Books::new(now);
     drop(books.queue(request(1, Expects::Nothing, now), now).unwrap());
     let mut second = books.queue(request(2, Expects::Answer, now), now).unwrap();
     write(&mut books, 20, now);
@@ -136,7 +136,7 @@ fn rule_1_23_an_answer_that_nobody_asked_for_is_read_and_discarded() {
 #[test]
 fn an_answer_out_of_order_is_a_protocol_error_that_names_both_ids() {
     let now = Instant::now();
-    let mut books = Books::new(now, None);
+    let mut books = Books::new(now);
     let _first = books.queue(request(7, Expects::Answer, now), now).unwrap();
     let error = books.received(answer(8), now).unwrap_err();
     assert_eq!(error.code(), Code::PROTOCOL);
@@ -147,7 +147,7 @@ fn an_answer_out_of_order_is_a_protocol_error_that_names_both_ids() {
 #[test]
 fn rule_13_4_a_time_out_ends_the_connection_for_all() {
     let now = Instant::now();
-    let mut books = Books::new(now, None);
+    let mut books = Books::new(now);
     let _first = books.queue(request(1, Expects::Answer, now), now).unwrap();
     write(&mut books, 10, now);
     assert_eq!(books.next_due(), Some(now + 30 * SECOND));
@@ -161,7 +161,7 @@ fn rule_13_4_a_time_out_ends_the_connection_for_all() {
 #[test]
 fn rule_4_18_a_throttled_connection_is_silent_and_its_time_outs_grow() {
     let now = Instant::now();
-    let mut books = Books::new(now, None);
+    let mut books = Books::new(now);
     let _first = books.queue(request(1, Expects::Answer, now), now).unwrap();
     write(&mut books, 10, now);
     books.throttle(5 * SECOND, now);
@@ -171,11 +171,11 @@ fn rule_4_18_a_throttled_connection_is_silent_and_its_time_outs_grow() {
     assert!(books.wants_write(now + 5 * SECOND));
     assert!(books.due(now + 34 * SECOND).is_none(), "the silence is not the broker's time");
     assert!(books.due(now + 35 * SECOND).is_some());
-    let mut books = Books::new(now, None);
+    let mut books = Books::new(now);
     books.throttle(60 * SECOND, now);
     let _waits = books.queue(request(1, Expects::Answer, now), now).unwrap();
     assert!(books.due(now + 59 * SECOND).is_none(), "a long silence does not end the connection");
-    let mut books = Books::new(now, None);
+    let mut books = Books::new(now);
     let _first = books.queue(request(1, Expects::Answer, now), now).unwrap();
     books.throttle(5 * SECOND, now);
     books.throttle(3 * SECOND, now);
@@ -186,7 +186,8 @@ fn rule_4_18_a_throttled_connection_is_silent_and_its_time_outs_grow() {
 #[test]
 fn rule_13_11_an_idle_connection_ends_quietly_and_one_that_waits_does_not() {
     let now = Instant::now();
-    let mut books = Books::new(now, Some(60 * SECOND));
+    let mut books = Books::new(now);
+    books.ready(Some(60 * SECOND), now);
     assert_eq!(books.next_due(), Some(now + 60 * SECOND));
     assert!(books.due(now + 59 * SECOND).is_none());
     assert!(books.due(now + 60 * SECOND).unwrap().quiet);
@@ -198,9 +199,26 @@ fn rule_13_11_an_idle_connection_ends_quietly_and_one_that_waits_does_not() {
 }
 
 #[test]
+fn rule_13_11_a_connection_that_is_not_ready_or_was_not_used_yet_is_not_closed_as_idle() {
+    let now = Instant::now();
+    let mut books = Books::new(now);
+    let _version = books.queue(request(1, Expects::Answer, now), now).unwrap();
+    books.received(answer(1), now).unwrap();
+    assert_eq!((books.next_due(), books.due(now + 3_600 * SECOND).is_none()), (None, true));
+    books.ready(Some(SECOND / 1_000), now);
+    assert!(books.due(now + 29 * SECOND).is_none(), "whoever asked for it may be late");
+    assert!(books.due(now + 30 * SECOND).unwrap().quiet, "and may never come");
+    let _first = books.queue(request(2, Expects::Answer, now), now).unwrap();
+    books.received(answer(2), now + SECOND).unwrap();
+    assert!(books.due(now + 2 * SECOND).unwrap().quiet, "from the first use on the time counts");
+    books.ready(None, now);
+    assert_eq!(books.next_due(), None, "never");
+}
+
+#[test]
 fn requests_queued_while_somebody_writes_go_out_with_that_writer() {
     let now = Instant::now();
-    let mut books = Books::new(now, None);
+    let mut books = Books::new(now);
     let _a = books.queue(request(1, Expects::Answer, now), now).unwrap();
     let _taken = books.take_output(now).unwrap();
     let _b = books.queue(request(2, Expects::Answer, now), now).unwrap();

@@ -3,7 +3,7 @@
 use super::super::script::{Act, Peer};
 use super::super::{Backoff, Settings};
 use super::*;
-use crate::log::Logger;
+use crate::log::{Entry, Logger, Sink};
 use crate::protocol::modern::messages::fetch::{FetchRequest, FetchResponse};
 use crate::protocol::modern::messages::metadata::{MetadataRequest, MetadataResponse};
 use crate::protocol::modern::{ApiKey, Reader, header::RequestHeader};
@@ -194,6 +194,7 @@ async fn rule_13_11_an_idle_close_is_quiet_and_the_connection_reopens() {
     let network = network_with(|settings| settings.max_idle = Some(10 * MS));
     let broker = broker(&peer.address, &network);
     let connection = broker.connection(Purpose::Control, soon()).await.unwrap();
+    connection.request(&MetadataRequest::default(), soon()).await.unwrap();
     let mut turns = 0;
     while connection.is_open() {
         tokio::time::sleep(MS).await;
@@ -253,4 +254,35 @@ async fn a_closed_broker_gives_its_error_to_those_who_wait_and_those_who_come() 
     broker.close(&Error::new(Code::CLOSED, "the cluster is closed"));
     let error = broker.connection(Purpose::Control, soon()).await.unwrap_err();
     assert_eq!(error.code(), Code::CLOSED);
+}
+
+#[tokio::test]
+async fn rule_4_18_a_silence_beyond_reason_is_cut_and_told() {
+    #[derive(Debug, Default)]
+    struct Lines(Mutex<Vec<String>>);
+    impl Sink for Lines {
+        fn log(&self, entry: &Entry) {
+            self.0.lock().unwrap().push(format!("{} {}", entry.level.name(), entry.message));
+        }
+    }
+    let peer = Peer::start(|header, reader| match header.api_key {
+        // The request that has negotiated is version 1; silence is asked from version 6 on.
+        ApiKey::Metadata if header.version > 1 => {
+            let response = MetadataResponse { throttle_time_ms: i32::MAX, ..Default::default() };
+            Act::respond::<MetadataRequest>(header, &response)
+        }
+        _ => modern(header, reader),
+    })
+    .await;
+    let lines = Arc::new(Lines::default());
+    let logger = Logger::new(Level::Warn, Arc::clone(&lines) as Arc<dyn Sink>);
+    let settings = network().settings().clone();
+    let network = Network::new(settings, Runtime::get(None).unwrap(), logger.clone());
+    let broker = broker(&peer.address, &network);
+    ask(&broker, Purpose::Control).await.unwrap();
+    assert!(logger.flush(Some(soon())));
+    let lines = lines.0.lock().unwrap().join("\n");
+    assert!(lines.starts_with("warn broker 127.0.0.1:"), "{lines}");
+    assert!(lines.contains("answered Metadata and asked for 2147483647 ms of silence"), "{lines}");
+    assert!(lines.contains("only 300000 ms are kept"), "{lines}");
 }

@@ -12,6 +12,7 @@ use super::books::{Expects, Listener, Outgoing, Pending};
 use super::wire::{Flush, Wire};
 use super::{Versions, throttle};
 use crate::error::{Code, Error, Persistence, Result};
+use crate::log::Logger;
 use crate::protocol::modern::{Request, header};
 
 /// A connection to one broker, ready for use; copies are the same connection. It closes when it fails,
@@ -32,6 +33,7 @@ struct Inner {
     // For requests without an answer: how long the write may take.
     write_time: Duration,
     correlation: AtomicI32,
+    logger: Logger,
 }
 
 impl std::fmt::Debug for Inner {
@@ -53,9 +55,11 @@ impl Connection {
         client_id: Arc<str>,
         write_time: Duration,
         next_correlation: i32,
+        logger: Logger,
     ) -> Self {
         let correlation = AtomicI32::new(next_correlation);
-        Self { inner: Arc::new(Inner { wire, versions, client_id, write_time, correlation }) }
+        let inner = Inner { wire, versions, client_id, write_time, correlation, logger };
+        Self { inner: Arc::new(inner) }
     }
 
     /// What the broker speaks on this connection.
@@ -155,9 +159,25 @@ impl Connection {
         let (_, response) = decoded.map_err(|cause| self.undecodable::<R>(cause))?;
         let silence = throttle::asked::<R>(version, &response);
         if !silence.is_zero() {
-            self.wire().throttle(silence);
+            self.keep_silent::<R>(silence);
         }
         Ok(response)
+    }
+
+    /// The broker asked for silence (invariant 4.18).
+    fn keep_silent<R: Request>(&self, asked: Duration) {
+        if asked > throttle::LONGEST {
+            let (broker, api) = (self.broker(), R::KEY.name());
+            let (asked, kept) = (asked.as_millis(), throttle::LONGEST.as_millis());
+            self.inner.logger.warn(
+                "net",
+                format_args!(
+                    "broker {broker} answered {api} and asked for {asked} ms of silence: only {kept} ms \
+                     are kept"
+                ),
+            );
+        }
+        self.wire().throttle(asked.min(throttle::LONGEST));
     }
 
     /// A peer that answers nonsense is not listened to any longer.

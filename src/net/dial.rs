@@ -1,4 +1,4 @@
-//! From an address to a stream: resolve, try every address, within one deadline.
+//! From an address to a stream: look its name up, try every address, within one deadline.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout_at;
+use tokio::net::TcpStream;
 
+use super::resolve::resolve;
 use super::{TcpTransport, Transport};
 use crate::config::Address;
 use crate::error::{Code, Error, Result};
@@ -76,28 +76,6 @@ impl Dialer for TcpDialer {
     }
 }
 
-async fn resolve(address: &Address, deadline: Instant) -> Result<Vec<SocketAddr>> {
-    let host = &address.host;
-    let failed = |text: String| Error::new(Code::RESOLVE_FAILED, text);
-    let lookup = lookup_host((host.as_str(), address.port));
-    let Ok(found) = timeout_at(deadline.into(), lookup).await else {
-        return Err(failed(format!("the name {host:?} was not resolved in time")));
-    };
-    let found = found.map_err(|cause| {
-        failed(format!("the name {host:?} could not be resolved")).caused_by(cause)
-    })?;
-    let mut addresses: Vec<SocketAddr> = Vec::new();
-    for address in found {
-        if !addresses.contains(&address) {
-            addresses.push(address);
-        }
-    }
-    if addresses.is_empty() {
-        return Err(failed(format!("the name {host:?} has no address")));
-    }
-    Ok(addresses)
-}
-
 /// Tries each address (invariant 1.17). Those still to come keep their share of the time, so that one
 /// that swallows packets does not hide one that works.
 async fn connect_any(addresses: &[SocketAddr], deadline: Instant) -> Result<TcpStream> {
@@ -137,14 +115,6 @@ mod tests {
         let error = connect_any(&[closed, closed], soon()).await.unwrap_err();
         assert_eq!(error.code(), Code::CONNECTION_FAILED);
         assert_eq!(error.message().matches("refused").count(), 2, "both are named: {error}");
-    }
-
-    #[tokio::test]
-    async fn a_name_that_does_not_exist_is_an_error_that_names_it() {
-        let address = Address::new("no-such-host.invalid", 9092);
-        let error = resolve(&address, soon()).await.unwrap_err();
-        assert_eq!(error.code(), Code::RESOLVE_FAILED);
-        assert!(error.message().contains("no-such-host.invalid"), "{error}");
     }
 
     #[test]

@@ -16,7 +16,7 @@ use bytes::Bytes;
 
 use super::books::{Expects, Outgoing, Pending};
 use super::network::Network;
-use super::wire::{Flush, Limits, Wire};
+use super::wire::{Flush, Wire};
 use super::{Connection, Stage, Versions};
 use crate::config::Address;
 use crate::error::{Code, Error, Persistence, Result};
@@ -43,13 +43,14 @@ impl Network {
         let transport = self.dial(address, deadline, stage).await?;
         let settings = self.settings();
         let peer: Arc<str> = Arc::from(address.to_string());
-        let limits = Limits { frame: settings.max_frame, idle: settings.max_idle };
-        let (wire, driver) = Wire::legacy(Arc::clone(&peer), transport, limits);
+        let (wire, driver) = Wire::legacy(Arc::clone(&peer), transport, settings.max_frame);
+        wire.ready(settings.max_idle);
         self.runtime().spawn("connection", driver.on_panic(), driver);
         self.logger().debug("net", format_args!("connected to broker {address} (Kafka 0.7)"));
         let client_id = Arc::clone(&settings.client_id);
         let versions = Versions::of_legacy(&peer);
-        Ok(Connection::new(wire, versions, client_id, settings.request_timeout, 0))
+        let (time, logger) = (settings.request_timeout, self.logger().clone());
+        Ok(Connection::new(wire, versions, client_id, time, 0, logger))
     }
 }
 

@@ -24,6 +24,7 @@ mod memory;
 mod negotiate;
 mod network;
 mod release;
+mod resolve;
 #[cfg(test)]
 pub(crate) mod script;
 mod throttle;

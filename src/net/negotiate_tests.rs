@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::duplex::Duplex;
-use super::super::wire::Limits;
 use super::*;
 use crate::protocol::modern::messages::api_versions::ApiVersion;
 use crate::protocol::modern::messages::fetch::FetchResponse;
@@ -26,8 +25,7 @@ async fn talk(
     script: impl Fn(ApiKey, i16, i32) -> Act + Send + 'static,
 ) -> (Result<Verdict>, Vec<(ApiKey, i16)>) {
     let (near, far) = Duplex::pair();
-    let limits = Limits { frame: 1 << 20, idle: None };
-    let (wire, driver) = Wire::new(Arc::from("h:1"), Arc::new(near), limits);
+    let (wire, driver) = Wire::new(Arc::from("h:1"), Arc::new(near), 1 << 20);
     tokio::spawn(driver);
     let peer = tokio::spawn(async move {
         let mut seen = Vec::new();

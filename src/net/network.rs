@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::dial::{Dialer, Stage, TcpDialer};
 use super::memory::{self, Memory, Opening};
 use super::negotiate::{Negotiation, Verdict};
-use super::wire::{Limits, Wire};
+use super::wire::Wire;
 use super::{Backoff, Connection, Transport, Versions};
 use crate::config::{Address, ClientConfig};
 use crate::error::{Code, Error, Result};
@@ -165,8 +165,7 @@ impl Network {
         let transport = self.dial(address, deadline, stage).await?;
         stage(Stage::Negotiating);
         let peer: Arc<str> = Arc::from(address.to_string());
-        let limits = Limits { frame: self.settings.max_frame, idle: self.settings.max_idle };
-        let (wire, driver) = Wire::new(peer, transport, limits);
+        let (wire, driver) = Wire::new(peer, transport, self.settings.max_frame);
         self.runtime.spawn("connection", driver.on_panic(), driver);
         // Closes the abandoned connection on every way out (invariant 2.10).
         let guard = CloseOnDrop(Some(&wire));
@@ -177,10 +176,12 @@ impl Network {
             Verdict::Ready(versions, memory) => {
                 let correlation = negotiation.correlation;
                 guard.keep();
+                wire.ready(self.settings.max_idle);
                 self.remember(address, &versions, memory);
                 let write_time = self.settings.request_timeout;
                 let client_id = Arc::clone(&self.settings.client_id);
-                Ok(Ok(Connection::new(wire, versions, client_id, write_time, correlation)))
+                let logger = self.logger.clone();
+                Ok(Ok(Connection::new(wire, versions, client_id, write_time, correlation, logger)))
             }
         }
     }

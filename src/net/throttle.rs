@@ -8,6 +8,12 @@ use crate::protocol::modern::structure::{Inspector, Structure, Visitor};
 use crate::protocol::modern::wire::Wire;
 use crate::protocol::modern::{ApiKey, Request, Uuid};
 
+/// The longest silence that is kept. Brokers reckon in windows of about eleven seconds, so that more than
+/// minutes means that one is ill or its answer garbage, and believing it could silence the connection for
+/// 24 days. A broker that means it reads nothing until its time is over: the next request's time ends with
+/// an error that says so, instead of waiting unsent without one.
+pub(super) const LONGEST: Duration = Duration::from_secs(5 * 60);
+
 /// The silence that the answer to a request of this version asks for; zero before the version from
 /// which on the broker answers first and the client waits (older brokers wait themselves).
 pub(super) fn asked<R: Request>(version: i16, response: &R::Response) -> Duration {

@@ -37,15 +37,6 @@ pub enum Flush {
     Soon,
 }
 
-/// The bounds of a connection.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    /// The largest frame taken from the peer.
-    pub(super) frame: usize,
-    /// How long it may be unused before it is closed; none: for ever.
-    pub(super) idle: Option<Duration>,
-}
-
 /// The sending side. The connection's task ends, and the stream closes, by [`Wire::end`].
 #[derive(Clone)]
 pub(super) struct Wire {
@@ -60,13 +51,21 @@ struct Shared {
 
 struct State {
     books: Books,
-    // None once the connection is over: the socket closes with the last copy.
+    // None once the connection is over: the descriptor closes with the last copy.
     transport: Option<Arc<dyn Transport>>,
     driver: Option<Waker>,
     // What the driver's timer is set to.
     armed: Option<Instant>,
     // Whether any byte came.
     heard: bool,
+}
+
+impl State {
+    /// Who must be woken because the timer is set later than what is due first, or not at all.
+    fn late_driver(&self) -> Option<Waker> {
+        let due = self.books.next_due()?;
+        self.armed.is_none_or(|armed| due < armed).then(|| self.driver.clone()).flatten()
+    }
 }
 
 impl Shared {
@@ -88,9 +87,11 @@ impl Shared {
         };
         let mut state = self.lock();
         if state.books.end(Poison { error, quiet }) {
-            state.transport = None;
-            let driver = state.driver.take();
+            let (transport, driver) = (state.transport.take(), state.driver.take());
             drop(state);
+            // Closing is not enough: a forked child has the socket too, and the broker would keep the
+            // connection, and with it a member of a group that is gone, as long as the child lives.
+            transport.into_iter().for_each(|transport| transport.shutdown());
             driver.into_iter().for_each(Waker::wake);
         }
     }
@@ -158,24 +159,25 @@ fn write_some(transport: &dyn Transport, rest: &mut VecDeque<Bytes>) -> io::Resu
 
 impl Wire {
     /// A connection over `transport`, and the task that must be run for it. `peer` names the broker in
-    /// errors.
+    /// errors; `max_frame` is the largest frame taken from it. However long it is idle it stays, until
+    /// [`ready`](Self::ready) says otherwise.
     pub(super) fn new(
         peer: Arc<str>,
         transport: Arc<dyn Transport>,
-        limits: Limits,
+        max_frame: usize,
     ) -> (Self, Driver) {
-        let books = Books::new(Instant::now(), limits.idle);
-        Self::with(peer, transport, books, FrameReader::new(limits.frame))
+        let books = Books::new(Instant::now());
+        Self::with(peer, transport, books, FrameReader::new(max_frame))
     }
 
     /// The same to a broker of Kafka 0.7: answers come in order, and say nothing else of whose they are.
     pub(super) fn legacy(
         peer: Arc<str>,
         transport: Arc<dyn Transport>,
-        limits: Limits,
+        max_frame: usize,
     ) -> (Self, Driver) {
-        let books = Books::in_order(Instant::now(), limits.idle);
-        Self::with(peer, transport, books, FrameReader::legacy(limits.frame))
+        let books = Books::in_order(Instant::now());
+        Self::with(peer, transport, books, FrameReader::legacy(max_frame))
     }
 
     fn with(
@@ -202,6 +204,15 @@ impl Wire {
         &self.shared.peer
     }
 
+    /// What the peer speaks is known: from here on it is closed after this time without use; none: never.
+    pub(super) fn ready(&self, max_idle: Option<Duration>) {
+        let mut state = self.shared.lock();
+        state.books.ready(max_idle, Instant::now());
+        let driver = state.late_driver();
+        drop(state);
+        driver.into_iter().for_each(Waker::wake);
+    }
+
     /// Queues one request and writes as `flush` says. Never waits; from any thread.
     pub(super) fn send(&self, request: Outgoing, flush: Flush) -> Result<Pending> {
         self.shared.era.check()?;
@@ -225,11 +236,7 @@ impl Wire {
     }
 
     fn after_queue(&self, state: MutexGuard<'_, State>, flush: Flush) {
-        // The driver's timer may be set later than what was queued just now, or not at all.
-        let due = state.books.next_due();
-        let too_late = due.is_some_and(|due| state.armed.is_none_or(|armed| due < armed));
-        let wake = too_late || flush == Flush::Soon;
-        let driver = if wake { state.driver.clone() } else { None };
+        let driver = if flush == Flush::Soon { state.driver.clone() } else { state.late_driver() };
         drop(state);
         if flush == Flush::Now {
             self.write_now();

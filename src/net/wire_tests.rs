@@ -1,15 +1,20 @@
 //! Tests of one connection over an in-memory stream, with tokio's clock held.
 
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+
+use super::super::TcpTransport;
 use super::super::books::Expects;
 use super::super::duplex::Duplex;
 use super::*;
 use crate::error::Persistence;
+use crate::os::fork::tests::in_child;
 
-const LIMITS: Limits = Limits { frame: 1 << 20, idle: None };
+const MAX_FRAME: usize = 1 << 20;
 
-fn open(limits: Limits) -> (Wire, Duplex) {
+fn open() -> (Wire, Duplex) {
     let (near, far) = Duplex::pair();
-    let (wire, driver) = Wire::new(Arc::from("h:1"), Arc::new(near), limits);
+    let (wire, driver) = Wire::new(Arc::from("h:1"), Arc::new(near), MAX_FRAME);
     tokio::spawn(driver);
     (wire, far)
 }
@@ -34,14 +39,14 @@ async fn outcome(pending: Pending) -> Result<Bytes> {
 
 #[tokio::test]
 async fn a_request_is_on_the_wire_when_send_returns() {
-    let (wire, far) = open(LIMITS);
+    let (wire, far) = open();
     let _pending = wire.send(request(1, 100), Flush::Now).unwrap();
     assert_eq!(far.take().0.len(), 100, "no task ran in between");
 }
 
 #[tokio::test]
 async fn many_small_requests_leave_in_one_vectored_write() {
-    let (wire, far) = open(LIMITS);
+    let (wire, far) = open();
     tokio::task::yield_now().await;
     let all: Vec<_> = (1..=20).map(|id| wire.send(request(id, 10), Flush::Soon).unwrap()).collect();
     assert_eq!(far.take().0.len(), 0);
@@ -56,7 +61,7 @@ async fn many_small_requests_leave_in_one_vectored_write() {
 
 #[tokio::test]
 async fn answers_come_back_to_their_requests_also_when_several_arrive_at_once() {
-    let (wire, far) = open(LIMITS);
+    let (wire, far) = open();
     let first = wire.send(request(1, 10), Flush::Now).unwrap();
     let second = wire.send(request(2, 10), Flush::Now).unwrap();
     far.push(&[answer(1), answer(2)].concat());
@@ -66,7 +71,7 @@ async fn answers_come_back_to_their_requests_also_when_several_arrive_at_once() 
 
 #[tokio::test]
 async fn a_full_stream_blocks_nobody_and_goes_on_when_there_is_room() {
-    let (wire, far) = open(LIMITS);
+    let (wire, far) = open();
     far.set_room(30);
     let pending = wire.send(request(1, 100), Flush::Now).unwrap();
     let later = wire.send(request(2, 100), Flush::Now).unwrap();
@@ -81,7 +86,7 @@ async fn a_full_stream_blocks_nobody_and_goes_on_when_there_is_room() {
 
 #[tokio::test]
 async fn rule_1_20_a_close_tells_written_from_never_written() {
-    let (wire, far) = open(LIMITS);
+    let (wire, far) = open();
     far.set_room(50);
     let first = wire.send(request(1, 40), Flush::Now).unwrap();
     let second = wire.send(request(2, 40), Flush::Now).unwrap();
@@ -101,7 +106,7 @@ async fn rule_1_20_a_close_tells_written_from_never_written() {
 
 #[tokio::test(start_paused = true)]
 async fn rule_13_4_a_time_out_closes_the_connection_and_everybody_learns() {
-    let (wire, far) = open(LIMITS);
+    let (wire, far) = open();
     let mut short = request(1, 10);
     short.deadline = Instant::now();
     let first = wire.send(short, Flush::Now).unwrap();
@@ -118,14 +123,19 @@ async fn rule_13_4_a_time_out_closes_the_connection_and_everybody_learns() {
 
 #[tokio::test]
 async fn rule_13_11_an_idle_connection_closes_by_itself_and_quietly() {
-    let (wire, far) = open(Limits { idle: Some(Duration::from_millis(5)), ..LIMITS });
+    let (wire, far) = open();
+    wire.ready(Some(Duration::from_millis(5)));
+    let pending = wire.send(request(1, 10), Flush::Now).unwrap();
+    far.take_exact(10).await.unwrap();
+    far.push(&answer(1));
+    outcome(pending).await.unwrap();
     assert!(far.take_exact(1).await.is_err(), "the stream is closed");
     assert!(wire.poison().unwrap().quiet);
 }
 
 #[tokio::test]
 async fn garbage_ends_the_connection_with_an_error_that_names_the_broker() {
-    let (wire, far) = open(LIMITS);
+    let (wire, far) = open();
     let pending = wire.send(request(1, 10), Flush::Now).unwrap();
     far.push(&[0xff; 20]);
     let error = outcome(pending).await.unwrap_err();
@@ -136,8 +146,47 @@ async fn garbage_ends_the_connection_with_an_error_that_names_the_broker() {
 #[tokio::test]
 async fn rule_13_9_a_driver_that_ends_leaves_nobody_waiting() {
     let (near, _far) = Duplex::pair();
-    let (wire, driver) = Wire::new(Arc::from("h:1"), Arc::new(near), LIMITS);
+    let (wire, driver) = Wire::new(Arc::from("h:1"), Arc::new(near), MAX_FRAME);
     let pending = wire.send(request(1, 10), Flush::Now).unwrap();
     drop(driver);
     assert_eq!(outcome(pending).await.unwrap_err().code(), Code::ABANDONED);
+}
+
+/// A connection over TCP, and the peer's end of it.
+async fn open_tcp() -> (Wire, std::net::TcpStream) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let near = tokio::net::TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    let transport = Arc::new(TcpTransport::new(near).unwrap());
+    let (wire, driver) = Wire::new(Arc::from("h:1"), transport, MAX_FRAME);
+    tokio::spawn(driver);
+    let (far, _) = listener.accept().unwrap();
+    far.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    (wire, far)
+}
+
+#[tokio::test]
+async fn the_peer_sees_the_end_also_while_a_forked_child_lives() {
+    let (wire, mut far) = open_tcp().await;
+    let (mut parent, mut child) = UnixStream::pair().unwrap();
+    let living = std::thread::spawn(move || {
+        in_child(|| child.write_all(b"x").is_ok() && child.read_exact(&mut [0]).is_ok())
+    });
+    parent.read_exact(&mut [0]).unwrap();
+    wire.end(Error::bare(Code::CLOSED), true);
+    assert_eq!(far.read(&mut [0]).unwrap(), 0, "the end");
+    parent.write_all(b"x").unwrap();
+    assert!(living.join().unwrap(), "the child lived until now");
+}
+
+#[tokio::test]
+async fn a_forked_child_does_not_end_its_parent_s_connection() {
+    let (wire, mut far) = open_tcp().await;
+    assert!(in_child(|| {
+        wire.end(Error::bare(Code::CLOSED), true);
+        true
+    }));
+    let pending = wire.send(request(1, 10), Flush::Now).unwrap();
+    far.read_exact(&mut [0; 10]).unwrap();
+    far.write_all(&answer(1)).unwrap();
+    outcome(pending).await.unwrap();
 }

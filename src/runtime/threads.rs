@@ -1,8 +1,9 @@
 //! The one tokio runtime of the process, per fork era.
 
 use std::future::Future;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use super::task::{self, Task};
 use crate::error::{Code, Error, Result};
@@ -25,8 +26,8 @@ struct Shared {
 
 /// The process-wide I/O threads (`samsa-io-0` …), started on first use; copies are free.
 ///
-/// They take no signals, and make no system call while no socket and no timer has work. Besides them
-/// tokio may start one thread for name look-ups, which ends after 10 idle seconds.
+/// They take no signals, and make no system call while no socket and no timer has work. Nothing runs on
+/// tokio's further threads, which panic where the system gives none: what must wait has threads of ours.
 #[derive(Clone, Copy, Debug)]
 pub struct Runtime {
     shared: &'static Shared,
@@ -84,30 +85,32 @@ impl Runtime {
 fn start(io_threads: usize) -> Result<Shared> {
     let io_threads = io_threads.clamp(1, IO_THREADS_MAX);
     let started = AtomicUsize::new(0);
-    let name = move || match started.fetch_add(1, Ordering::Relaxed) {
-        n if n < io_threads => format!("samsa-io-{n}"),
-        _ => "samsa-dns".to_owned(),
-    };
+    let name = move || format!("samsa-io-{}", started.fetch_add(1, Ordering::Relaxed));
     // The workers inherit the blocked mask from here; threads that tokio makes later, on whichever
     // thread that is, block for themselves.
-    let built = thread::without_signals(|| {
+    let build = || {
         tokio::runtime::Builder::new_multi_thread()
             .worker_threads(io_threads)
             .max_blocking_threads(1)
-            .thread_keep_alive(Duration::from_secs(10))
             .thread_name_fn(name)
             .on_thread_start(thread::block_signals)
             .enable_all()
             .build()
-    });
-    match built {
-        Ok(tokio) => Ok(Shared { tokio, io_threads, era: Era::current() }),
-        Err(error) => Err(Error::new(
-            Code::RUNTIME,
-            format!("the I/O threads ({io_threads}) could not be started"),
-        )
-        .caused_by(error)),
-    }
+    };
+    let tokio = built(|| thread::without_signals(build)).map_err(|cause| {
+        let text = format!("the I/O threads ({io_threads}) could not be started");
+        Error::new(Code::RUNTIME, text).caused_by(cause)
+    })?;
+    Ok(Shared { tokio, io_threads, era: Era::current() })
+}
+
+/// What `build` makes. tokio panics when the system gives it no first thread: no bug of ours, and the
+/// next call may have more luck.
+fn built<T>(build: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
+    catch_unwind(AssertUnwindSafe(build)).unwrap_or_else(|payload| {
+        let text = payload.downcast_ref::<String>().map_or("no thread", String::as_str);
+        Err(io::Error::other(text.to_owned()))
+    })
 }
 
 #[cfg(test)]
@@ -115,7 +118,7 @@ mod tests {
     use super::*;
     use crate::os::fork::tests::in_child;
     use crate::runtime::Completion;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     fn soon() -> Option<Instant> {
         Some(Instant::now() + Duration::from_secs(60))
@@ -172,24 +175,28 @@ mod tests {
     }
 
     #[test]
-    fn timers_and_sockets_work_and_a_name_is_looked_up_on_one_more_thread_at_most() {
+    fn timers_and_sockets_work_on_the_one_thread() {
         let runtime = Runtime::get(None).unwrap();
         let (sender, answer) = Completion::new();
-        runtime.spawn("lookup", drop, async move {
-            let lookups = (0..8).map(|_| tokio::spawn(tokio::net::lookup_host("localhost:1")));
-            for lookup in lookups.collect::<Vec<_>>() {
-                let _ = lookup.await;
-            }
+        runtime.spawn("socket", drop, async move {
             tokio::time::sleep(Duration::from_millis(1)).await;
             sender.send(tokio::net::TcpListener::bind("127.0.0.1:0").await.map_err(Error::from));
         });
         answer.wait(soon(), None).unwrap();
         let ours = std::fs::read_dir("/proc/self/task").unwrap().filter(|task| {
             let comm = task.as_ref().map(|task| task.path().join("comm")).unwrap();
-            let name = std::fs::read_to_string(comm).unwrap_or_default();
-            name.starts_with("samsa-io") || name.starts_with("samsa-dns")
+            std::fs::read_to_string(comm).unwrap_or_default().starts_with("samsa-io")
         });
-        assert!(ours.count() <= 2);
+        assert_eq!(ours.count(), 1);
+    }
+
+    #[test]
+    fn a_thread_that_the_system_does_not_give_is_an_error_and_no_bug() {
+        let text = "OS can't spawn worker thread: Resource temporarily unavailable";
+        let panics = || std::panic::resume_unwind(Box::new(text.to_owned()));
+        let error = built::<()>(panics).unwrap_err();
+        assert_eq!(error.to_string(), text);
+        assert_eq!(built(|| Ok(7)).unwrap(), 7);
     }
 
     struct DropTells;

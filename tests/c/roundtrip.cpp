@@ -1,4 +1,4 @@
-// samsa.hpp: publish, send, consume, and an exception with its context.
+// samsa.hpp: publish, send, consume, an exception with its context, and what a wake-up withdrew.
 #include <samsa.hpp>
 #include <samsa_testing.h>
 
@@ -13,9 +13,75 @@ static void check(bool condition, const char *what) {
   }
 }
 
+// Whether the call throws woken, as an error that says so.
+template <class Call>
+static bool is_woken(Call &&call) {
+  try {
+    call();
+    return false;
+  } catch (const samsa::woken &woken) {
+    const samsa::error copy = woken;
+    return copy.code() == SAMSA_WOKEN && std::string(copy.name()) == "SAMSA_WOKEN" &&
+           std::string(copy.what()) == samsa_code_text(SAMSA_WOKEN) && copy.get() == nullptr &&
+           copy.status() == SAMSA_NOT_PERSISTED && !copy.is_retriable();
+  }
+}
+
+static void inject(samsa_embedded *embedded, const char *api, const char *topic, std::int32_t kind) {
+  samsa_fault fault{};
+  fault.struct_size = sizeof fault;
+  fault.api = api;
+  fault.topic = topic;
+  fault.kind = kind;
+  fault.code = SAMSA_ERR_INVALID_TOPIC_EXCEPTION;
+  fault.times = kind == SAMSA_FAULT_SILENCE ? UINT32_MAX : 1;
+  samsa::done([&](samsa_error **err) {
+    return samsa_embedded_inject(embedded, &fault, nullptr, err);
+  });
+}
+
+// A topic that no broker answers about: each call must wait, so that the wake-up always ends it.
+static void what_a_wakeup_withdrew_is_thrown(samsa_embedded *embedded, samsa::cluster &cluster) {
+  inject(embedded, "Metadata", "unanswered", SAMSA_FAULT_SILENCE);
+  samsa::topic topic = cluster.topic("unanswered");
+  cluster.wakeup();
+  check(is_woken([&] { topic.publish("k", "v", -1); }), "a publish that was woken throws");
+  cluster.wakeup();
+  check(is_woken([&] { topic.subscribe(-1); }), "a subscription that was woken throws");
+  samsa::producer producer = cluster.producer();
+  samsa_record record{};
+  record.topic = topic.get();
+  check(!producer.send(record, 0), "a send that may not wait gives false");
+  producer.wakeup();
+  check(is_woken([&] { return producer.send(record); }), "a send that was woken throws");
+}
+
+// One record fails, the next gets no answer: the flush that is woken has counted the first.
+static void a_flush_that_is_woken_keeps_its_count(samsa_embedded *embedded,
+                                                  samsa::cluster &cluster) {
+  samsa::topic topic = cluster.topic("flushed");
+  check(topic.publish("k", "v", 10000) == 0, "the topic is there");
+  samsa::producer producer = cluster.producer();
+  samsa_record record{};
+  record.topic = topic.get();
+  inject(embedded, "Produce", "flushed", SAMSA_FAULT_ERROR_CODE);
+  check(producer.send(record), "the record is taken");
+  check(producer.poll(10000)->begin()->code != 0, "it fails");
+  inject(embedded, "Produce", "flushed", SAMSA_FAULT_SILENCE);
+  check(producer.send(record), "another is taken");
+  producer.wakeup();
+  check(is_woken([&] { producer.flush(-1); }), "a flush that was woken throws");
+  samsa::done([&](samsa_error **err) {
+    return samsa_producer_purge(producer.get(), SAMSA_PURGE_QUEUED | SAMSA_PURGE_IN_FLIGHT, nullptr,
+                                err);
+  });
+  check(producer.flush(-1) == 2, "the next flush tells both failures");
+  check(producer.flush(-1) == 0, "and tells them once");
+}
+
 int main() try {
   samsa_embedded *embedded = nullptr;
-  samsa::checked([&](samsa_error **err) { return samsa_embedded_start(1, &embedded, err); });
+  samsa::done([&](samsa_error **err) { return samsa_embedded_start(1, &embedded, err); });
   {
     samsa::config config{{"bootstrap.servers", samsa_embedded_address(embedded)},
                          {"client.id", "roundtrip"}};
@@ -58,6 +124,8 @@ int main() try {
     check(!nothing && nothing.code == SAMSA_NOTHING, "nothing is no error");
     consumer.wakeup();
     check(consumer.next(-1).code == SAMSA_WOKEN, "a wake-up is remembered");
+    a_flush_that_is_woken_keeps_its_count(embedded, cluster);
+    what_a_wakeup_withdrew_is_thrown(embedded, cluster);
     cluster.close(10000);
   }
   samsa_embedded_free(embedded);

@@ -96,6 +96,29 @@ static void a_signal_handler_ends_a_publish(const char *name, const char *api, s
     samsa_topic_free(topic);
 }
 
+/* Nobody has the consumer yet: the cluster's wake-up reaches what waits for the group. */
+static void a_signal_handler_ends_a_subscription_in_a_group(void) {
+    samsa_topic *topic = open_topic(cluster, "waiting");
+    samsa_consumer *none = consumer;
+    pthread_t signaller;
+    samsa_fault fault;
+
+    memset(&fault, 0, sizeof fault);
+    fault.struct_size = sizeof fault;
+    fault.kind = SAMSA_FAULT_SILENCE;
+    fault.times = UINT32_MAX;
+    fault.api = "JoinGroup";
+    OK(samsa_embedded_inject(embedded, &fault, &held_back, &err));
+    main_thread = pthread_self();
+    CHECK(signal(SIGALRM, wake_cluster) != SIG_ERR);
+    CHECK(pthread_create(&signaller, NULL, signal_when_held, NULL) == 0);
+    GIVES(SAMSA_WOKEN, samsa_topic_subscribe(topic, "woken", -1, &none, &err));
+    CHECK(none == NULL);
+    CHECK(pthread_join(signaller, NULL) == 0);
+    OK(samsa_embedded_withdraw(embedded, held_back, &err));
+    samsa_topic_free(topic);
+}
+
 static void a_wakeup_is_remembered_once(void) {
     samsa_message *message;
     samsa_batch *batch;
@@ -222,6 +245,7 @@ int main(void) {
      */
     a_signal_handler_ends_a_publish("waiting", "Produce", SAMSA_ERR_TIMED_OUT);
     a_signal_handler_ends_a_publish("looked-up", "Metadata", SAMSA_WOKEN);
+    a_signal_handler_ends_a_subscription_in_a_group();
     close_ends_every_wait();
     samsa_consumer_free(consumer);
     samsa_producer_free(producer);

@@ -36,6 +36,8 @@ const FATES: &[(Fate, &[i16])] = &[
     (Fate::Waits, &[75]),
     // Retriable by Kafka's judgement, and no answer of a partition: nothing to be learnt from it.
     (Fate::Waits, &[-1, 7, 13, 14, 15, 16, 19, 20, 41, 51, 72, 80, 83, 84, 88, 89, 122, 123, 133]),
+    // Numbers of this library, which no broker may say.
+    (Fate::Waits, &[-100, -114]),
     // Numbers that this version does not know (2.9).
     (Fate::Waits, &[999, 31_999, -2, -999]),
     // Permission, and data that cannot be read: the user must act.

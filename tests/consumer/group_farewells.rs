@@ -13,19 +13,20 @@ use crate::rig::{PATIENCE, Rig, assert_code, deadline, read};
 
 /// API keys as faults take them.
 const OFFSET_COMMIT: i16 = 8;
-const JOIN_GROUP: i16 = 11;
+pub(crate) const JOIN_GROUP: i16 = 11;
 const LEAVE_GROUP: i16 = 13;
-const SYNC_GROUP: i16 = 14;
+pub(crate) const SYNC_GROUP: i16 = 14;
 
-const COOPERATIVE: (&str, &str) = ("partition.assignment.strategy", "cooperative-sticky");
+pub(crate) const COOPERATIVE: (&str, &str) =
+    ("partition.assignment.strategy", "cooperative-sticky");
 const KIP_848: (&str, &str) = ("group.protocol", "consumer");
 const RANGE: (&str, &str) = ("partition.assignment.strategy", "range");
 
 /// Less than anything that it must not wait for, and more than a busy machine needs.
-const AT_ONCE: Duration = Duration::from_secs(10);
+pub(crate) const AT_ONCE: Duration = Duration::from_secs(10);
 
 /// A member of "g" that has read partition 0 of "t" and not committed it, with the topic "u" beside.
-fn reader(properties: &[(&str, &str)], callbacks: Callbacks) -> (Rig, Arc<Consumer>) {
+pub(crate) fn reader(properties: &[(&str, &str)], callbacks: Callbacks) -> (Rig, Arc<Consumer>) {
     let rig = Rig::new(2);
     rig.kafka.create_topic("u", 1).unwrap();
     let member = rig.classic_with(&[&[SLOW], properties].concat(), callbacks);
@@ -40,7 +41,7 @@ fn silence(rig: &Rig, api: i16) -> FaultId {
 }
 
 /// Another member, whose join is not heard: whoever joins now waits for it.
-fn sleeper(rig: &Rig, first: &Consumer) -> Arc<Consumer> {
+pub(crate) fn sleeper(rig: &Rig, first: &Consumer) -> Arc<Consumer> {
     let second = rig.classic(&[SLOW, COOPERATIVE]);
     settle(rig, &[first, &second], 2);
     let unheard = silence(rig, JOIN_GROUP);
@@ -64,7 +65,7 @@ fn settle(rig: &Rig, members: &[&Consumer], count: usize) {
 }
 
 /// Makes a member join again, and waits until its request of this API was heard.
-fn rejoin(rig: &Rig, member: &Consumer, api: i16) {
+pub(crate) fn rejoin(rig: &Rig, member: &Consumer, api: i16) {
     let before = rig.kafka.requests(api);
     member.subscribe(&["t", "u"]).unwrap();
     rig.kafka.wait_requests(api, before + 1, deadline()).unwrap();

@@ -394,6 +394,20 @@ fn a_topic_in_a_group_waits_for_its_assignment_and_its_starts() {
 }
 
 #[test]
+fn what_starts_in_a_group_ends_with_the_cluster_s_wake_up_and_with_a_close() {
+    let rig = Rig::new(1);
+    let (consumer, _script) = rig.scripted(&[SLOW]);
+    consumer.subscribe(&["t"]).unwrap();
+    rig.cluster.wakeup();
+    assert_code(consumer.wait_started(Some(crate::rig::deadline())), Code::WOKEN);
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| consumer.wait_started(Some(crate::rig::deadline())));
+        consumer.close(0).unwrap();
+        assert_code(waiting.join().unwrap(), Code::CLOSED);
+    });
+}
+
+#[test]
 fn rules_8_7_and_10_6_nothing_is_handed_out_past_the_time_for_which_the_member_is_sure_to_be_one() {
     let rig = Rig::new(1);
     rig.write(0, 9);

@@ -9,6 +9,7 @@ mod group_commits;
 mod group_endings;
 mod group_farewells;
 mod group_members;
+mod group_rounds;
 mod group_script;
 mod group_steps;
 mod memory;

@@ -1,5 +1,6 @@
 //! Consumers over these memberships: what they read, and where they go on.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -8,9 +9,11 @@ use samsa::Code;
 use samsa::cluster::Cluster;
 use samsa::config::Config;
 use samsa::consumer::Consumer;
+use samsa::embedded::{Fault, FaultKind};
 use samsa::producer::{Producer, Record};
+use samsa::protocol::modern::ApiKey;
 
-use super::rig::{Rig, until};
+use super::rig::{Rig, soon, until};
 
 /// How often each message was read.
 type Seen = Mutex<BTreeMap<String, usize>>;
@@ -123,4 +126,33 @@ fn rule_9_15_a_consumer_that_does_not_poll_is_out_and_comes_back() {
     rig.wait_members(1);
     consumer.close(20_000).expect("closed");
     rig.wait_members(0);
+}
+
+#[test]
+fn rule_9_10_who_is_thrown_out_while_it_looks_offsets_up_heals_without_an_error() {
+    let fault = |code: Code| {
+        let code = i16::try_from(code.0).expect("Kafka's");
+        Fault::new(FaultKind::RequestError(code)).api(ApiKey::OffsetFetch)
+    };
+    for code in [Code::UNKNOWN_MEMBER_ID, Code::FENCED_MEMBER_EPOCH] {
+        let rig = Rig::new(4);
+        // No heartbeat tells it first.
+        rig.kafka.set("group.consumer.heartbeat.interval.ms", "60000").expect("set");
+        publish(&rig, 0..4);
+        let loads = rig.kafka.inject(fault(Code::COORDINATOR_LOAD_IN_PROGRESS).always());
+        let consumer = consumer(&rig);
+        rig.kafka.wait_injected(loads, 1, soon()).expect("it asks");
+        rig.kafka.expire_member("g", &rig.kafka.group_members("g")[0].id).expect("there");
+        let refused = rig.kafka.inject(fault(code));
+        rig.kafka.withdraw(loads);
+        let seen = Cell::new(0);
+        until("every message", || {
+            match consumer.poll(50) {
+                Ok(batch) => seen.set(seen.get() + batch.len()),
+                Err(error) => assert_eq!(error.code(), Code::NOTHING, "{error}"),
+            }
+            seen.get() >= 4
+        });
+        assert_eq!(rig.kafka.injected(refused), 1);
+    }
 }

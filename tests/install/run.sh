@@ -28,6 +28,17 @@ readelf -d "$lib/libsamsa.so" | grep -q NODELETE || fail 'the library can be unm
 expect 'the link for the linker' "$(readlink "$lib/libsamsa.so")" libsamsa.so.0
 expect 'the link for the loader' "$(readlink "$lib/libsamsa.so.0")" "libsamsa.so.$version"
 
+# Who gets the library gets the licences of what is in it.
+doc=$root$prefix/share/doc/libsamsa
+cmp -s LICENSE "$doc/LICENSE" || fail 'LICENSE is not installed'
+linked=$(cargo tree --locked -e normal,no-proc-macro --prefix none --no-dedupe -f '{p}' |
+    sed -n 's/^\([^ ]*\) v\([^ ]*\).*/\1 \2/p' | grep -v '^libsamsa ' | sort -u)
+expect 'crates that NOTICES.txt does not name (make notices)' \
+    "$(echo "$linked" | grep -vxFf "$doc/NOTICES.txt" || true)" ''
+for library in zstd lz4; do
+    grep -q "^$library, the C library in " "$doc/NOTICES.txt" || fail "no notice of $library"
+done
+
 export PKG_CONFIG_PATH="$lib/pkgconfig" PKG_CONFIG_SYSROOT_DIR="$root"
 expect 'the version in samsa.pc' "$(pkg-config --modversion samsa)" "$version"
 flags=$(pkg-config --cflags --libs samsa)
@@ -71,6 +82,20 @@ expect 'what produce counts where only failures are told' "$said" '2 of 2 acknow
     fail 'consume prints to a full device'
 expect 'messages left by a consume that could not print' \
     "$(timeout 60 "$programs/consume" -n 2 -g full counted "$at" 2>"$root/said" | wc -l)" 2
+# A reader that goes away ends it, with what was read committed; the records are more than a pipe holds.
+seq 20000 | sed 's/$/ and so on/' | "$programs/produce" piped "$at" >"$root/said"
+{
+    timeout 60 "$programs/consume" -g piped piped "$at" 2>"$root/said" && status=0 || status=$?
+    echo $status >"$root/status"
+} | head -n 1 >"$root/read"
+expect 'the status of a consume whose reader went away' "$(cat "$root/status")" 1
+seq 20001 20002 | "$programs/produce" piped "$at" >"$root/said"
+timeout 60 "$programs/consume" -n 1 -g piped piped "$at" >"$root/read" 2>"$root/said" ||
+    fail "consume after the one whose reader went away: $(cat "$root/said")"
+[ "$(cut -f 2 "$root/read")" -gt 0 ] || fail 'what was read before the reader went away was not committed'
+passed=$((passed + 1))
+timeout 120 "$programs/throughput" late "$at" auto.offset.reset=latest >"$root/said" 2>&1 && status=0 || status=$?
+expect 'the status of a throughput that has nothing to read' $status 1
 
 make --no-print-directory -s uninstall DESTDIR="$root" PREFIX=$prefix
 expect 'files left after uninstall' "$(find "$root$prefix" ! -type d | wc -l)" 0

@@ -50,8 +50,8 @@ const FATES: &[(Fate, &[i16])] = &[
     // Numbers that this version does not know (2.9).
     (MOVED_MAYBE, &[999, 31_999, -2, -999]),
     (Fate::Acknowledged, &[46]),
-    // The broker does not say how far it came.
-    (UNHEARD, &[-1]),
+    // The broker does not say how far it came. Numbers of this library are nothing that a broker may say.
+    (UNHEARD, &[-1, -100, -114]),
     // The record, the topic or the permission; 10 and 18 because there is nothing to split.
     (REFUSED, &[10, 17, 18, 21, 29, 31, 32, 35, 42, 44, 53, 76, 87]),
     // About the identity, which then begins anew (5.7, 5.15, 5.17).

@@ -8,6 +8,7 @@ mod direct;
 mod ends;
 mod faults;
 mod idempotence;
+mod idle;
 mod kept;
 mod memory;
 mod partitioning;

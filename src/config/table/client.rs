@@ -174,7 +174,7 @@ pub(super) const ROWS: &[Property] = &[
         per_topic: false,
         kind: millis(-1),
         default: "540000",
-        doc: "An unused connection is closed after this time and opened again when it is needed; -1: never.",
+        doc: "An unused connection is closed after this time and opened again when it is needed; -1 and 0: never.",
         aliases: &[],
     },
     Property {

@@ -99,7 +99,10 @@ impl ClientConfig {
             socket_connection_setup_timeout_max: values
                 .millis("socket.connection.setup.timeout.max.ms")?
                 .max(setup),
-            connections_max_idle: u64::try_from(idle).ok().map(Duration::from_millis),
+            connections_max_idle: u64::try_from(idle)
+                .ok()
+                .filter(|ms| *ms > 0)
+                .map(Duration::from_millis),
             metadata_max_age: values.millis("metadata.max.age.ms")?,
             metadata_recovery_rebootstrap_trigger: values
                 .millis("metadata.recovery.rebootstrap.trigger.ms")?,

@@ -257,7 +257,9 @@ impl Core {
             Code::STALE_MEMBER_EPOCH,
             Code::FENCED_MEMBER_EPOCH,
         ];
-        if !by_steps.contains(&code) && state.group.failure.replace(code) != Some(code) {
+        // Also if the group's other members took all of its time.
+        let cause = error.cause().filter(|_| code == Code::TIMED_OUT).map_or(code, Error::code);
+        if !by_steps.contains(&cause) && state.group.failure.replace(code) != Some(code) {
             let error = Error::new(code, text)
                 .with_topic(&*item.partition.topic)
                 .with_partition(item.partition.partition)

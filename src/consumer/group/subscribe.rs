@@ -98,7 +98,7 @@ impl Consumer {
     /// deadline that is due already only notes the subscription.
     ///
     /// # Errors
-    /// As [`Consumer::subscribe`]; TIMED_OUT; why a partition has no start.
+    /// As [`Consumer::subscribe`] and [`Consumer::wait_started`].
     pub fn subscribe_in_group(
         cluster: &Arc<Cluster>,
         topic: &Arc<Topic>,
@@ -115,11 +115,13 @@ impl Consumer {
     }
 
     /// Waits until the group has given partitions and their start positions are known, or the application
-    /// is to hear of them first. TIMED_OUT; why a partition has no start.
+    /// is to hear of them first. The cluster's wake-up ends it, for nobody may have the consumer yet.
+    /// TIMED_OUT; the condition WOKEN; CLOSED; why a partition has no start.
     pub fn wait_started(&self, deadline: Option<Instant>) -> Result<()> {
-        let started = self.core().signal.wait_for_result(deadline, || {
+        let started = self.core().signal.wait_to_start(deadline, || {
             let mut state = self.core().lock();
-            if let Some(error) = state.take_report() {
+            let closed = state.check_open().err();
+            if let Some(error) = closed.or_else(|| state.take_report()) {
                 return Some(Err(error));
             }
             state.has_started().then_some(Ok(()))

@@ -268,7 +268,10 @@ impl Machine {
             Ok(joined) => joined,
             Err(trouble) => return self.not_joined(trouble, now),
         };
-        self.hear(now, now);
+        if self.owned.is_empty() {
+            // Who holds something is kept by its heartbeats, which tell when they were sent.
+            self.hear(now, now);
+        }
         (self.who, self.beat_out) = (joined.who, false);
         if self.last_round.is_some() {
             // The former generation is over.
@@ -372,8 +375,8 @@ impl Machine {
     }
 
     fn settle(&mut self, assigned: Assigned, now: Instant) {
+        // How long this waited to be read nobody knows: only heartbeats say that it is a member still (8.7).
         let Assigned { places: assigned, user_data } = assigned;
-        self.hear(now, now);
         let Some(wish) = &self.wish else { return };
         if assigned.iter().any(|place| !wish.accepts(&place.topic)) {
             // Rule 8.22.
@@ -515,6 +518,10 @@ impl Machine {
         let stays = |place: &TopicPartition| self.rules.cooperative && wish.accepts(&place.topic);
         let goes: Vec<_> = self.owned.iter().filter(|place| !stays(place)).cloned().collect();
         if !goes.is_empty() {
+            if self.failures > 0 {
+                // A round that came to nothing left the gate shut, and what goes is committed first (8.11).
+                self.acts.push(Act::Reopen);
+            }
             return self.tell(Tell::Revoke(goes));
         }
         self.attempt += 1;

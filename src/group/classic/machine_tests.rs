@@ -329,6 +329,28 @@ fn rule_8_7_the_session_counts_from_when_the_heartbeat_was_sent() {
 }
 
 #[test]
+fn rule_8_7_answers_that_waited_to_be_read_for_a_whole_session_prove_nothing() {
+    // The process was stopped; the answer lay in its socket.
+    let mut bench = Bench::new(rules(false));
+    bench.subscribe(&["t"]);
+    bench.joined(1, false);
+    let joined = bench.now;
+    bench.now += SESSION;
+    bench.synced(t(&[0]));
+    assert_eq!(bench.machine.sure_until(), Some(joined + SESSION));
+    bench.did();
+    bench.after(Duration::ZERO);
+    assert!(bench.did().contains(&"lost t0".to_owned()));
+
+    let mut bench = Bench::stable(true, &[0]);
+    let sure = bench.machine.sure_until();
+    bench.machine.rejoin("a test", bench.now);
+    bench.now += SESSION;
+    bench.joined(2, false);
+    assert_eq!(bench.machine.sure_until(), sure, "what it holds is another's by now");
+}
+
+#[test]
 fn rule_8_7_a_cooperative_member_loses_what_it_keeps_also_while_a_join_is_out() {
     let mut bench = Bench::stable(true, &[0]);
     bench.beaten(Code::REBALANCE_IN_PROGRESS);

@@ -35,6 +35,46 @@ fn rule_8_12_an_eager_member_gives_all_up_before_it_joins_a_cooperative_one_what
     assert_eq!(cooperative.did(), ["give up t0 t1", "shut", "join \"m\" owning "]);
 }
 
+/// A cooperative member that has subscribed to another topic while its join was out.
+fn changes_its_mind() -> Bench {
+    let mut bench = Bench::stable(true, &[0]);
+    bench.beaten(Code::REBALANCE_IN_PROGRESS);
+    bench.subscribe(&["u"]);
+    assert_eq!(bench.did(), ["shut", "join \"m\" owning t0"]);
+    bench
+}
+
+#[test]
+fn rule_8_11_a_round_that_came_to_nothing_lets_commits_go_before_a_topic_is_given_up() {
+    type Answer = fn(&mut Bench);
+    let answers: [Answer; 4] = [
+        |bench| {
+            bench.joined(2, false);
+            bench.synced(t(&[0]));
+        },
+        |bench| {
+            bench.joined(2, false);
+            bench.sync_refused(Code::REBALANCE_IN_PROGRESS);
+        },
+        |bench| bench.join_refused(Code::NOT_COORDINATOR),
+        |bench| {
+            bench.joined(2, true);
+            let failed = Err(Error::bare(Code::TIMED_OUT));
+            bench.machine.led(bench.attempt(), failed, bench.now);
+        },
+    ];
+    for answer in answers {
+        let mut bench = changes_its_mind();
+        answer(&mut bench);
+        bench.after(Duration::from_secs(1));
+        let did = bench.did();
+        let at = |what: &str| did.iter().position(|act| act == what);
+        assert!(at("reopen").is_some() && at("reopen") < at("revoke t0"), "{did:?}");
+        bench.told();
+        assert_eq!(bench.did(), ["give up t0", "shut", "join \"m\" owning "]);
+    }
+}
+
 #[test]
 fn rule_8_13_what_a_cooperative_member_loses_is_revoked_first_and_it_joins_again() {
     let mut bench = Bench::stable(true, &[0, 1]);

@@ -71,12 +71,12 @@ pub(super) enum Verdict {
     /// Again, but not for ever.
     Perhaps,
     ByName,
-    /// Again with the member's next epoch (rule 9.11).
+    /// Again with the member's next epoch (rules 9.10, 9.11).
     NextEpoch,
     Failed,
 }
 
-/// Rules 9.11, 9.18, 11.6. `version` 0 calls a partition unknown that has no offset.
+/// Rules 9.10, 9.11, 9.18, 11.6. `version` 0 calls a partition unknown that has no offset.
 pub(super) fn judge(code: Code, version: i16, by_epochs: bool) -> Verdict {
     match code {
         Code::NONE => Verdict::Fine,
@@ -86,17 +86,30 @@ pub(super) fn judge(code: Code, version: i16, by_epochs: bool) -> Verdict {
         Code::COORDINATOR_NOT_AVAILABLE | Code::NOT_COORDINATOR | Code::REQUEST_TIMED_OUT => {
             Verdict::Elsewhere
         }
-        Code::STALE_MEMBER_EPOCH if by_epochs => Verdict::NextEpoch,
+        code if by_epochs && concerns_the_member(code) => Verdict::NextEpoch,
         // Among them 14, which waits at the same coordinator (8.8), and 88.
         code if code.is_retriable() => Verdict::Again,
         _ => Verdict::Failed,
     }
 }
 
+/// Codes that say something of the member by KIP-848 that asks. It is told, and what it asked for is asked
+/// again when it is one anew (rules 9.10, 9.11).
+fn concerns_the_member(code: Code) -> bool {
+    matches!(code, Code::STALE_MEMBER_EPOCH | Code::UNKNOWN_MEMBER_ID | Code::FENCED_MEMBER_EPOCH)
+}
+
 /// An answer in one form for all versions.
 struct Answer {
     whole: Code,
     partitions: BTreeMap<Spot, (Code, Option<Committed>)>,
+}
+
+impl Answer {
+    fn of_the_member(&self) -> BTreeSet<Code> {
+        let each = self.partitions.values().map(|(code, _)| *code);
+        each.chain([self.whole]).filter(|code| concerns_the_member(*code)).collect()
+    }
 }
 
 struct Work {
@@ -148,6 +161,9 @@ impl Work {
             Err(error) => return Err(error),
         };
         let answer = understand(version, response, &ids);
+        if let Some(stamp) = &stamp {
+            answer.of_the_member().into_iter().for_each(|code| shared.standing.tell(code, stamp));
+        }
         let elsewhere = self.hear(answer, version, stamp.is_some())?;
         if std::mem::take(&mut self.is_stale) {
             // The pauses are those between all attempts.

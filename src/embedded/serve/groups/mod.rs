@@ -41,7 +41,7 @@ fn check(shared: &Shared, broker: i32, group: &str) -> Result<(), Code> {
 /// The error that a fault wants for the request, unless the request is to be applied all the same.
 fn injected(verdict: &Verdict) -> Result<(), Code> {
     match verdict.request_code() {
-        Some((code, false)) => Err(Code::from(code)),
+        Some((code, false)) => Err(Code(code.into())),
         _ => Ok(()),
     }
 }

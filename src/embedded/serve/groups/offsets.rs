@@ -57,7 +57,7 @@ impl Serve for OffsetCommitRequest {
         let now = Instant::now();
         let by_id = call.version >= FIRST_TOPIC_ID;
         let may = match call.verdict.whole_code() {
-            Some(code) => Err(Code::from(code)),
+            Some(code) => Err(Code(code.into())),
             None => check(call.shared, call.broker, &self.group_id),
         };
         let mut groups = call.shared.groups();
@@ -222,7 +222,7 @@ fn one_group(
 ) -> OffsetFetchResponseGroup {
     let by_id = call.version >= FIRST_TOPIC_ID;
     let checked = match call.verdict.whole_code() {
-        Some(code) => Err(Code::from(code)),
+        Some(code) => Err(Code(code.into())),
         None => check(call.shared, call.broker, id),
     };
     let mut groups = call.shared.groups();
