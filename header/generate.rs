@@ -106,7 +106,11 @@ fn comment(text: &str) -> String {
 
 /// Names and numbers of all codes, as C spells them.
 fn code_constants() -> Vec<(String, i64)> {
-    codes::Code::ALL.iter().map(|info| (info.c_name(), i64::from(info.code.0))).collect()
+    codes::Code::ALL.iter().map(|info| (c_name(info).to_owned(), info.code.0.into())).collect()
+}
+
+fn c_name(info: &codes::CodeInfo) -> &'static str {
+    info.c_name.to_str().expect("names are ASCII")
 }
 
 fn code_enum() -> String {
@@ -116,7 +120,7 @@ fn code_enum() -> String {
     );
     out.push_str("enum {\n");
     for info in codes::Code::ALL {
-        let _ = writeln!(out, "  /* {} */\n  {} = {},", info.text, info.c_name(), info.code.0);
+        let _ = writeln!(out, "  /* {} */\n  {} = {},", info.text, c_name(info), info.code.0);
     }
     out + "};\n\n"
 }

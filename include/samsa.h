@@ -1435,7 +1435,9 @@ void samsa_config_free(samsa_config *config);
 
 /**
  * Sends log lines to a callback, whatever the property samsa.log says; the property samsa.log.level
- * says which. A full queue drops lines and counts them. call NULL takes the callback back.
+ * says which. A full queue drops lines and counts them. call NULL takes the callback back. Only
+ * samsa_cluster_open takes a configuration with it: where a producer or consumer is made it gives
+ * SAMSA_ERR_INVALID_PROPERTY.
  *
  * Lines that wait are still given after samsa_cluster_free, which waits for nothing: release, not free,
  * is the end of the callback, once the configuration and what was opened with it are freed.
@@ -1477,7 +1479,8 @@ int64_t samsa_log_time(const samsa_log *log);
 
 /**
  * Has changes of the cluster told to a callback, which runs inside samsa_cluster_next_event; that
- * gives 0 and NULL then. call NULL takes the callback back.
+ * gives 0 and NULL then. call NULL takes the callback back. Only samsa_cluster_open takes a configuration
+ * with it: where a producer or consumer is made it gives SAMSA_ERR_INVALID_PROPERTY.
  *
  * Who frees: release(user), if not NULL, is called once after the last use; when this call fails, it
  * is not. Thread: any. On error: nothing is changed.

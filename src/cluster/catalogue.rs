@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use tokio::time::{sleep_until, timeout_at};
 
-use super::TopicMetadata;
 use super::ask::Ask;
 use super::core::Core;
 use super::legacy;
 use super::merge::{self, Known};
 use super::metadata_loop::round;
 use super::wishes::Question;
+use super::{Metadata, TopicMetadata};
 use crate::discovery::zookeeper::Generation;
 use crate::error::{Code, Error, Result};
 use crate::net::{Backoff, jitter};
@@ -43,15 +43,20 @@ impl Core {
     ) -> Result<Vec<Arc<TopicMetadata>>> {
         let backoff =
             Backoff { first: self.client.retry_backoff, most: self.client.retry_backoff_max };
-        if self.metadata().generation == Some(Generation::Legacy) {
-            return self.registered_topics(deadline).await;
-        }
         let begun = Instant::now();
         let mut trouble = None;
         for attempt in 1.. {
             self.check_open()?;
+            if self.is_legacy() {
+                return self.registered_topics(deadline).await;
+            }
             let round = round(Arc::clone(&self), ask.clone(), false);
-            match timeout_at(deadline.into(), round).await {
+            let answered = tokio::select! {
+                answered = timeout_at(deadline.into(), round) => answered,
+                // Nobody will answer: its brokers are no seeds.
+                () = self.turns_legacy() => continue,
+            };
+            match answered {
                 Ok(Ok(answers)) => {
                     let nothing = Known::nothing();
                     let merged = answers.answers.iter().fold(nothing, |known, answer| {
@@ -61,7 +66,7 @@ impl Core {
                     topics.sort_by(|a, b| a.name.cmp(&b.name));
                     return Ok(topics);
                 }
-                Ok(Err(error)) if !error.is_retriable() => return Err(error),
+                Ok(Err(error)) if self.is_final(&error) => return Err(error),
                 Ok(Err(error)) => trouble = Some(error),
                 Err(_) => {}
             }
@@ -75,6 +80,26 @@ impl Core {
         let error = Error::new(Code::TIMED_OUT, format!("no answer about topics within {ms} ms"));
         let trouble = trouble.or_else(|| self.trouble());
         Err(trouble.map_or(error.clone(), |cause| error.caused_by(cause)))
+    }
+
+    fn is_legacy(&self) -> bool {
+        self.snapshot.borrow().generation == Some(Generation::Legacy)
+    }
+
+    /// Waits until the registry showed that the cluster is of Kafka 0.7.
+    async fn turns_legacy(&self) {
+        let mut changes = self.snapshot.subscribe();
+        let legacy = |metadata: &Arc<Metadata>| metadata.generation == Some(Generation::Legacy);
+        if changes.wait_for(legacy).await.is_err() {
+            // Nobody publishes any more, and so it never will.
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Whether asking again is of no use. A registry that names no broker may name one later.
+    fn is_final(&self, error: &Error) -> bool {
+        let refused = || self.progress.borrow().refusal.is_some();
+        !error.is_retriable() && (error.code() != Code::BROKER_NOT_AVAILABLE || refused())
     }
 
     /// Brokers of Kafka 0.7 tell of no topics: those that were ever written to are registered.

@@ -7,6 +7,10 @@ use std::time::{Duration, Instant};
 
 use super::offsets::{NOTHING, Numbered, OffsetAt, Outcome, Question};
 use crate::error::{Code, Error, Persistence, Result};
+
+/// The newest offset of an answer; none when there is none that early.
+type Found = Result<Option<i64>, Outcome>;
+
 use crate::net::{Connection, LegacyAnswer};
 use crate::protocol::legacy::{EARLIEST, Offsets, Request, read_offsets};
 
@@ -38,7 +42,7 @@ async fn exchange(
     questions: &[Numbered],
     instead: Option<i64>,
     deadline: Instant,
-) -> Vec<Result<Option<i64>>> {
+) -> Vec<Found> {
     let asked: Vec<_> = questions
         .iter()
         .map(|(_, question)| {
@@ -46,11 +50,17 @@ async fn exchange(
         })
         .collect();
     let mut found = Vec::with_capacity(asked.len());
+    let mut closed = false;
     for answer in asked {
-        found.push(match answer {
+        let answer = match answer {
             Ok(answer) => read(answer).await,
             Err(error) => Err(error),
-        });
+        };
+        found.push(answer.map_err(|error| {
+            // Answers come in order: what is behind the first that is missing was never looked at.
+            let is_first = !connection.is_open() && !std::mem::replace(&mut closed, true);
+            if is_first { Outcome::Closed(error) } else { Outcome::Again(error) }
+        }));
     }
     found
 }
@@ -77,10 +87,10 @@ async fn read(answer: LegacyAnswer) -> Result<Option<i64>> {
     }
 }
 
-fn outcome(found: Result<Option<i64>>) -> Outcome {
+fn outcome(found: Found) -> Outcome {
     match found {
         Ok(Some(offset)) => Outcome::Found(OffsetAt { offset, ..NOTHING }),
         Ok(None) => Outcome::Found(NOTHING),
-        Err(error) => Outcome::Again(error),
+        Err(outcome) => outcome,
     }
 }

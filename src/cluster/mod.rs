@@ -320,7 +320,19 @@ impl Cluster {
         isolation: IsolationLevel,
         deadline: Instant,
     ) -> Vec<Result<OffsetAt>> {
-        self.core.list_offsets(questions, isolation, deadline).await
+        self.core.list_offsets(questions, isolation, deadline, false).await
+    }
+
+    /// As [`list_offsets`](Self::list_offsets), for who asks again anyway: a question over which a broker of
+    /// Kafka 0.7 closed its connection twice ends with that, instead of holding up the others until the
+    /// deadline. 0.7 says no otherwise that it does not have a partition.
+    pub async fn look_up_offsets(
+        &self,
+        questions: &[(Arc<Topic>, i64, i64)],
+        isolation: IsolationLevel,
+        deadline: Instant,
+    ) -> Vec<Result<OffsetAt>> {
+        self.core.list_offsets(questions, isolation, deadline, true).await
     }
 
     /// Where the logs of eras end, as this leader says (KIP-320): answers in the order asked, none at

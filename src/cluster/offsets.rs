@@ -61,6 +61,9 @@ pub(super) enum Outcome {
     Found(OffsetAt),
     /// The leader has to be found again (invariant 7.9), or did not answer.
     Again(Error),
+    /// The connection ended, and this was the first question on it without an answer. A broker of 0.7
+    /// closes over a partition that it does not have, and answers none behind it.
+    Closed(Error),
     Failed(Error),
 }
 
@@ -125,33 +128,37 @@ impl TopicWaits {
 }
 
 impl Core {
-    /// See [`super::Cluster::list_offsets`].
+    /// See [`super::Cluster::list_offsets`], and [`super::Cluster::look_up_offsets`] for `gives_up`.
     pub(super) async fn list_offsets(
         self: &Arc<Self>,
         questions: &[(Arc<Topic>, i64, i64)],
         isolation: IsolationLevel,
         deadline: Instant,
+        gives_up: bool,
     ) -> Vec<Result<OffsetAt>> {
         let begun = Instant::now();
         let mut answers: Vec<Option<Result<OffsetAt>>> = vec![None; questions.len()];
         let mut troubles: Vec<Option<Error>> = vec![None; questions.len()];
+        let mut closes = vec![0_u32; questions.len()];
         let backoff =
             Backoff { first: self.client.retry_backoff, most: self.client.retry_backoff_max };
         let mut topics = TopicWaits::default();
         for attempt in 1.. {
             let open = answers.iter().enumerate().filter(|(_, answer)| answer.is_none());
-            let open: Vec<usize> = open.map(|(index, _)| index).collect();
+            let mut open: Vec<usize> = open.map(|(index, _)| index).collect();
             if open.is_empty() {
                 break;
             }
+            // What may be the reason for a close holds up no other question.
+            open.sort_by_key(|index| closes.get(*index).copied());
             let mut again = false;
             let asked = Attempt { questions, isolation, begun, deadline };
             for (index, outcome) in self.attempt(asked, &open, &mut topics).await {
                 let Some(answer) = answers.get_mut(index) else { continue };
-                match outcome {
+                match weigh(outcome, closes.get_mut(index), gives_up) {
                     Outcome::Found(found) => *answer = Some(Ok(found)),
                     Outcome::Failed(error) => *answer = Some(Err(error)),
-                    Outcome::Again(error) => {
+                    Outcome::Again(error) | Outcome::Closed(error) => {
                         again = true;
                         if let Some(trouble) = troubles.get_mut(index) {
                             *trouble = Some(error);
@@ -236,6 +243,17 @@ impl Core {
             Outcome::Again(placed(Code::LEADER_NOT_AVAILABLE, text, &metadata.name, partition))
         })?;
         Ok((broker, epoch))
+    }
+}
+
+/// Counts what may have been the reason for a close; the second time that is an outcome for who gives up.
+fn weigh(outcome: Outcome, closes: Option<&mut u32>, gives_up: bool) -> Outcome {
+    match (outcome, closes) {
+        (Outcome::Closed(error), Some(closes)) => {
+            *closes += 1;
+            if gives_up && *closes > 1 { Outcome::Failed(error) } else { Outcome::Again(error) }
+        }
+        (outcome, _) => outcome,
     }
 }
 

@@ -69,10 +69,12 @@ const INTRODUCTION: &str = "\
 <!-- Generated from src/config/table by `SAMSA_UPDATE=1 cargo test --lib config`. Do not edit. -->
 
 Names and defaults are those of Apache Kafka's Java clients 4.3; where a default differs, the meaning
-says why. What Java does not have begins with `samsa.`, but for two names that librdkafka made
-(`partitioner`, `compression.level`); the names with `zookeeper.` are those of Kafka's old Scala
-clients, with their defaults. Values are set one by one (`samsa_config_set`) or from a file
-(`samsa_config_load`) in Java's `.properties` format, in UTF-8.
+says why. What Java does not have begins with `samsa.`, with these exceptions: three names are
+librdkafka's (`partitioner`, `compression.level`, `enable.auto.offset.store`), and what clusters and
+groups in ZooKeeper need has the names of Kafka's old Scala clients (`zookeeper.*`, `consumer.id`,
+`offsets.storage`, `dual.commit.enabled`, `rebalance.*`), but for `zookeeper.group.layout`, which is this
+library's own. Values are set one by one (`samsa_config_set`) or from a file (`samsa_config_load`) in
+Java's `.properties` format, in UTF-8.
 
 - A name that is not known is an error, and so is a value out of range, when it is set; the message says
   what is allowed. What contradicts another property is found when the handle is made.

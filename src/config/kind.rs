@@ -9,7 +9,7 @@ use super::iso_duration;
 /// The type of a property's value, with its range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// `true` or `false`.
+    /// `true` or `false`; also `t`, `f`, `1` and `0`, as in librdkafka.
     Boolean,
     /// A whole number.
     Number {
@@ -66,10 +66,7 @@ impl Kind {
     pub(super) fn canonical(&self, value: &str) -> Option<String> {
         let value = value.trim();
         match *self {
-            Self::Boolean => ["true", "false"]
-                .into_iter()
-                .find(|name| value.eq_ignore_ascii_case(name))
-                .map(str::to_owned),
+            Self::Boolean => boolean(value).map(str::to_owned),
             Self::Number { min, max } | Self::Bytes { min, max } | Self::Millis { min, max } => {
                 let number: i64 = value.parse().ok()?;
                 (min..=max).contains(&number).then(|| number.to_string())
@@ -86,10 +83,10 @@ impl Kind {
                 some.then(|| value.to_owned())
             }
             Self::Ensemble => Ensemble::parse(value).is_ok().then(|| value.to_owned()),
-            Self::Refused { accepts, .. } => accepts
-                .iter()
-                .find(|name| value.eq_ignore_ascii_case(name))
-                .map(|&name| name.to_owned()),
+            Self::Refused { accepts, .. } => {
+                let is = |value: &str| accepts.iter().find(|name| value.eq_ignore_ascii_case(name));
+                is(value).or_else(|| is(boolean(value)?)).map(|&name| name.to_owned())
+            }
         }
     }
 
@@ -133,6 +130,12 @@ impl fmt::Display for Kind {
             Self::Refused { accepts, .. } => f.write_str(&accepts.join(", ")),
         }
     }
+}
+
+/// `true` or `false`, by any of its spellings.
+pub(super) fn boolean(value: &str) -> Option<&'static str> {
+    let is = |names: [&str; 3]| names.iter().any(|name| value.eq_ignore_ascii_case(name));
+    if is(["true", "t", "1"]) { Some("true") } else { is(["false", "f", "0"]).then_some("false") }
 }
 
 fn names(rows: &[&[&str]]) -> String {
@@ -196,7 +199,19 @@ mod tests {
         assert_eq!(choice.canonical("ALL").as_deref(), Some("all"));
         assert_eq!(choice.canonical("2"), None);
         assert_eq!(Kind::Boolean.canonical("TRUE").as_deref(), Some("true"));
-        assert_eq!(Kind::Boolean.canonical("1"), None);
+        for (canonical, spellings) in [("true", ["T", "1"]), ("false", ["f", "0"])] {
+            for spelling in spellings {
+                assert_eq!(Kind::Boolean.canonical(spelling).as_deref(), Some(canonical));
+            }
+        }
+        for bad in ["", "2", "yes", "tru"] {
+            assert_eq!(Kind::Boolean.canonical(bad), None, "{bad}");
+        }
+        let refused = Kind::Refused { accepts: &["false"], why: "" };
+        assert_eq!(refused.canonical("0").as_deref(), Some("false"));
+        assert_eq!(refused.canonical("1"), None);
+        let number = Kind::Refused { accepts: &["0"], why: "" };
+        assert_eq!((number.canonical("0").as_deref(), number.canonical("f")), (Some("0"), None));
         let list = Kind::List(&["a", "b"]);
         assert_eq!(list.canonical("b, a,b").as_deref(), Some("a,b"));
         assert_eq!(list.canonical("").as_deref(), Some(""));

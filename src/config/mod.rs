@@ -20,6 +20,7 @@ pub use address::Address;
 pub use docs::markdown;
 pub use ensemble::Ensemble;
 pub use kind::Kind;
+pub use properties_file::PropertiesFile;
 pub use store::{Config, Explicit};
 pub use table::{Alias, Owner, Property, properties, property};
 pub use typed::{

@@ -6,7 +6,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use crate::error::{Code, Error};
+use crate::error::{Code, Error, Result};
 
 /// No configuration is larger; a file that is was meant for something else.
 const SIZE_MAX: u64 = 1 << 20;
@@ -21,18 +21,43 @@ pub(super) struct Entry {
 
 /// What is wrong, and in which line.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Malformed {
+struct Malformed {
     line: usize,
     why: &'static str,
 }
 
 impl Malformed {
-    pub(super) fn at(&self, place: &str) -> Error {
+    fn at(&self, place: &str) -> Error {
         Error::new(Code::INVALID_PROPERTY, format!("{place}:{}: {}", self.line, self.why))
     }
 }
 
-pub(super) fn read(path: &Path) -> std::io::Result<String> {
+/// What a `.properties` file says, read and parsed; nothing of it is checked yet.
+#[derive(Debug)]
+pub struct PropertiesFile {
+    /// What errors call it.
+    pub(super) place: String,
+    pub(super) entries: Vec<Entry>,
+}
+
+impl PropertiesFile {
+    /// Reads a file. `IO` when it cannot be read, `INVALID_PROPERTY` names the line that makes no sense.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let place = path.display().to_string();
+        let text = read(path).map_err(|error| {
+            Error::new(Code::IO, format!("{place}: cannot be read")).caused_by(error)
+        })?;
+        Self::parse(&place, &text)
+    }
+
+    pub(super) fn parse(place: &str, text: &str) -> Result<Self> {
+        let entries = parse(text).map_err(|error| error.at(place))?;
+        Ok(Self { place: place.to_owned(), entries })
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
     let mut text = String::new();
     let file = std::fs::File::open(path)?;
     if file.take(SIZE_MAX + 1).read_to_string(&mut text)? as u64 > SIZE_MAX {
@@ -41,7 +66,7 @@ pub(super) fn read(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
-pub(super) fn parse(text: &str) -> Result<Vec<Entry>, Malformed> {
+fn parse(text: &str) -> Result<Vec<Entry>, Malformed> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut entries = Vec::new();
     let mut lines = natural_lines(text).enumerate();

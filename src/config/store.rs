@@ -6,9 +6,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::kind::Kind;
-use super::properties_file;
+use super::properties_file::PropertiesFile;
 use super::suggest::nearest;
-use super::table::{self, Alias, Owner, Property};
+use super::table::{self, Alias, Owner, Property, Unit};
 use crate::error::{Code, Error, Result};
 use crate::log::{Level, Logger, Sink};
 
@@ -29,16 +29,23 @@ struct Key {
     name: &'static str,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 struct Value {
     /// In canonical form and the canonical unit.
     text: String,
     /// The names it was set by, as the application wrote them.
     spellings: Vec<String>,
+    /// Of a list: what it was set to as a whole, and which items names of their own add or take away.
+    whole: Option<String>,
+    items: Vec<(&'static str, bool)>,
 }
 
 #[derive(Clone)]
-struct Attachment(Arc<dyn Any + Send + Sync>);
+struct Attachment {
+    value: Arc<dyn Any + Send + Sync>,
+    /// What it is, if only the cluster can use it.
+    of_cluster: Option<&'static str>,
+}
 
 impl std::fmt::Debug for Attachment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -75,13 +82,11 @@ impl Config {
         let name = name.trim();
         let found = resolve(name)?;
         let text = found.value(name, value)?;
+        let item = found.item().map(|item| (item, !text.is_empty()));
         let key = Key { topic: found.topic.map(str::to_owned), name: found.property.name };
-        let Some(present) = self.values.get_mut(&key) else {
-            self.values.insert(key, Value { text, spellings: vec![name.to_owned()] });
-            return Ok(());
-        };
+        let present = self.values.entry(key.clone()).or_default();
         let other = present.spellings.iter().find(|spelling| *spelling != name);
-        if let Some(other) = other.filter(|_| present.text != text) {
+        if let Some(other) = other.filter(|_| present.contradicts(&text, item)) {
             return Err(Error::new(
                 Code::INVALID_PROPERTY,
                 format!(
@@ -92,7 +97,7 @@ impl Config {
             )
             .with_property(name));
         }
-        present.text = text;
+        present.say(text, item, found.property.kind);
         if !present.spellings.iter().any(|spelling| spelling == name) {
             present.spellings.push(name.to_owned());
         }
@@ -120,19 +125,20 @@ impl Config {
     ///
     /// `IO` when it cannot be read; errors in it name the file and the line.
     pub fn load(&mut self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let place = path.display().to_string();
-        let text = properties_file::read(path).map_err(|error| {
-            Error::new(Code::IO, format!("{place}: cannot be read")).caused_by(error)
-        })?;
-        self.load_text(&place, &text)
+        self.apply(&PropertiesFile::read(path)?)
     }
 
     /// As [`load`](Self::load), from text; `place` is what errors call it.
     pub fn load_text(&mut self, place: &str, text: &str) -> Result<()> {
+        self.apply(&PropertiesFile::parse(place, text)?)
+    }
+
+    /// Sets what a file says; nothing is set unless all of it is right.
+    pub fn apply(&mut self, file: &PropertiesFile) -> Result<()> {
+        let place = &file.place;
         let mut changed = self.clone();
         let mut lines = BTreeMap::new();
-        for entry in properties_file::parse(text).map_err(|error| error.at(place))? {
+        for entry in &file.entries {
             // The last of two equal names wins, as in Java; other spellings are held against it.
             changed.set(&entry.name, &entry.value).map_err(|error| {
                 let mut error_at = Error::new(error.code(), format!("{place}:{}", entry.line));
@@ -150,8 +156,8 @@ impl Config {
         Ok(())
     }
 
-    /// This configuration with a child's overrides on top. One that belongs to the connections, which
-    /// the cluster has made already, is `INVALID_PROPERTY`.
+    /// This configuration with a child's overrides on top. A property or callback that belongs to the
+    /// cluster, which has been opened without it, is `INVALID_PROPERTY`.
     pub fn overlay(&self, overrides: Option<&Self>) -> Result<Self> {
         let mut merged = self.clone();
         let Some(overrides) = overrides else { return Ok(merged) };
@@ -168,11 +174,31 @@ impl Config {
                 .with_property(value.name));
             }
         }
+        let log = overrides.log_sink.as_ref().map(|_| "the log callback");
+        if let Some(what) = log.or(overrides.attached.values().find_map(|it| it.of_cluster)) {
+            return Err(Error::new(
+                Code::INVALID_PROPERTY,
+                format!(
+                    "{what} belongs to the cluster and cannot be overridden: set it in the configuration \
+                     that the cluster is opened with"
+                ),
+            ));
+        }
         // What an override says for all topics beats what the cluster says for one: it is newer and
         // nearer. What it says for one topic is put in afterwards.
         for (key, value) in overrides.values.iter().filter(|(key, _)| key.topic.is_none()) {
+            let mut value = value.clone();
+            if value.whole.is_none()
+                && !value.items.is_empty()
+                && let (Some(row), Some(below)) =
+                    (table::property(key.name), merged.explicit(key.name))
+            {
+                // A name that adds an item, or takes it away, does so to what the cluster says.
+                value.whole = Some(below.to_owned());
+                value.settle(row.kind);
+            }
             merged.values.retain(|other, _| other.name != key.name);
-            merged.values.insert(key.clone(), value.clone());
+            merged.values.insert(key.clone(), value);
         }
         for (key, value) in overrides.values.iter().filter(|(key, _)| key.topic.is_some()) {
             merged.values.insert(key.clone(), value.clone());
@@ -196,14 +222,25 @@ impl Config {
     /// Keeps something that is not text, such as a callback, one of each type; it travels with the
     /// configuration into the handles, and a child's override wins.
     pub fn attach<T: Any + Send + Sync>(&mut self, value: Arc<T>) {
-        self.attached.insert(TypeId::of::<T>(), Attachment(value));
+        self.attached.insert(TypeId::of::<T>(), Attachment { value, of_cluster: None });
+    }
+
+    /// As [`attach`](Self::attach), for what the cluster alone can use: among a child's overrides it is
+    /// refused by this name.
+    pub fn attach_to_cluster<T: Any + Send + Sync>(&mut self, value: Arc<T>, name: &'static str) {
+        self.attached.insert(TypeId::of::<T>(), Attachment { value, of_cluster: Some(name) });
+    }
+
+    /// Takes back what was attached of this type.
+    pub fn detach<T: Any + Send + Sync>(&mut self) {
+        self.attached.remove(&TypeId::of::<T>());
     }
 
     /// What was attached of this type.
     #[must_use]
     pub fn attached<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
         let found = self.attached.get(&TypeId::of::<T>())?;
-        Arc::clone(&found.0).downcast().ok()
+        Arc::clone(&found.value).downcast().ok()
     }
 
     /// Sends log lines to `sink`, on a thread of their own, whatever `samsa.log` says; `None` takes it
@@ -240,6 +277,43 @@ impl Config {
             let topic = key.topic.as_deref()?;
             (last.replace(topic) != Some(topic)).then_some(topic)
         })
+    }
+}
+
+impl Value {
+    /// Whether this cannot stand beside what another spelling said. `item`: only that one is said, to be
+    /// there or not.
+    fn contradicts(&self, text: &str, item: Option<(&'static str, bool)>) -> bool {
+        let has = |list: &str, item| list.split(',').any(|one| one == item);
+        match item {
+            Some((item, there)) => !there && self.whole.as_deref().is_some_and(|it| has(it, item)),
+            None if self.items.is_empty() => self.text != text,
+            None => self.items.iter().any(|(item, there)| !there && has(text, item)),
+        }
+    }
+
+    fn say(&mut self, text: String, item: Option<(&'static str, bool)>, kind: Kind) {
+        match item {
+            Some((item, there)) => {
+                self.items.retain(|(other, _)| *other != item);
+                self.items.push((item, there));
+            }
+            None => self.whole = Some(text),
+        }
+        self.settle(kind);
+    }
+
+    /// The text, from the whole and the items.
+    fn settle(&mut self, kind: Kind) {
+        let whole = self.whole.as_deref().unwrap_or_default();
+        if self.items.is_empty() {
+            self.text = whole.to_owned();
+            return;
+        }
+        let taken = |name: &&str| !self.items.iter().any(|(item, there)| item == name && !there);
+        let added = self.items.iter().filter(|(_, there)| *there).map(|(item, _)| *item);
+        let list: Vec<&str> = whole.split(',').filter(taken).chain(added).collect();
+        self.text = kind.canonical(&list.join(",")).unwrap_or_default();
     }
 }
 
@@ -293,6 +367,14 @@ fn unknown(name: &str, meant: &str, names: impl Iterator<Item = &'static str>) -
 }
 
 impl Resolved<'_> {
+    /// The item that the name is about, if it is one of a list.
+    fn item(&self) -> Option<&'static str> {
+        match self.alias?.unit {
+            Unit::Item(item) => Some(item),
+            _ => None,
+        }
+    }
+
     /// `value`, converted from an alias's unit, in canonical form.
     fn value(&self, name: &str, value: &str) -> Result<String> {
         let row = self.property;

@@ -74,7 +74,7 @@ async fn ask(core: &Core, searches: &mut [Search], second: bool) {
     }
     let deadline = Instant::now() + core.config.request_timeout;
     let answers =
-        core.cluster.list_offsets(&questions, core.config.isolation_level, deadline).await;
+        core.cluster.look_up_offsets(&questions, core.config.isolation_level, deadline).await;
     for (search, answer) in asking.into_iter().zip(answers) {
         let answer = answer.map(|found| (found.offset >= 0).then_some(found.offset));
         search.answered(second, answer);

@@ -3,6 +3,8 @@
 //! Kafka's numbers are those of `org.apache.kafka.common.protocol.Errors` (4.3); `retriable` is that
 //! class's judgement. Ours are fixed for the life of the ABI and never reused.
 
+use std::ffi::CStr;
+
 /// The number of an error or a condition; 0 is success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Code(pub i32);
@@ -16,19 +18,32 @@ pub struct CodeInfo {
     pub name: &'static str,
     /// One sentence.
     pub text: &'static str,
+    /// The name as C spells it: `SAMSA_OK`, `SAMSA_NOTHING`, `SAMSA_ERR_TIMED_OUT`.
+    pub c_name: &'static CStr,
+    /// The sentence for C.
+    pub c_text: &'static CStr,
     kind: Kind,
 }
 
-impl CodeInfo {
-    /// The name as C spells it: `SAMSA_OK`, `SAMSA_NOTHING`, `SAMSA_ERR_TIMED_OUT`.
-    #[must_use]
-    pub fn c_name(&self) -> String {
-        match self.kind {
-            Kind::Success => "SAMSA_OK".to_owned(),
-            Kind::Condition => format!("SAMSA_{}", self.name),
-            _ => format!("SAMSA_ERR_{}", self.name),
-        }
+/// A string of C's, made by the compiler: one made at first use would need a lock, which a fork can leave
+/// locked.
+const fn c(text_with_nul: &'static str) -> &'static CStr {
+    match CStr::from_bytes_with_nul(text_with_nul.as_bytes()) {
+        Ok(text) => text,
+        Err(_) => panic!("a NUL at the end, and nowhere else"),
     }
+}
+
+macro_rules! c_name {
+    ($name:ident Success) => {
+        const { c("SAMSA_OK\0") }
+    };
+    ($name:ident Condition) => {
+        const { c(concat!("SAMSA_", stringify!($name), "\0")) }
+    };
+    ($name:ident $kind:ident) => {
+        const { c(concat!("SAMSA_ERR_", stringify!($name), "\0")) }
+    };
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +67,8 @@ macro_rules! codes {
                     code: Code($number),
                     name: stringify!($name),
                     text: $text,
+                    c_name: c_name!($name $kind),
+                    c_text: const { c(concat!($text, "\0")) },
                     kind: Kind::$kind,
                 }),*
             ];

@@ -283,12 +283,19 @@ pub unsafe extern "C" fn samsa_config_set_assignor_callback(
         guard(err, config, |config| {
             let name = args::text("name", name)?.to_owned();
             check(&name, flags)?;
-            let set = Registered::new(call, user, release);
             let cooperative = flags & SAMSA_ASSIGNOR_COOPERATIVE != 0;
-            let own: Arc<dyn Assign> = Arc::new(Own { name, cooperative, set });
-            // One without a function takes back what the cluster has.
-            let own = OwnAssignor(call.is_some().then_some(own));
-            config.edit(|config| config.attach(Arc::new(own)))
+            let unused = config.edit(|config| {
+                // The application's pointer is ours only from here on: a refused call releases nothing.
+                let set = Registered::new(call, user, release);
+                let own: Arc<dyn Assign> =
+                    Arc::new(Own { name, cooperative, set: Arc::clone(&set) });
+                // One without a function takes back what the cluster has.
+                config.attach(Arc::new(OwnAssignor(call.is_some().then_some(own))));
+                set
+            })?;
+            // Without a function that was its last use: the release function runs outside of the lock.
+            drop(unused);
+            Ok(())
         })
     }
 }
@@ -382,5 +389,52 @@ pub unsafe extern "C" fn samsa_assignment_tell(
             round.given().shares.entry(id).or_default().user_data = data;
             Ok(())
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::super::config::{samsa_config_free, samsa_config_new};
+    use super::super::handle::look;
+    use super::*;
+    use crate::os::fork::tests::in_child;
+
+    static RELEASED: AtomicUsize = AtomicUsize::new(0);
+
+    unsafe extern "C" fn count(_: *mut c_void) {
+        RELEASED.fetch_add(1, Ordering::SeqCst);
+    }
+
+    unsafe extern "C" fn assign(_: *mut samsa_assignment, _: *mut c_void) -> samsa_code {
+        0
+    }
+
+    fn set(config: *mut samsa_config, call: samsa_assignor_callback) -> samsa_code {
+        let (name, user, err) = (c"own".as_ptr(), ptr::null_mut(), ptr::null_mut());
+        // SAFETY: a live configuration, and a release function that takes any pointer.
+        unsafe { samsa_config_set_assignor_callback(config, name, 0, call, user, Some(count), err) }
+    }
+
+    #[test]
+    fn a_call_that_fails_in_a_forked_child_releases_nothing_and_one_that_succeeds_releases_once() {
+        let config = samsa_config_new();
+        // SAFETY: it lives until the free.
+        let handle = unsafe { look(config) }.unwrap().inner().unwrap();
+        let forked = handle.edit(|_| {
+            // The lock is held by a thread that the child does not have.
+            in_child(|| {
+                set(config, Some(assign)) == Code::FORKED.0 && RELEASED.load(Ordering::SeqCst) == 0
+            })
+        });
+        assert!(forked.unwrap());
+        assert_eq!(set(config, Some(assign)), 0);
+        assert_eq!(RELEASED.load(Ordering::SeqCst), 0);
+        assert_eq!(set(config, None), 0);
+        assert_eq!(RELEASED.load(Ordering::SeqCst), 2, "what was replaced, and what nothing keeps");
+        // SAFETY: the last use.
+        unsafe { samsa_config_free(config) };
+        assert_eq!(RELEASED.load(Ordering::SeqCst), 2);
     }
 }

@@ -8,7 +8,7 @@ use once_cell::sync::OnceCell;
 
 use super::args::{self, Out};
 use super::callback::{self, Registered};
-use super::config::{callback_of, samsa_config, samsa_release_callback, set_callback};
+use super::config::{callback_of, samsa_config, samsa_release_callback};
 use super::error::{c_string, samsa_error};
 use super::event::{EventHandle, samsa_event};
 use super::guard::{call, free, guard, poll_like, read, signal};
@@ -81,7 +81,8 @@ pub type samsa_cluster_callback = Option<
 pub struct ClusterCall(samsa_cluster_callback);
 
 /// Has changes of the cluster told to a callback, which runs inside samsa_cluster_next_event; that
-/// gives 0 and NULL then. call NULL takes the callback back.
+/// gives 0 and NULL then. call NULL takes the callback back. Only samsa_cluster_open takes a configuration
+/// with it: where a producer or consumer is made it gives SAMSA_ERR_INVALID_PROPERTY.
 ///
 /// Who frees: release(user), if not NULL, is called once after the last use; when this call fails, it
 /// is not. Thread: any. On error: nothing is changed.
@@ -94,7 +95,22 @@ pub unsafe extern "C" fn samsa_config_set_cluster_callback(
     err: *mut *mut samsa_error,
 ) -> samsa_code {
     // SAFETY: the caller keeps the header's rules.
-    unsafe { set_callback(err, config, ClusterCall(call), user, release) }
+    unsafe {
+        guard(err, config, |config| {
+            let unused = config.edit(|config| {
+                // The application's pointer is ours only from here on: a refused call releases nothing.
+                let set = Registered::new(ClusterCall(call), user, release);
+                match call {
+                    Some(_) => config.attach_to_cluster(Arc::clone(&set), "the cluster callback"),
+                    None => config.detach::<Registered<ClusterCall>>(),
+                }
+                set
+            })?;
+            // Without a function that was its last use: the release function runs outside of the lock.
+            drop(unused);
+            Ok(())
+        })
+    }
 }
 
 /// Opens a cluster by the property bootstrap.servers or zookeeper.connect and waits for the first
@@ -312,4 +328,52 @@ pub unsafe extern "C" fn samsa_cluster_topics(
 pub unsafe extern "C" fn samsa_cluster_free(cluster: *mut samsa_cluster) {
     // SAFETY: the caller keeps the header's rules.
     unsafe { free(cluster) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::super::config::{optional_config, samsa_config_free, samsa_config_new};
+    use super::*;
+    use crate::config::Config;
+    use crate::error::Code;
+
+    static RELEASED: AtomicUsize = AtomicUsize::new(0);
+
+    unsafe extern "C" fn count(_: *mut c_void) {
+        RELEASED.fetch_add(1, Ordering::SeqCst);
+    }
+
+    unsafe extern "C" fn on_change(_: *mut samsa_cluster, _: *const samsa_event, _: *mut c_void) {}
+
+    #[test]
+    fn a_cluster_callback_among_overrides_is_refused_and_released_once() {
+        let config = samsa_config_new();
+        let set = |call| {
+            let (user, err) = (ptr::null_mut(), ptr::null_mut());
+            // SAFETY: a live configuration, and a release function that takes any pointer.
+            unsafe { samsa_config_set_cluster_callback(config, call, user, Some(count), err) }
+        };
+        let overlay = || {
+            // SAFETY: it lives until the free.
+            let overrides = unsafe { optional_config(config) }.unwrap();
+            Config::new().overlay(overrides.as_ref()).map(drop)
+        };
+        assert_eq!(set(Some(on_change)), 0);
+        let error = overlay().unwrap_err();
+        assert_eq!(error.code(), Code::INVALID_PROPERTY);
+        assert!(error.message().contains("cluster callback"), "{error}");
+        assert_eq!(RELEASED.load(Ordering::SeqCst), 0);
+        assert_eq!(set(None), 0);
+        assert_eq!(
+            RELEASED.load(Ordering::SeqCst),
+            2,
+            "what was taken back, and what nothing keeps"
+        );
+        overlay().unwrap();
+        // SAFETY: the last use.
+        unsafe { samsa_config_free(config) };
+        assert_eq!(RELEASED.load(Ordering::SeqCst), 2);
+    }
 }

@@ -1,35 +1,11 @@
 //! What a number means, without an object; the library's version; strings that the caller owns.
 
 use std::ffi::{CString, c_char};
-use std::sync::OnceLock;
 
-use super::error::c_string;
 use super::guard::plain;
 use super::samsa_code;
 use crate::cluster::{ANY_OF_BROKER, partition_broker, partition_number, partition_within};
-use crate::error::{Code, CodeInfo};
-
-/// C's strings of one code.
-struct Strings {
-    code: Code,
-    name: CString,
-    text: CString,
-}
-
-/// The table of codes in C's form, made at first use.
-fn strings() -> &'static [Strings] {
-    static TABLE: OnceLock<Vec<Strings>> = OnceLock::new();
-    let make = |info: &CodeInfo| Strings {
-        code: info.code,
-        name: c_string(&info.c_name()),
-        text: c_string(info.text),
-    };
-    TABLE.get_or_init(|| Code::ALL.iter().map(make).collect())
-}
-
-fn find(code: samsa_code) -> Option<&'static Strings> {
-    strings().iter().find(|strings| strings.code.0 == code)
-}
+use crate::error::Code;
 
 /// The name of a code as C spells it, such as SAMSA_ERR_TIMED_OUT; SAMSA_ERR_UNKNOWN for a number that
 /// this version does not know. Never NULL.
@@ -38,7 +14,7 @@ fn find(code: samsa_code) -> Option<&'static Strings> {
 #[unsafe(no_mangle)]
 pub extern "C" fn samsa_code_name(code: samsa_code) -> *const c_char {
     let unknown = c"SAMSA_ERR_UNKNOWN".as_ptr();
-    plain(unknown, || find(code).map_or(unknown, |found| found.name.as_ptr()))
+    plain(unknown, || Code(code).info().map_or(unknown, |found| found.c_name.as_ptr()))
 }
 
 /// One sentence on a code, in English. Never NULL.
@@ -47,7 +23,7 @@ pub extern "C" fn samsa_code_name(code: samsa_code) -> *const c_char {
 #[unsafe(no_mangle)]
 pub extern "C" fn samsa_code_text(code: samsa_code) -> *const c_char {
     let unknown = c"An error that this version of the library does not know".as_ptr();
-    plain(unknown, || find(code).map_or(unknown, |found| found.text.as_ptr()))
+    plain(unknown, || Code(code).info().map_or(unknown, |found| found.c_text.as_ptr()))
 }
 
 /// Whether a code is an error: neither 0 nor a condition (-100 to -109). True for unknown numbers.
@@ -63,8 +39,7 @@ pub extern "C" fn samsa_code_is_error(code: samsa_code) -> bool {
 /// Borrowed: static, never freed. Thread: any.
 #[unsafe(no_mangle)]
 pub extern "C" fn samsa_version() -> *const c_char {
-    static VERSION: OnceLock<CString> = OnceLock::new();
-    plain(c"".as_ptr(), || VERSION.get_or_init(|| c_string(env!("CARGO_PKG_VERSION"))).as_ptr())
+    concat!(env!("CARGO_PKG_VERSION"), "\0").as_ptr().cast()
 }
 
 /// The version of the library as a number that grows: major * 1000000 + minor * 1000 + patch.
@@ -135,6 +110,17 @@ mod tests {
         assert_eq!(name(Code::TIMED_OUT), "SAMSA_ERR_TIMED_OUT");
         assert_eq!(name(Code::REQUEST_TIMED_OUT), "SAMSA_ERR_REQUEST_TIMED_OUT");
         assert_eq!(name(Code(31_999)), "SAMSA_ERR_UNKNOWN");
+    }
+
+    #[test]
+    fn texts_and_version_are_those_of_rust() {
+        // SAFETY: static strings.
+        let text = |string| unsafe { CStr::from_ptr(string) }.to_str().unwrap();
+        for info in Code::ALL {
+            assert_eq!(text(samsa_code_text(info.code.0)), info.text);
+            assert!(name(info.code).ends_with(if info.code.0 == 0 { "OK" } else { info.name }));
+        }
+        assert_eq!(text(samsa_version()), env!("CARGO_PKG_VERSION"));
     }
 
     #[test]

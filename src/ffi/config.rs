@@ -10,7 +10,7 @@ use super::error::{c_string, samsa_error};
 use super::guard::{free, guard, plain};
 use super::handle::{self, Opaque, look};
 use super::samsa_code;
-use crate::config::Config;
+use crate::config::{Config, PropertiesFile};
 use crate::error::{Code, Error, Result};
 use crate::os::fork::Era;
 
@@ -178,10 +178,10 @@ pub unsafe extern "C" fn samsa_config_load(
     unsafe {
         guard(err, config, |config| {
             let path = args::text("path", path)?;
-            // Read without the lock: another thread's get does not wait for the disk.
-            let mut loaded = config.copy()?;
-            loaded.load(path)?;
-            config.edit(|config| *config = loaded)
+            // Read without the lock: another thread's get does not wait for the disk, and what it sets
+            // meanwhile stays.
+            let file = PropertiesFile::read(path)?;
+            config.edit(|config| config.apply(&file))?
         })
     }
 }
@@ -196,4 +196,44 @@ pub unsafe extern "C" fn samsa_config_free(config: *mut samsa_config) {
 /// What a callback of the kind was set, if one was.
 pub fn callback_of<F: Send + Sync + 'static>(config: &Config) -> Option<Arc<Registered<F>>> {
     config.attached::<Registered<F>>()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CString;
+    use std::io::Write;
+
+    use super::*;
+
+    /// The file is a pipe, so that its reader waits in the middle.
+    #[test]
+    fn what_another_thread_sets_while_a_file_is_read_is_not_lost() {
+        let path = std::env::temp_dir().join(format!("samsa-load-{}", std::process::id()));
+        let name = CString::new(path.to_str().unwrap()).unwrap();
+        // SAFETY: a path that ends with NUL.
+        assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
+        let config = samsa_config_new();
+        let address = config as usize;
+        let loader = std::thread::spawn(move || {
+            // SAFETY: the configuration lives until this thread is joined.
+            unsafe { samsa_config_load(address as *mut _, name.as_ptr(), ptr::null_mut()) }
+        });
+        // Opens when the reader has.
+        let mut file = std::fs::File::options().write(true).open(&path).unwrap();
+        let set = |name: &std::ffi::CStr, value: &std::ffi::CStr| {
+            // SAFETY: a live configuration and strings.
+            unsafe { samsa_config_set(config, name.as_ptr(), value.as_ptr(), ptr::null_mut()) }
+        };
+        assert_eq!(set(c"linger.ms", c"7"), 0);
+        file.write_all(b"batch.size=8\n").unwrap();
+        drop(file);
+        assert_eq!(loader.join().unwrap(), 0);
+        // SAFETY: it lives until the free.
+        let copy = unsafe { optional_config(config) }.unwrap().unwrap();
+        assert_eq!(copy.get("linger.ms").unwrap(), "7");
+        assert_eq!(copy.get("batch.size").unwrap(), "8");
+        // SAFETY: the last use.
+        unsafe { samsa_config_free(config) };
+        std::fs::remove_file(path).unwrap();
+    }
 }

@@ -71,7 +71,9 @@ impl Sink for Callback {
 }
 
 /// Sends log lines to a callback, whatever the property samsa.log says; the property samsa.log.level
-/// says which. A full queue drops lines and counts them. call NULL takes the callback back.
+/// says which. A full queue drops lines and counts them. call NULL takes the callback back. Only
+/// samsa_cluster_open takes a configuration with it: where a producer or consumer is made it gives
+/// SAMSA_ERR_INVALID_PROPERTY.
 ///
 /// Lines that wait are still given after samsa_cluster_free, which waits for nothing: release, not free,
 /// is the end of the callback, once the configuration and what was opened with it are freed.

@@ -30,8 +30,8 @@ pub(crate) async fn run(core: Arc<Core>, mut changes: watch::Receiver<Arc<Metada
             core.rescue(queue);
         }
         let now = Instant::now();
-        while let Some((_, queue)) = timers.due(now) {
-            if let Some(next) = queue.expire(now) {
+        while let Some((at, queue)) = timers.due(now) {
+            if let Some(next) = queue.timer_expired(at, now) {
                 timers.add(next, queue);
             }
         }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use samsa::Code;
-use samsa::cluster::{Event, Generation, NewTopic};
+use samsa::cluster::{Cluster, Event, Generation, NewTopic};
+use samsa::consumer::{LATEST, topic_offsets};
 
 use super::rig::{Rig, known, partitions, soon, wait_partitions, wait_until};
 
@@ -154,4 +155,22 @@ fn all_topics_are_those_that_are_registered_whoever_has_them() {
     rig.zookeeper.stop();
     let within = Instant::now() + Duration::from_millis(200);
     assert!(cluster.all_topics(Some(within)).is_err());
+}
+
+#[test]
+fn calls_before_the_first_contact_are_answered_once_the_generation_shows() {
+    let rig = Rig::start(1, 1);
+    rig.register_topic("a", 0, 1);
+    let open = || Cluster::open(&rig.config(&[])).expect("opened");
+    let topics = open().all_topics(Some(soon())).expect("the brokers are registered");
+    assert_eq!(
+        topics.iter().map(|t| (&*t.name, t.partitions.len())).collect::<Vec<_>>(),
+        [("a", 1)]
+    );
+    let cluster = open();
+    let topic = cluster.topic("a").unwrap();
+    let offsets = topic_offsets(&cluster, &topic, LATEST, Some(soon())).unwrap();
+    assert_eq!(offsets.iter().map(|p| (p.partition, p.offset)).collect::<Vec<_>>(), [(0, Some(0))]);
+    let error = open().create_topic(&NewTopic::new("t"), Some(soon())).unwrap_err();
+    assert_eq!(error.code(), Code::UNSUPPORTED_FEATURE);
 }

@@ -11,7 +11,7 @@ use samsa::config::Config;
 use samsa::consumer::Consumer;
 use samsa::embedded::legacy::{Fault, FaultKind, Options};
 use samsa::embedded::zookeeper::Server;
-use samsa::protocol::legacy::{RequestId, answer_multi_fetch};
+use samsa::protocol::legacy::{RequestId, answer_multi_fetch, append_message};
 use samsa::protocol::record::Compression;
 
 use super::consume_rig::*;
@@ -93,6 +93,26 @@ fn a_message_larger_than_the_fetch_grows_it_up_to_the_limit() {
     assert_eq!(read(&consumer, 1), ["behind"]);
 }
 
+#[test]
+fn a_message_over_the_limit_where_reading_begins_is_told_as_that_and_its_payload_is_not_read() {
+    let rig = Rig::new(1, 1);
+    // As in the log of a mirror.
+    let payload = set(&["inside"]).repeat(20_000);
+    let mut large = Vec::new();
+    append_message(&mut large, &payload);
+    let behind = 15 + large.len() as i64;
+    rig.append(0, 0, &[set(&["small"]), large, set(&["behind"])].concat());
+    let limits = [("max.partition.fetch.bytes", "1000"), ("fetch.max.bytes", "200000")];
+    let consumer = rig.reader_with(&[place(0, 0).at(15)], &limits);
+    let (seen, error) = read_to_error(&consumer);
+    assert_eq!((seen, error.code()), (Vec::new(), Code::RECORD_TOO_LARGE), "{error}");
+    assert_eq!((error.property(), error.partition()), (Some("fetch.max.bytes"), Some(0)));
+    assert_quiet(&consumer);
+    assert_eq!(position(&consumer, &place(0, 0)), Some(15));
+    consumer.seek(&[place(0, 0).at(behind)]).unwrap();
+    assert_eq!(read(&consumer, 1), ["behind"]);
+}
+
 /// A broker that a test plays: it answers every multi-fetch of one partition from these bytes.
 fn play(set: Vec<u8>) -> (Server, Arc<Cluster>, JoinHandle<usize>) {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -141,8 +161,8 @@ fn read_offset(stream: &mut TcpStream) -> Option<i64> {
     Some(i64::from_be_bytes(offset))
 }
 
-#[test]
-fn what_is_no_message_is_an_error_of_its_partition_and_never_a_loop() {
+/// What is no message, and the code that says so.
+fn no_messages() -> [(&'static str, Vec<u8>, Code); 6] {
     let mut crc = set(&["bad"]);
     crc[12] ^= 1;
     let mut magic = set(&["bad"]);
@@ -150,16 +170,23 @@ fn what_is_no_message_is_an_error_of_its_partition_and_never_a_loop() {
     let mut inside = wrapped(&["bad"], Compression::Gzip);
     let last = inside.len() - 1;
     inside[last] ^= 1;
+    let mut codec = set(&["bad"]);
+    codec[5] = 3;
     let negative = [0xff, 0xff, 0xff, 0xfb, 1, 0, 0, 0, 0, 0].to_vec();
     let absurd = [0x7f, 0xff, 0xff, 0xff, 1, 0, 0, 0, 0, 0].to_vec();
-    let cases = [
+    [
         ("a wrong checksum", crc, Code::CORRUPT_MESSAGE),
         ("an unknown magic", magic, Code::CORRUPT_MESSAGE),
+        ("an unknown codec", codec, Code::CORRUPT_MESSAGE),
         ("a compressed set that is none", inside, Code::CORRUPT_MESSAGE),
         ("a negative length", negative, Code::CORRUPT_MESSAGE),
         ("an absurd length", absurd, Code::RECORD_TOO_LARGE),
-    ];
-    for (what, bytes, code) in cases {
+    ]
+}
+
+#[test]
+fn what_is_no_message_is_an_error_of_its_partition_and_never_a_loop() {
+    for (what, bytes, code) in no_messages() {
         let good = set(&["good"]);
         let (_zookeeper, cluster, served) = play([good, bytes].concat());
         let consumer = Consumer::new(&cluster, None).unwrap();
@@ -173,5 +200,25 @@ fn what_is_no_message_is_an_error_of_its_partition_and_never_a_loop() {
         cluster.close(Some(soon())).unwrap();
         let requests = served.join().expect("served");
         assert!(requests < 50, "{what}: {requests} requests");
+    }
+}
+
+#[test]
+fn what_is_no_message_is_an_error_also_where_reading_begins() {
+    for (what, bytes, code) in no_messages() {
+        let (_zookeeper, cluster, served) = play([bytes, set(&["good"])].concat());
+        let consumer = Consumer::new(&cluster, None).unwrap();
+        consumer.assign(&[place(0, 0).at(0)]).unwrap();
+        let (seen, error) = read_to_error(&consumer);
+        assert_eq!((seen, error.code()), (Vec::new(), code), "{what}: {error}");
+        assert_eq!(error.partition(), Some(0));
+        assert_eq!(position(&consumer, &place(0, 0)), Some(0), "{what}");
+        assert_quiet(&consumer);
+        // Within it is no place of its own: from there the next message is looked for.
+        consumer.seek(&[place(0, 0).at(1)]).unwrap();
+        assert_eq!(read(&consumer, 1), ["good"], "{what}");
+        consumer.close(1_000).unwrap();
+        cluster.close(Some(soon())).unwrap();
+        served.join().expect("served");
     }
 }

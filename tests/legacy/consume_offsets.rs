@@ -142,3 +142,13 @@ fn samsa_the_end_moves_from_0_by_the_size_of_what_was_published() {
     rig.write(0, 0, &["hello!"]);
     assert_eq!(bounds(&rig), (0, 16));
 }
+
+#[test]
+fn a_partition_that_a_broker_does_not_have_holds_up_no_other_one() {
+    let rig = Rig::new(1, 2);
+    rig.append_to("u", 0, 0, &set(&["here"]));
+    // The broker has two, and closes the connection over the tenth.
+    rig.zookeeper.ensure(&format!("/brokers/topics/{TOPIC}/0"), b"10").expect("registered");
+    let consumer = rig.reader(&[place(0, 9), place_in("u", 0, 0)]);
+    assert_eq!(read(&consumer, 1), ["here"]);
+}

@@ -4,6 +4,7 @@ use std::io::Write;
 use std::net::TcpStream;
 use std::sync::Arc;
 
+use samsa::Code;
 use samsa::consumer::Consumer;
 use samsa::embedded::legacy::{self, Options};
 use samsa::embedded::zookeeper::Server;
@@ -165,4 +166,25 @@ fn rule_10_13_within_a_compressed_set_its_beginning_is_committed() {
     assert_eq!(kafka.offset("0-0"), Some(plain.len().to_string()));
     assert_eq!(read(3), ["m0", "m1", "m2"], "the set is read from its beginning");
     assert_eq!(kafka.offset("0-0"), Some((plain.len() + wrapped.len()).to_string()));
+}
+
+#[test]
+fn a_member_that_begins_at_a_message_over_its_limit_is_told_that() {
+    let kafka = Brokers::with(1, 1);
+    let mut large = Vec::new();
+    append_message(&mut large, &set(&["inside".to_owned()]).repeat(20_000));
+    kafka.append(0, 0, &[set(&["small".to_owned()]), large].concat());
+    let limits = [("max.partition.fetch.bytes", "1000"), ("fetch.max.bytes", "200000")];
+    let consumer = member(&kafka.zookeeper, "g", &limits);
+    consumer.subscribe(&[TOPIC]).expect("subscribed");
+    let message = consumer.next(30_000).expect("a message");
+    assert_eq!(message.record().value(), Some(&b"small"[..]));
+    drop(message);
+    consumer.close(30_000).expect("closed");
+    assert_eq!(kafka.offset("0-0").as_deref(), Some("15"));
+    let consumer = member(&kafka.zookeeper, "g", &limits);
+    consumer.subscribe(&[TOPIC]).expect("subscribed");
+    let error = consumer.next(30_000).expect_err("it is over the limit");
+    assert_eq!((error.code(), error.property()), (Code::RECORD_TOO_LARGE, Some("fetch.max.bytes")));
+    consumer.close(30_000).expect("closed");
 }

@@ -196,6 +196,71 @@ fn what_is_attached_travels_by_type_and_an_override_wins() {
 }
 
 #[test]
+fn what_belongs_to_the_cluster_is_refused_among_overrides_also_when_it_is_no_text() {
+    #[derive(Debug)]
+    struct Nowhere;
+    impl Sink for Nowhere {
+        fn log(&self, _: &crate::log::Entry) {}
+    }
+    let cluster = Config::new();
+    let mut overrides = Config::new();
+    overrides.attach_to_cluster(Arc::new(1_u32), "the callback");
+    let error = cluster.overlay(Some(&overrides)).unwrap_err();
+    assert_eq!(error.code(), Code::INVALID_PROPERTY);
+    assert!(error.message().starts_with("the callback belongs to the cluster"), "{error}");
+    overrides.detach::<u32>();
+    cluster.overlay(Some(&overrides)).unwrap();
+    overrides.set_log_sink(Some(Arc::new(Nowhere)));
+    let error = cluster.overlay(Some(&overrides)).unwrap_err();
+    assert_eq!(error.code(), Code::INVALID_PROPERTY);
+    assert!(error.message().starts_with("the log callback belongs"), "{error}");
+    let mut cluster = Config::new();
+    cluster.attach_to_cluster(Arc::new(1_u32), "the callback");
+    let merged = cluster.overlay(Some(&Config::new())).unwrap();
+    assert!(merged.attached::<u32>().is_some(), "the cluster's own is no override");
+}
+
+#[test]
+fn an_alias_of_an_item_adds_it_to_the_list_or_takes_it_away_in_any_order() {
+    let events = |pairs: &[(&str, &str)]| {
+        let mut config = Config::new();
+        pairs.iter().try_for_each(|(name, value)| config.set(name, value))?;
+        config.get("samsa.events")
+    };
+    let list = |value| ("samsa.events", value);
+    let eof = |value| ("enable.partition.eof", value);
+    for pair in [[list("assigned"), eof("true")], [eof("1"), list("assigned")]] {
+        assert_eq!(events(&pair).unwrap(), "partition_end,assigned");
+    }
+    for pair in [[list("assigned"), eof("false")], [eof("f"), list("assigned")]] {
+        assert_eq!(events(&pair).unwrap(), "assigned");
+    }
+    assert_eq!(events(&[eof("true"), eof("false")]).unwrap(), "", "the last word counts");
+    assert_eq!(events(&[eof("false"), eof("true")]).unwrap(), "partition_end");
+    assert_eq!(
+        events(&[eof("true"), list("lost"), list("topics")]).unwrap(),
+        "topics,partition_end"
+    );
+    for pair in [[list("partition_end"), eof("false")], [eof("false"), list("partition_end")]] {
+        assert_eq!(events(&pair).unwrap_err().code(), Code::INVALID_PROPERTY, "a contradiction");
+    }
+    let error = events(&[eof("maybe")]).unwrap_err();
+    assert!(error.message().contains("true or false"), "{error}");
+}
+
+#[test]
+fn an_override_of_an_item_changes_the_cluster_s_list() {
+    let mut cluster = Config::new();
+    cluster.set("samsa.events", "topics,partition_end").unwrap();
+    for (value, events) in [("true", "topics,partition_end"), ("false", "topics")] {
+        let mut overrides = Config::new();
+        overrides.set("enable.partition.eof", value).unwrap();
+        let merged = cluster.overlay(Some(&overrides)).unwrap();
+        assert_eq!(merged.get("samsa.events").unwrap(), events);
+    }
+}
+
+#[test]
 fn what_was_set_is_listed_with_the_application_s_own_names() {
     let mut config = Config::new();
     config.set("queue.buffering.max.kbytes", "1").unwrap();

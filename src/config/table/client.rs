@@ -228,10 +228,7 @@ pub(super) const ROWS: &[Property] = &[
         ]),
         default: "",
         doc: "Which events are wanted: `topics` (the cluster tells changes of every topic, not only of those in use), `partition_end` (a consumer tells when a partition is read to its end), `log_truncated` (a consumer tells when an unclean leader election lost messages that it has read, and goes on where the log parts), `assigned`, `revoked`, `lost` (a group gave partitions to this consumer, takes them back, or has given them to another), `committed` (a commit ended).",
-        aliases: &[librdkafka_as(
-            "enable.partition.eof",
-            Unit::Map(&[("true", "partition_end"), ("false", "")]),
-        )],
+        aliases: &[librdkafka_as("enable.partition.eof", Unit::Item("partition_end"))],
     },
     Property {
         name: "samsa.log",

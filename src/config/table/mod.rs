@@ -3,12 +3,13 @@
 mod client;
 mod consumer;
 mod group;
+mod librdkafka;
 mod producer;
 mod refused;
 
 pub(super) use consumer::BY_DURATION;
 
-use super::kind::Kind;
+use super::kind::{Kind, boolean};
 
 /// Which kind of handle a property belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +80,8 @@ pub enum Unit {
     NegativeIsUnlimited,
     /// By this list: theirs, ours.
     Map(&'static [(&'static str, &'static str)]),
+    /// `true` adds this item to the list that the property is, `false` takes it away.
+    Item(&'static str),
 }
 
 const UNLIMITED: &str = "2147483647";
@@ -94,10 +97,16 @@ impl Alias {
                 Some(UNLIMITED.to_owned())
             }
             Unit::ZeroIsUnlimited | Unit::NegativeIsUnlimited => Some(value.to_owned()),
-            Unit::Map(rows) => rows
-                .iter()
-                .find(|(theirs, _)| value.eq_ignore_ascii_case(theirs))
-                .map(|(_, ours)| (*ours).to_owned()),
+            Unit::Map(rows) => {
+                let find = |value: &str| {
+                    rows.iter().find(|(theirs, _)| value.eq_ignore_ascii_case(theirs))
+                };
+                let found = find(value).or_else(|| find(boolean(value)?));
+                found.map(|(_, ours)| (*ours).to_owned())
+            }
+            Unit::Item(item) => {
+                boolean(value).map(|value| if value == "true" { item } else { "" }.to_owned())
+            }
         }
     }
 
@@ -107,6 +116,7 @@ impl Alias {
             (Unit::Map(rows), _) => {
                 rows.iter().map(|(theirs, _)| *theirs).collect::<Vec<_>>().join(", ")
             }
+            (Unit::Item(_), _) => Kind::Boolean.to_string(),
             (Unit::Kibibytes, Kind::Bytes { min, max }) => {
                 format!("{} to {} kilobytes", (min + 1023) / 1024, max / 1024)
             }
@@ -123,6 +133,7 @@ impl Alias {
             Unit::Kibibytes => " (× 1024)".to_owned(),
             Unit::ZeroIsUnlimited => " (0: no limit)".to_owned(),
             Unit::NegativeIsUnlimited => " (-1: no limit)".to_owned(),
+            Unit::Item(item) => format!(" (true adds {item}, false takes it away)"),
             Unit::Map(rows) => {
                 let pair = |(theirs, ours): &(&str, &str)| match *ours {
                     "" => format!("{theirs} → nothing"),
@@ -136,7 +147,8 @@ impl Alias {
 
 /// Every row: the cluster's, the producer's, the consumer's, a member's, then what is refused.
 pub fn properties() -> impl Iterator<Item = &'static Property> {
-    [client::ROWS, producer::ROWS, consumer::ROWS, group::ROWS, refused::ROWS].into_iter().flatten()
+    let done = [client::ROWS, producer::ROWS, consumer::ROWS, group::ROWS];
+    done.into_iter().chain([refused::ROWS, librdkafka::ROWS]).flatten()
 }
 
 /// The row of this canonical name.

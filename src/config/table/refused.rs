@@ -3,11 +3,11 @@
 use super::{Alias, Kind, Owner, Property, Unit, kafka_0_7, librdkafka_as, pykafka};
 
 const TRANSACTIONS: &str = "transactions are not there yet";
-const SECURITY: &str = "only PLAINTEXT connections are there yet, without TLS and SASL";
+pub(super) const SECURITY: &str = "only PLAINTEXT connections are there yet, without TLS and SASL";
 const CLASSES: &str = "Java classes cannot be loaded here";
 
 /// Refused whatever the value is, but for those in `accepts` (the first one is what is done anyway).
-const fn refused(
+pub(super) const fn refused(
     name: &'static str,
     owner: Owner,
     accepts: &'static [&'static str],

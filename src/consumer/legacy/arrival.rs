@@ -29,7 +29,8 @@ pub(super) struct Context<'a> {
 /// What an answer asks for beyond itself.
 #[derive(Debug, Default)]
 pub(super) struct Aftermath {
-    /// Whether there was anything to read, for any partition.
+    /// Whether there was anything to read, for any partition, or a message that is to be asked for whole:
+    /// a reason to ask again at once.
     pub(super) has_data: bool,
     /// The registry may have changed.
     pub(super) refresh: bool,
@@ -103,10 +104,14 @@ fn take_set(
         let skipped = match begin {
             Begin::Here => 0,
             Begin::After(bytes) | Begin::Further(bytes) => bytes,
-            Begin::Needs(bytes) => return needs.need(&asked, bytes),
+            Begin::Needs(bytes) => {
+                aftermath.has_data = true;
+                return needs.need(&asked, bytes);
+            }
+            Begin::TooLarge => return cut(state, &asked, &set, needs, (context, aftermath)),
             // A segment, or the log, ends behind what came: there the next message begins.
             Begin::Nowhere if set.len() < size => set.len(),
-            Begin::Nowhere => return look_further(state, &asked, needs, context),
+            Begin::Nowhere => return look_further(state, &asked, needs, (context, aftermath)),
         };
         // What is still to be searched comes with the next fetch: nothing is passed over unseen.
         partition.is_guess = matches!(begin, Begin::Further(_));
@@ -135,7 +140,7 @@ fn take_set(
             partition.marks.last_stable = asked.offset;
             return announce_end(state, &asked, context);
         }
-        Outline::Cut => return cut(state, &asked, &set, needs, context),
+        Outline::Cut => return cut(state, &asked, &set, needs, (context, aftermath)),
         Outline::UpTo(end, _) => partition.fetch_offset = end,
         Outline::Unclear => partition.awaits_reader = true,
     }
@@ -157,10 +162,17 @@ fn most(config: &ConsumerConfig) -> usize {
 }
 
 /// A message larger than what was asked for: all of it next time, as far as a fetch goes (6.9).
-fn cut(state: &mut State, asked: &Asked, set: &[u8], needs: &mut Sizes, context: &Context<'_>) {
+fn cut(
+    state: &mut State,
+    asked: &Asked,
+    set: &[u8],
+    needs: &mut Sizes,
+    (context, aftermath): (&Context<'_>, &mut Aftermath),
+) {
     let (size, most) = (usize::try_from(asked.size).unwrap_or(0), most(context.config));
     let needed = sizes::needs(set).unwrap_or(size.saturating_mul(2).max(8));
     if needed <= most && size < needed {
+        aftermath.has_data = true;
         return needs.need(asked, needed);
     }
     let Some(partition) = state.current(asked.slot) else { return };
@@ -185,9 +197,15 @@ fn cut(state: &mut State, asked: &Asked, set: &[u8], needs: &mut Sizes, context:
 }
 
 /// No message begins in all that came from the middle of one: more is asked for, as far as it goes.
-fn look_further(state: &mut State, asked: &Asked, needs: &mut Sizes, context: &Context<'_>) {
+fn look_further(
+    state: &mut State,
+    asked: &Asked,
+    needs: &mut Sizes,
+    (context, aftermath): (&Context<'_>, &mut Aftermath),
+) {
     let (size, most) = (usize::try_from(asked.size).unwrap_or(0), most(context.config));
     if size < most {
+        aftermath.has_data = true;
         return needs.need(asked, size.saturating_mul(2).clamp(1, most));
     }
     let Some(partition) = state.current(asked.slot) else { return };
@@ -219,4 +237,50 @@ fn of_partition(partition: &Partition, code: Code, offset: i64, why: &str) -> Er
     let Partition { name, number, .. } = partition;
     let text = format!("fetching topic {name}, partition {number}, at offset {offset}: {why}");
     Error::new(code, text).with_topic(name.as_str()).with_partition(*number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::fixture;
+    use super::*;
+    use crate::protocol::legacy::append_message;
+    use crate::protocol::modern::Uuid;
+
+    /// Takes in the first bytes of what stands at offset 0, where the application said to begin or not;
+    /// whether to ask again at once.
+    fn asks_again(bytes: &[u8], size: usize, is_guess: bool) -> bool {
+        let (config, mut state) = (fixture::config(), fixture::state(1));
+        state.partitions[0].is_guess = is_guess;
+        let asked = Asked {
+            slot: state.slot(0),
+            topic: 0,
+            name: state.partitions[0].name.clone(),
+            id: Uuid::ZERO,
+            number: 0,
+            offset: 0,
+            leader_epoch: state.partitions[0].leader_epoch,
+            size: size as i32,
+        };
+        let body = bytes[..size.min(bytes.len())].to_vec().into();
+        let answer = Answer { code: Code::NONE, body };
+        let context = Context { config: &config, now: fixture::now(), keep: None };
+        accept(&mut state, &[asked], vec![answer], &mut Sizes::default(), &context).has_data
+    }
+
+    #[test]
+    fn a_message_that_did_not_come_whole_is_asked_for_without_a_pause() {
+        let mut large = Vec::new();
+        append_message(&mut large, &[b'x'; 5_000]);
+        for is_guess in [false, true] {
+            assert!(asks_again(&large, 1_000, is_guess), "{is_guess}");
+            assert!(asks_again(&large, 3, is_guess), "{is_guess}: not even its size");
+            assert!(!asks_again(&[], 1_000, is_guess), "{is_guess}: the end");
+        }
+        assert!(!asks_again(&large[..1_000], 6_000, false), "all there is");
+        assert!(asks_again(&large[10..], 1_000, true), "the search for the next message");
+        let most = fixture::config().fetch_max_bytes as usize;
+        let mut over = vec![0; 1_000];
+        over[..5].copy_from_slice(&[5, 0, 0, 0, 1]);
+        assert!(most < 5 << 24 && !asks_again(&over, 1_000, true), "it is never asked for");
+    }
 }

@@ -91,12 +91,12 @@ pub(super) struct State {
     pub(super) rest_until: Option<Instant>,
     /// The leader's sender has this queue in its list.
     pub(super) listed: bool,
-    /// The leader's sender has a timer for this queue, at this time.
-    pub(super) timed: Option<Instant>,
-    /// The keeper has a timer for the delivery deadline.
-    pub(super) expiry_timed: bool,
     /// The topic was let go: nobody looks for a leader until a record comes.
     pub(super) parked: bool,
+    /// The leader's sender has a timer for this queue, at this time.
+    pub(super) timed: Option<Instant>,
+    /// The keeper has a timer for the delivery deadline, at this time.
+    pub(super) expiry_timed: Option<Instant>,
     /// When a batch left last.
     pub(super) taken_at: Option<Instant>,
     pub(super) fill: Fill,
@@ -487,11 +487,32 @@ impl Queue {
     }
 
     pub(super) fn time_expiry(self: &Arc<Self>, state: &mut State) {
-        if std::mem::replace(&mut state.expiry_timed, true) {
-            return;
+        if state.expiry_timed.is_none() {
+            self.time_earlier_expiry(state);
         }
-        if let Some(deadline) = state.earliest_deadline(self.ledger.delivery_timeout) {
+    }
+
+    /// As [`time_expiry`](Self::time_expiry), when what came may be older than what was there.
+    pub(super) fn time_earlier_expiry(self: &Arc<Self>, state: &mut State) {
+        let Some(deadline) = self.earliest_deadline(state) else { return };
+        if state.expiry_timed.is_none_or(|timed| deadline < timed) {
+            state.expiry_timed = Some(deadline);
             self.ledger.keeper.time(deadline, Arc::clone(self));
+        }
+    }
+
+    /// When the oldest batch's delivery time ends. Deadlines follow the order of sending; what came
+    /// back for another try is older than what is still with a broker. On Kafka 0.7, where batches come
+    /// from other partitions, any may be the oldest.
+    pub(super) fn earliest_deadline(&self, state: &State) -> Option<Instant> {
+        let flying = state.flying.iter().find_map(|flying| flying.batch.as_ref());
+        let looked_at = if self.seat.is_some() { state.sealed.len() } else { 1 };
+        let sealed = state.sealed.iter().take(looked_at);
+        let sent = flying.into_iter().chain(sealed).map(|batch| batch.deadline).min();
+        let open = || state.open.as_ref().map(|open| open.opened + self.ledger.delivery_timeout);
+        match self.seat {
+            Some(_) => sent.into_iter().chain(open()).min(),
+            None => sent.or_else(open),
         }
     }
 
@@ -554,13 +575,5 @@ impl Entrance<'_> {
 impl State {
     fn new(config: &TopicProducerConfig) -> Mutex<Self> {
         Mutex::new(Self { limit: config.batch_size.max(1), ..Self::default() })
-    }
-
-    /// When the oldest batch's delivery time ends. Deadlines follow the order of sending; what came
-    /// back for another try is older than what is still with a broker.
-    pub(super) fn earliest_deadline(&self, delivery_timeout: Duration) -> Option<Instant> {
-        let flying = self.flying.iter().find_map(|flying| flying.batch.as_ref());
-        let sent = flying.into_iter().chain(self.sealed.front()).map(|batch| batch.deadline).min();
-        sent.or_else(|| self.open.as_ref().map(|open| open.opened + delivery_timeout))
     }
 }

@@ -34,8 +34,8 @@ impl Queue {
     pub(crate) fn expire(self: &Arc<Self>, now: Instant) -> Option<Instant> {
         let mut state = self.lock();
         let delivery_timeout = self.ledger.delivery_timeout;
-        if state.earliest_deadline(delivery_timeout).is_some_and(|deadline| deadline <= now) {
-            while let Some((batch, persistence)) = state.take_expired(now) {
+        if self.earliest_deadline(&state).is_some_and(|deadline| deadline <= now) {
+            while let Some((batch, persistence)) = self.take_expired(&mut state, now) {
                 let error = self.expired(&state, &batch);
                 self.fail(&mut state, batch, error, persistence);
             }
@@ -50,9 +50,15 @@ impl Queue {
             self.release(&mut state);
             self.announce(&mut state);
         }
-        let next = state.earliest_deadline(delivery_timeout);
-        state.expiry_timed = next.is_some();
+        let next = self.earliest_deadline(&state);
+        state.expiry_timed = next;
         next
+    }
+
+    /// The keeper's timer of `at` fired: as [`expire`](Self::expire), unless an earlier one took its place.
+    pub(crate) fn timer_expired(self: &Arc<Self>, at: Instant, now: Instant) -> Option<Instant> {
+        let is_current = self.lock().expiry_timed == Some(at);
+        if is_current { self.expire(now) } else { None }
     }
 
     /// Ends what `purge` names, with `error`; gives how many records that were. Outcomes come in order, but
@@ -134,15 +140,13 @@ impl Queue {
             .map(|batch| u64::from(batch.count))
             .sum::<u64>()
     }
-}
-
-impl State {
     /// Takes out the oldest batch that was sent or closed and whose time is over, with what its last
     /// attempt may have done. The request of one in flight still blocks the partition.
-    fn take_expired(&mut self, now: Instant) -> Option<(Batch, Persistence)> {
+    fn take_expired(&self, state: &mut State, now: Instant) -> Option<(Batch, Persistence)> {
         let is_over = |batch: &Batch| batch.deadline <= now;
-        let waiting = self.sealed.front().filter(|batch| is_over(batch)).map(|b| b.deadline);
-        let mut flying = self.flying.iter_mut().map(|flying| &mut flying.batch);
+        let oldest = self.oldest_sealed(state);
+        let waiting = state.sealed.get(oldest).filter(|batch| is_over(batch)).map(|b| b.deadline);
+        let mut flying = state.flying.iter_mut().map(|flying| &mut flying.batch);
         let flying =
             flying.find(|batch| batch.is_some()).filter(|b| b.as_ref().is_some_and(is_over));
         // What came back for another try is older than what is still with a broker.
@@ -154,9 +158,21 @@ impl State {
             }
             _ => {
                 waiting?;
-                self.rest_until = None;
-                Some((self.sealed.pop_front()?, Persistence::NotPersisted))
+                if oldest == 0 {
+                    state.rest_until = None; // it was the head's
+                }
+                Some((state.sealed.remove(oldest)?, Persistence::NotPersisted))
             }
         }
+    }
+
+    /// Where the closed batch stands whose time ends first: at the front, but on Kafka 0.7, where batches
+    /// come from other partitions.
+    fn oldest_sealed(&self, state: &State) -> usize {
+        if self.seat.is_none() {
+            return 0;
+        }
+        let sealed = state.sealed.iter().enumerate();
+        sealed.min_by_key(|(_, batch)| batch.deadline).map_or(0, |(at, _)| at)
     }
 }
