@@ -1164,8 +1164,8 @@ typedef void (*samsa_commit_callback)(samsa_consumer *consumer,
 /**
  * Shares partitions out among members: it calls samsa_assignment_give for each partition and returns 0,
  * or the code of an error: then the round fails, the error is told by a poll, and the group tries again.
- * It runs in the leader, on the thread that polls; it must return, and may call nothing but
- * samsa_assignment functions.
+ * It runs in the leader, on the thread that polls, also while that waits for a commit inside another
+ * callback; it must return, and may call nothing but samsa_assignment functions.
  */
 typedef samsa_code (*samsa_assignor_callback)(samsa_assignment *round, void *user);
 
@@ -2583,10 +2583,11 @@ void samsa_membership_free(samsa_membership *membership);
  *
  * Who frees: the caller, as said; `positions` are copied. NULL: `consumer` is required, `positions`
  * unless n is 0. Thread: any; one of the calls that run callbacks, and allowed inside them, where it
- * runs none. On error: SAMSA_ERR_INVALID_GROUP_ID without group.id, SAMSA_ERR_INVALID_ARGUMENT,
- * SAMSA_ERR_TIMED_OUT; SAMSA_ERR_ILLEGAL_GENERATION or SAMSA_ERR_UNKNOWN_MEMBER_ID (KIP-848:
+ * runs none but the assignor's. On error: SAMSA_ERR_INVALID_GROUP_ID without group.id, SAMSA_ERR_INVALID_ARGUMENT,
+ * SAMSA_ERR_TIMED_OUT; SAMSA_ERR_ILLEGAL_GENERATION or SAMSA_ERR_UNKNOWN_MEMBER_ID (KIP-848: also
  * SAMSA_ERR_FENCED_MEMBER_EPOCH; in ZooKeeper: SAMSA_ERR_NOT_ASSIGNED) when the partitions
- * are another's by now. Condition: SAMSA_WOKEN.
+ * are another's by now, and UNKNOWN_MEMBER_ID at once for those that the member lost and has not got
+ * back. Condition: SAMSA_WOKEN.
  */
 samsa_code samsa_consumer_commit(samsa_consumer *consumer,
                                  const samsa_position *positions,

@@ -220,6 +220,19 @@ impl Core {
         }
     }
 
+    /// Does only the membership's own work: inside a callback nothing is told, but what it waits for there may
+    /// wait for that.
+    pub(super) fn run_jobs(&self) {
+        loop {
+            let mut state = self.lock();
+            let Some(Job(run)) = state.group.steps.jobs.pop_front() else { return };
+            self.look_around(&state);
+            drop(state);
+            run();
+            self.part.kick();
+        }
+    }
+
     /// A thread came back, for whatever.
     pub(in crate::consumer) fn came_back(&self) {
         let mut state = self.lock();
