@@ -1164,8 +1164,8 @@ typedef void (*samsa_commit_callback)(samsa_consumer *consumer,
 /**
  * Shares partitions out among members: it calls samsa_assignment_give for each partition and returns 0,
  * or the code of an error: then the round fails, the error is told by a poll, and the group tries again.
- * It runs in the leader, on the thread that polls; it must return, and may call nothing but
- * samsa_assignment functions.
+ * It runs in the leader, on the thread that polls, also while that waits for a commit inside another
+ * callback; it must return, and may call nothing but samsa_assignment functions.
  */
 typedef samsa_code (*samsa_assignor_callback)(samsa_assignment *round, void *user);
 
@@ -2440,7 +2440,7 @@ samsa_code samsa_consumer_subscribe(samsa_consumer *consumer,
  * Ends the subscription: the rebalance callback, if there is one, hears of all partitions as revoked and
  * may commit; with enable.auto.commit=true what was handed out and freed is committed; the group is
  * left. No event is made. Does nothing without a subscription. `timeout_ms` bounds the commit; 0 = do
- * not wait for it, -1 = no limit.
+ * not wait for it, -1 = no limit. A wake-up does not end it.
  *
  * Who frees: nobody. NULL: consumer is required. Thread: any; one of the calls that run callbacks. On
  * error the subscription has ended all the same: SAMSA_ERR_TIMED_OUT, or why the commit failed.
@@ -2583,10 +2583,11 @@ void samsa_membership_free(samsa_membership *membership);
  *
  * Who frees: the caller, as said; `positions` are copied. NULL: `consumer` is required, `positions`
  * unless n is 0. Thread: any; one of the calls that run callbacks, and allowed inside them, where it
- * runs none. On error: SAMSA_ERR_INVALID_GROUP_ID without group.id, SAMSA_ERR_INVALID_ARGUMENT,
- * SAMSA_ERR_TIMED_OUT; SAMSA_ERR_ILLEGAL_GENERATION or SAMSA_ERR_UNKNOWN_MEMBER_ID (KIP-848:
+ * runs none but the assignor's. On error: SAMSA_ERR_INVALID_GROUP_ID without group.id, SAMSA_ERR_INVALID_ARGUMENT,
+ * SAMSA_ERR_TIMED_OUT; SAMSA_ERR_ILLEGAL_GENERATION or SAMSA_ERR_UNKNOWN_MEMBER_ID (KIP-848: also
  * SAMSA_ERR_FENCED_MEMBER_EPOCH; in ZooKeeper: SAMSA_ERR_NOT_ASSIGNED) when the partitions
- * are another's by now. Condition: SAMSA_WOKEN.
+ * are another's by now, and UNKNOWN_MEMBER_ID at once for those that the member lost and has not got
+ * back. Condition: SAMSA_WOKEN.
  */
 samsa_code samsa_consumer_commit(samsa_consumer *consumer,
                                  const samsa_position *positions,
@@ -2603,7 +2604,7 @@ samsa_code samsa_consumer_commit(samsa_consumer *consumer,
  *
  * Who frees: the caller, `*outcome` (may be NULL) by samsa_positions_free. NULL: `consumer` is required.
  * Thread: any; one of the calls that run callbacks. On error: as samsa_consumer_commit;
- * SAMSA_ERR_NOT_ASSIGNED, and nothing is stopped.
+ * SAMSA_ERR_NOT_ASSIGNED, and nothing is stopped. Condition: SAMSA_WOKEN; the partitions are stopped.
  */
 samsa_code samsa_consumer_stop_partitions(samsa_consumer *consumer,
                                           const samsa_position *positions,

@@ -46,6 +46,7 @@ pub use hint::LeaderHint;
 pub use metadata::{BrokerInfo, Metadata, PartitionMetadata, TopicId, TopicMetadata};
 pub use offsets::{EARLIEST, LATEST, OffsetAt};
 pub use places::{ANY_OF_BROKER, Place, partition_broker, partition_number, partition_within};
+pub(crate) use topic::check_legacy_name;
 pub use topic::{Topic, check_name};
 
 use self::core::{Core, lock};
@@ -114,6 +115,23 @@ impl Cluster {
     ///
     /// `INVALID_ARGUMENT` for a name that Kafka does not allow.
     pub fn topic(&self, name: &str) -> Result<Arc<Topic>> {
+        self.core.check_name(name)?;
+        self.core.topic(name)
+    }
+
+    /// `INVALID_ARGUMENT` for a topic's name that Kafka does not allow; one that only Kafka 0.7 allows is
+    /// good once the cluster is known to be one.
+    pub(crate) fn check_name(&self, name: &str) -> Result<()> {
+        self.core.check_name(name)
+    }
+
+    /// The topic of this name, which a group has given: it may know before this cluster does that it is
+    /// on Kafka 0.7, and what names are good.
+    pub(crate) fn topic_of_group(&self, name: &str) -> Result<Arc<Topic>> {
+        match self.generation() {
+            None => check_legacy_name(name)?,
+            Some(_) => self.core.check_name(name)?,
+        }
         self.core.topic(name)
     }
 
@@ -507,12 +525,16 @@ impl Drop for Cluster {
 }
 
 impl Core {
-    /// See [`Cluster::topic`].
-    fn topic(&self, name: &str) -> Result<Arc<Topic>> {
+    /// See [`Cluster::check_name`].
+    fn check_name(&self, name: &str) -> Result<()> {
         match self.metadata().generation {
-            Some(Generation::Legacy) => topic::check_legacy_name(name)?,
-            _ => check_name(name)?,
+            Some(Generation::Legacy) => check_legacy_name(name),
+            _ => check_name(name),
         }
+    }
+
+    /// See [`Cluster::topic`]. The name was checked.
+    fn topic(&self, name: &str) -> Result<Arc<Topic>> {
         self.check_open()?;
         let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(topic) = topics.get(name) {

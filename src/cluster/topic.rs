@@ -122,7 +122,7 @@ pub fn check_name(name: &str) -> Result<()> {
 
 /// Checks a topic name by the rules of Kafka 0.7.2: 1 to 255 characters, not `.` or `..`, no `/`, and none
 /// that cannot be printed. Java counts them, and judges them, in UTF-16.
-pub(super) fn check_legacy_name(name: &str) -> Result<()> {
+pub(crate) fn check_legacy_name(name: &str) -> Result<()> {
     let legal = |unit: u16| {
         let control = matches!(unit, 0x00..=0x1f | 0x7f..=0x9f);
         let private = matches!(unit, 0xd800..=0xf8ff | 0xfff0..=0xffff);

@@ -227,8 +227,8 @@ impl AssignmentHandle {
 
 /// Shares partitions out among members: it calls samsa_assignment_give for each partition and returns 0,
 /// or the code of an error: then the round fails, the error is told by a poll, and the group tries again.
-/// It runs in the leader, on the thread that polls; it must return, and may call nothing but
-/// samsa_assignment functions.
+/// It runs in the leader, on the thread that polls, also while that waits for a commit inside another
+/// callback; it must return, and may call nothing but samsa_assignment functions.
 pub type samsa_assignor_callback =
     Option<unsafe extern "C" fn(round: *mut samsa_assignment, user: *mut c_void) -> samsa_code>;
 

@@ -29,10 +29,11 @@ use crate::error::Result;
 ///
 /// Who frees: the caller, as said; `positions` are copied. NULL: `consumer` is required, `positions`
 /// unless n is 0. Thread: any; one of the calls that run callbacks, and allowed inside them, where it
-/// runs none. On error: SAMSA_ERR_INVALID_GROUP_ID without group.id, SAMSA_ERR_INVALID_ARGUMENT,
-/// SAMSA_ERR_TIMED_OUT; SAMSA_ERR_ILLEGAL_GENERATION or SAMSA_ERR_UNKNOWN_MEMBER_ID (KIP-848:
+/// runs none but the assignor's. On error: SAMSA_ERR_INVALID_GROUP_ID without group.id, SAMSA_ERR_INVALID_ARGUMENT,
+/// SAMSA_ERR_TIMED_OUT; SAMSA_ERR_ILLEGAL_GENERATION or SAMSA_ERR_UNKNOWN_MEMBER_ID (KIP-848: also
 /// SAMSA_ERR_FENCED_MEMBER_EPOCH; in ZooKeeper: SAMSA_ERR_NOT_ASSIGNED) when the partitions
-/// are another's by now. Condition: SAMSA_WOKEN.
+/// are another's by now, and UNKNOWN_MEMBER_ID at once for those that the member lost and has not got
+/// back. Condition: SAMSA_WOKEN.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_consumer_commit(
     consumer: *mut samsa_consumer,
@@ -61,7 +62,7 @@ pub unsafe extern "C" fn samsa_consumer_commit(
 ///
 /// Who frees: the caller, `*outcome` (may be NULL) by samsa_positions_free. NULL: `consumer` is required.
 /// Thread: any; one of the calls that run callbacks. On error: as samsa_consumer_commit;
-/// SAMSA_ERR_NOT_ASSIGNED, and nothing is stopped.
+/// SAMSA_ERR_NOT_ASSIGNED, and nothing is stopped. Condition: SAMSA_WOKEN; the partitions are stopped.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_consumer_stop_partitions(
     consumer: *mut samsa_consumer,

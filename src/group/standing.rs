@@ -3,7 +3,7 @@
 //! A membership and its offset store share one. The membership shuts it while the member's identity
 //! changes; commits wait at it, and it waits for commits that are out (rule 8.9).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -56,6 +56,9 @@ struct State {
     /// partition that went and came back is another claim (rule 11.3).
     claims: HashMap<TopicPartition, u64>,
     assignments: u64,
+    /// What the member lost and has not got back: others may have read on, and a coordinator asks whose word
+    /// a commit is, not whose partition (rule 8.17).
+    lost: HashSet<TopicPartition>,
     /// Commits under way.
     out: usize,
     /// The numbers of the commits that were asked for and are not over, those under way among them.
@@ -127,13 +130,18 @@ impl Standing {
         self.state.send_modify(|state| state.stamp = Some(stamp));
     }
 
-    /// It is no member and holds nothing. `shut`: commits wait until it is one again; else they go as
-    /// nobody's.
+    /// It is no member and holds nothing. `shut`: against its will; what it held is lost, and commits wait
+    /// until it is one again. Else they go as nobody's.
     pub fn dismiss(&self, shut: bool) {
         self.state.send_modify(|state| {
+            let State { claims, lost, .. } = state;
+            match shut {
+                true => lost.extend(claims.drain().map(|(partition, _)| partition)),
+                false => lost.clear(),
+            }
+            claims.clear();
             state.stamp = None;
             (state.shut, state.outrun) = (shut, false);
-            state.claims.clear();
         });
     }
 
@@ -143,6 +151,7 @@ impl Standing {
         self.state.send_modify(|state| {
             state.assignments += 1;
             for partition in partitions {
+                state.lost.remove(partition);
                 state.claims.insert(partition.clone(), state.assignments);
             }
             if let Some(stamp) = stamp {
@@ -164,6 +173,11 @@ impl Standing {
     /// By which assignment the member holds a partition now, if it does.
     pub fn claim_of(&self, partition: &TopicPartition) -> Option<u64> {
         self.state.borrow().claims.get(partition).copied()
+    }
+
+    /// Whether the member lost this partition and has not got it back.
+    pub fn has_lost(&self, partition: &TopicPartition) -> bool {
+        self.state.borrow().lost.contains(partition)
     }
 
     /// The coordinator has answered a heartbeat; after what the answer changed.
@@ -204,8 +218,13 @@ impl Standing {
         }
     }
 
-    /// Waits until a commit may go.
-    pub async fn enter(self: &Arc<Self>, deadline: Instant) -> Option<Pass> {
+    /// Waits until a commit may go. `is_void`, asked at each change: whether it may not go any more,
+    /// whatever comes.
+    pub async fn enter(
+        self: &Arc<Self>,
+        deadline: Instant,
+        mut is_void: impl FnMut() -> bool,
+    ) -> Option<Pass> {
         let mut seen = self.state.subscribe();
         loop {
             seen.borrow_and_update();
@@ -219,6 +238,9 @@ impl Standing {
             });
             if let Some((stamp, outrun)) = pass {
                 return Some(Pass { standing: Arc::clone(self), stamp, outrun });
+            }
+            if is_void() {
+                return None;
             }
             match timeout_at(deadline.into(), seen.changed()).await {
                 Ok(Ok(())) => {}
@@ -315,9 +337,9 @@ mod tests {
     async fn rule_8_9_no_commit_begins_while_shut_and_shutting_waits_for_those_that_are_out() {
         let standing = Standing::new(Box::new(|_, _| ()));
         standing.open(stamp(1));
-        let pass = standing.enter(soon()).await.expect("open");
+        let pass = standing.enter(soon(), || false).await.expect("open");
         standing.shut();
-        assert!(standing.enter(Instant::now()).await.is_none(), "shut");
+        assert!(standing.enter(Instant::now(), || false).await.is_none(), "shut");
         let waiting = Arc::clone(&standing);
         let settled = tokio::spawn(async move { waiting.settled().await });
         tokio::task::yield_now().await;
@@ -325,7 +347,7 @@ mod tests {
         drop(pass);
         settled.await.expect("settled");
         let waiting = Arc::clone(&standing);
-        let entered = tokio::spawn(async move { waiting.enter(soon()).await });
+        let entered = tokio::spawn(async move { waiting.enter(soon(), || false).await });
         tokio::task::yield_now().await;
         standing.open(stamp(2));
         let pass = entered.await.expect("no panic").expect("open again");
@@ -389,5 +411,37 @@ mod tests {
         standing.dismiss(true);
         assert_eq!(standing.claim_of(&place(1)), None);
         assert_eq!(standing.stamp(), None);
+    }
+
+    #[test]
+    fn rule_8_17_what_was_lost_is_so_until_it_comes_back_or_the_member_is_none_by_its_own_will() {
+        let standing = Standing::new(Box::new(|_, _| ()));
+        let lost = || [0, 1, 2].map(|partition| standing.has_lost(&place(partition)));
+        standing.claim(&[place(0), place(1), place(2)], Some(stamp(1)));
+        standing.give_up(&[place(2)]);
+        standing.dismiss(true);
+        assert_eq!(lost(), [true, true, false], "what was given up was not lost");
+        standing.open(stamp(2));
+        standing.claim(&[place(1)], None);
+        assert_eq!(lost(), [true, false, false]);
+        standing.dismiss(true);
+        assert_eq!(lost(), [true, true, false]);
+        standing.dismiss(false);
+        assert_eq!(lost(), [false; 3]);
+    }
+
+    #[tokio::test]
+    async fn rule_8_17_a_commit_that_is_void_does_not_wait_for_the_gate() {
+        let standing = Standing::new(Box::new(|_, _| ()));
+        standing.claim(&[place(0)], Some(stamp(1)));
+        standing.shut();
+        let waiting = Arc::clone(&standing);
+        let entered = tokio::spawn(async move {
+            waiting.enter(soon(), || waiting.claim_of(&place(0)).is_none()).await
+        });
+        tokio::task::yield_now().await;
+        assert!(!entered.is_finished());
+        standing.dismiss(true);
+        assert!(entered.await.expect("no panic").is_none());
     }
 }

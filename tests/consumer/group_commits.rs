@@ -86,6 +86,22 @@ fn rule_9_19_the_clock_commits_only_what_the_thread_came_back_for() {
 }
 
 #[test]
+fn a_commit_by_the_clock_of_what_is_not_the_member_s_any_more_is_told_by_the_loss_alone() {
+    let rig = Rig::new(1);
+    rig.write(0, 4);
+    let (consumer, script) = rig.member(&[QUICK, FOUR, ("samsa.events", "lost")], &[0]);
+    script.refuse(Some(Code::NOT_ASSIGNED));
+    drop(poll(&consumer));
+    script.wait_commits(2);
+    assert_code(consumer.poll(0), Code::NOTHING);
+    script.lose(&[0]);
+    assert_code(consumer.poll(20_000), Code::EVENT);
+    let told = consumer.next_event().unwrap().map(|event| words(&event));
+    assert_eq!(told.as_deref(), Some("lost [0]"));
+    assert_code(consumer.poll(0), Code::NOTHING);
+}
+
+#[test]
 fn rule_9_19_a_thread_that_does_not_come_back_holds_back_the_clock_and_one_that_ended_does_not() {
     let rig = Rig::new(1);
     rig.write(0, 8);

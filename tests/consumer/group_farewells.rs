@@ -160,6 +160,48 @@ fn rule_8_25_the_callback_of_the_last_revocation_can_commit_while_others_join() 
 }
 
 #[test]
+fn rule_10_1_a_revocation_that_comes_during_the_end_is_answered_after_the_last_commit() {
+    let callbacks = Callbacks { rebalance: true, commit: false };
+    for closes in [true, false] {
+        let rig = Rig::new(1);
+        rig.write(0, 5);
+        let (member, script) = rig.scripted_with(&[SLOW], callbacks);
+        member.subscribe(&["t"]).unwrap();
+        script.assign(&[0]);
+        drop(member.poll_telling(PATIENCE.as_millis() as i32, &mut |event| drop(event)).unwrap());
+        let mut revoked = None;
+        let mut tell = |_| {
+            revoked = Some(script.revoke(&[0]));
+            let before = script.calls().iter().filter(|call| *call == "done").count();
+            std::thread::sleep(Duration::from_millis(100));
+            let after = script.calls().iter().filter(|call| *call == "done").count();
+            assert_eq!(before, after, "what was read could not be committed any more");
+        };
+        let time = PATIENCE.as_millis() as i32;
+        match closes {
+            true => member.close_telling(time, Some(&mut tell)).unwrap(),
+            false => member.unsubscribe(time, Some(&mut tell)).unwrap(),
+        }
+        assert_eq!(script.offset(0).map(|place| place.offset), Some(5));
+        revoked.expect("told").wait();
+    }
+}
+
+#[test]
+fn a_callback_that_never_returns_holds_a_revocation_up_only_for_the_time_between_two_polls() {
+    let callbacks = Callbacks { rebalance: true, commit: false };
+    let rig = Rig::new(1);
+    rig.write(0, 5);
+    let (member, script) = rig.scripted_with(&[SLOW, ("max.poll.interval.ms", "1000")], callbacks);
+    member.subscribe(&["t"]).unwrap();
+    script.assign(&[0]);
+    drop(member.poll_telling(PATIENCE.as_millis() as i32, &mut |event| drop(event)).unwrap());
+    // It would wait for ever: others need the partition first.
+    let mut tell = |_| script.revoke(&[0]).wait();
+    member.close_telling(PATIENCE.as_millis() as i32, Some(&mut tell)).unwrap();
+}
+
+#[test]
 fn rule_8_25_a_generation_that_ends_as_its_last_commit_arrives_is_followed_to_the_next() {
     // Its only second chance is the next generation.
     let patient = ("retry.backoff.max.ms", "20000");

@@ -7,12 +7,13 @@ use samsa::embedded::{Fault, FaultKind};
 use samsa::protocol::modern::ApiKey;
 
 use super::app::{App, Heard, share, to, until};
-use super::rig::{Rig, assert_code, at, place, soon};
+use super::rig::{Rig, assert_code, at, error, place, soon};
 
 const JOIN: ApiKey = ApiKey::JoinGroup;
 const SYNC: ApiKey = ApiKey::SyncGroup;
 const BEAT: ApiKey = ApiKey::Heartbeat;
 const COMMIT: ApiKey = ApiKey::OffsetCommit;
+const RANGE: (&str, &str) = ("partition.assignment.strategy", "range");
 const COOPERATIVE: (&str, &str) = ("partition.assignment.strategy", "cooperative-sticky");
 
 /// A member with quick heartbeats.
@@ -226,19 +227,58 @@ fn rule_8_10_a_commit_that_meets_a_rebalance_joins_and_one_of_another_generation
 fn rule_8_17_what_was_lost_is_not_committed_by_what_comes_after() {
     let rig = Rig::new(1);
     let mut app = assigned(&rig, &[]);
-    rig.kafka.inject(Fault::new(FaultKind::Delay(1_000)).api(JOIN));
+    let loads = rig.kafka.inject(error(JOIN, Code::COORDINATOR_LOAD_IN_PROGRESS).always());
     rig.fail(BEAT, Code::UNKNOWN_MEMBER_ID);
     app.until("lost", lost);
-    // Called while it was nobody's: what it holds afterwards is another claim.
-    let commit = app.member.offsets.commit(vec![(place(0), at(3))], false, soon());
+    // While it joins: not as the next generation either, and without waiting for that.
+    assert_code(rig.commit(&*app.member.offsets, 3), Code::UNKNOWN_MEMBER_ID);
+    rig.kafka.withdraw(loads);
     app.until("back", |app| app.reads.len() == 4);
-    assert!(rig.run(commit)[0].is_ok(), "nobody's claim: the application asked for it then");
+    assert_eq!(rig.kafka.committed("g", "t", 0), None);
     let mut b = self::app(&rig, &[]);
     app.is_slow = true;
     app.until("revoked", |app| app.reads.is_empty());
     app.is_slow = false;
     rig.commit(&*app.member.offsets, 4).expect("inside the revocation");
     until("shared", &mut [&mut app, &mut b], |apps| share(apps, 4) && !apps[1].reads.is_empty());
+}
+
+#[test]
+fn rule_8_17_a_late_commit_does_not_rewind_who_reads_on() {
+    for assignor in [RANGE, COOPERATIVE] {
+        let rig = Rig::new(1);
+        let (mut a, mut b) = (app(&rig, &[assignor]), app(&rig, &[assignor]));
+        let all = |apps: &[&mut App]| share(apps, 4) && apps.iter().all(|app| app.reads.len() == 2);
+        until("shared", &mut [&mut a, &mut b], all);
+        let had: Vec<i64> = (0..4).filter(|n| a.reads.contains(&format!("t{n}"))).collect();
+        let commit = |app: &App, partition: i64, offset: i64| {
+            let commit =
+                app.member.offsets.commit(vec![(place(partition), at(offset))], false, soon());
+            rig.run(commit).remove(0)
+        };
+        let late = |app: &App| {
+            for &partition in had.iter().filter(|n| !app.reads.contains(&format!("t{n}"))) {
+                assert_code(commit(app, partition, 3), Code::UNKNOWN_MEMBER_ID);
+                assert_eq!(rig.kafka.committed("g", "t", partition as i32), Some(9));
+            }
+        };
+        // It works for too long, and its messages are in its hands still.
+        a.member.membership.step_out();
+        until("read on", &mut [&mut a, &mut b], |apps| apps[0].reads.is_empty() && share(apps, 4));
+        (0..4).for_each(|partition| commit(&b, partition, 9).expect("its own"));
+        late(&a);
+        b.is_slow = true;
+        let joins = rig.kafka.requests(JOIN);
+        a.member.membership.step_in();
+        rig.kafka.wait_requests(JOIN, joins + 1, soon()).expect("it joins");
+        late(&a);
+        b.is_slow = false;
+        until("shared again", &mut [&mut a, &mut b], all);
+        late(&a);
+        for partition in (0..4).filter(|n| a.reads.contains(&format!("t{n}"))) {
+            commit(&a, partition, 10).expect("what it holds again");
+        }
+    }
 }
 
 #[test]

@@ -13,13 +13,13 @@ use samsa::producer::{Producer, Record};
 use crate::rig::{Book, Reader, member, wait_owners};
 
 /// A broker, and what it would register.
-struct Broker {
-    zookeeper: Server,
+pub(crate) struct Broker {
+    pub(crate) zookeeper: Server,
     kafka: embedded::Cluster,
 }
 
 impl Broker {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let zookeeper = Server::start().expect("a ZooKeeper");
         let options = Options { auto_create_topics: false, ..Options::default() };
         let kafka = embedded::Cluster::start_with(options).expect("a broker");
@@ -30,7 +30,7 @@ impl Broker {
         Self { zookeeper, kafka }
     }
 
-    fn topic(&self, name: &str, partitions: i32) {
+    pub(crate) fn topic(&self, name: &str, partitions: i32) {
         self.kafka.create_topic(name, partitions).expect("created");
         let list: Vec<String> = (0..partitions).map(|number| format!("\"{number}\":[0]")).collect();
         let data = format!(r#"{{"version":1,"partitions":{{{}}}}}"#, list.join(","));

@@ -73,6 +73,11 @@ pub(crate) fn member(
 
 /// The same of a ZooKeeper at this address.
 pub(crate) fn member_at(address: &str, group: &str, properties: &[(&str, &str)]) -> Arc<Consumer> {
+    Consumer::new(&cluster_at(address, group, properties), None).expect("a consumer")
+}
+
+/// A cluster as if in a process of its own, with what its consumers say.
+pub(crate) fn cluster_at(address: &str, group: &str, properties: &[(&str, &str)]) -> Arc<Cluster> {
     let mut config = Config::new();
     let usual = [
         ("zookeeper.connect", address),
@@ -89,8 +94,7 @@ pub(crate) fn member_at(address: &str, group: &str, properties: &[(&str, &str)])
     for (name, value) in usual.iter().chain(properties) {
         config.set(name, value).expect("a property");
     }
-    let cluster = Cluster::open(&config).expect("opened");
-    Consumer::new(&cluster, None).expect("a consumer")
+    Cluster::open(&config).expect("opened")
 }
 
 /// A consumer that reads until it is told to leave.

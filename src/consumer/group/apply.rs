@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use super::handed::Readers;
+use super::leave::Late;
 use super::liveness::Liveness;
 use super::place::{Place, Stored};
 use super::steps::{Held, Route, Share, Stage, Steps, Task, Turn, Waiting};
@@ -55,6 +56,8 @@ pub(in crate::consumer) struct Membered {
     pub(in crate::consumer) assignments: u64,
     /// The consumer leaves its group for good.
     pub(in crate::consumer) ending: bool,
+    /// The consumer's last commit before it leaves is still to come.
+    pub(super) farewell: Option<Late>,
     /// The thread that closes the consumer.
     pub(super) closing: Option<usize>,
     /// The error of the last timed commit, which was told.

@@ -237,9 +237,29 @@ impl Core {
 
     /// A commit that nobody waits for failed: told once, until one succeeds. Whether it did.
     fn report_failure(&self, state: &mut State, outcomes: &[Result<()>], items: &[Item]) -> bool {
-        let failed =
-            outcomes.iter().zip(items).find_map(|(o, item)| Some((o.as_ref().err()?, item)));
-        let Some((error, item)) = failed else {
+        // That the membership changed is told by its steps.
+        let by_steps = [
+            Code::ILLEGAL_GENERATION,
+            Code::UNKNOWN_MEMBER_ID,
+            Code::REBALANCE_IN_PROGRESS,
+            Code::STALE_MEMBER_EPOCH,
+            Code::FENCED_MEMBER_EPOCH,
+            Code::NOT_ASSIGNED,
+        ];
+        let mut failures: Vec<(&Error, &Item)> = outcomes
+            .iter()
+            .zip(items)
+            .filter_map(|(outcome, item)| Some((outcome.as_ref().err()?, item)))
+            .collect();
+        // Also if the group's other members took all of its time.
+        let cause = |error: &Error| match error.cause() {
+            Some(cause) if error.code() == Code::TIMED_OUT => cause.code(),
+            _ => error.code(),
+        };
+        let told_by_steps = |error: &Error| by_steps.contains(&cause(error));
+        // What nothing else tells comes first.
+        failures.sort_by_key(|(error, _)| told_by_steps(error));
+        let Some(&(error, item)) = failures.first() else {
             state.group.failure = None;
             return false;
         };
@@ -249,17 +269,7 @@ impl Core {
             item.committed.offset, item.partition.topic, item.partition.partition
         );
         self.cluster.logger().warn("consumer", format_args!("{text}: {error}"));
-        // That the membership changed is told by its steps.
-        let by_steps = [
-            Code::ILLEGAL_GENERATION,
-            Code::UNKNOWN_MEMBER_ID,
-            Code::REBALANCE_IN_PROGRESS,
-            Code::STALE_MEMBER_EPOCH,
-            Code::FENCED_MEMBER_EPOCH,
-        ];
-        // Also if the group's other members took all of its time.
-        let cause = error.cause().filter(|_| code == Code::TIMED_OUT).map_or(code, Error::code);
-        if !by_steps.contains(&cause) && state.group.failure.replace(code) != Some(code) {
+        if !told_by_steps(error) && state.group.failure.replace(code) != Some(code) {
             let error = Error::new(code, text)
                 .with_topic(&*item.partition.topic)
                 .with_partition(item.partition.partition)

@@ -86,8 +86,12 @@ fn round(core: &Arc<Core>) -> Option<Instant> {
 fn plan(core: &Core, state: &mut State, now: Instant) -> Plan {
     let config = &core.config.group;
     let mut plan = Plan::default();
+    let late = state.group.farewell.as_mut().map(|late| late.overdue(now));
+    let (late, until) = late.unwrap_or_default();
+    plan.next = until;
     if state.closed || state.group.ending {
         plan.dones = state.take_dones();
+        plan.dones.extend(late);
         return plan;
     }
     let limit = config.max_poll_interval;
@@ -115,6 +119,7 @@ fn plan(core: &Core, state: &mut State, now: Instant) -> Plan {
         plan.sooner(end);
     }
     plan.dones = state.take_dones();
+    plan.dones.extend(late);
     plan.news = state.has_news();
     plan
 }

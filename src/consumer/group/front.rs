@@ -87,7 +87,7 @@ impl Consumer {
     }
 
     /// Waits for the outcome; what the membership asks of a polling thread meanwhile is done, for the
-    /// commit may wait for just that.
+    /// commit may wait for just that. Inside a callback, which has no `tell`, only its own work is.
     ///
     /// The outcomes of the asynchronous ones up to number `before` are told first (11.5). Each commit
     /// has a task of its own, so that an answer which came later may be at hand sooner.
@@ -106,12 +106,15 @@ impl Consumer {
                 if outcome.is_some() && !core.lock().group.commits_out.are_untold(before) {
                     return Some(true);
                 }
-                (tell.is_some() && core.part.has_turn()).then_some(false)
+                let is_inside = tell.is_none();
+                let turn = core.part.has_turn();
+                let turn = turn && (!is_inside || core.lock().group.steps.has_job());
+                turn.then_some(false)
             });
             match (found, tell.as_deref_mut()) {
                 (Ok(true), _) => break,
                 (Ok(false), Some(tell)) => core.take_turn(tell),
-                (Ok(false), None) => {}
+                (Ok(false), None) => core.run_jobs(),
                 // What is known is not held back for those before it; the wake-up stays for the next.
                 (Err(error), _) if outcome.is_some() => {
                     if error.code() == Code::WOKEN {

@@ -20,9 +20,32 @@ use crate::runtime::{self, Completion};
 /// is under way, or goes on without it; the application's callback, which may commit; the automatic
 /// commit; then the membership leaves.
 struct Farewell {
-    dones: Vec<Done>,
     /// What the application is told of, if by a callback.
     revoked: Vec<Position>,
+}
+
+/// Steps of the membership that are answered after the last commit: what is given up before cannot be
+/// committed any more (10.1).
+#[derive(Debug)]
+pub(super) struct Late {
+    dones: Vec<Done>,
+    /// A callback that never returns holds up the group no longer than an application that never polls.
+    until: Instant,
+}
+
+impl Late {
+    /// A revocation that came since the farewell began.
+    pub(super) fn push(&mut self, done: Done) {
+        self.dones.push(done);
+    }
+
+    /// What is not to wait any longer, and until when the rest may.
+    pub(super) fn overdue(&mut self, now: Instant) -> (Vec<Done>, Option<Instant>) {
+        match now < self.until {
+            true => (Vec::new(), Some(self.until)),
+            false => (std::mem::take(&mut self.dones), None),
+        }
+    }
 }
 
 impl Consumer {
@@ -68,7 +91,8 @@ impl Core {
         }
         // Only now are partitions given up whose revocation was not told yet (10.1): until then they
         // can be committed. The membership hears without our lock held.
-        drop(farewell.dones);
+        let late = self.lock().group.farewell.take();
+        drop(late);
         if !for_good {
             self.let_topics_go();
             member.membership.subscribe(Subscription::default());
@@ -157,8 +181,17 @@ impl Core {
         state.group.out = false;
         state.group.steps.end();
         let dones = std::mem::take(&mut state.group.steps.dones);
+        let until = Instant::now() + self.config.group.max_poll_interval;
+        match &mut state.group.farewell {
+            // Another thread ends the subscription at this moment.
+            Some(late) => late.dones.extend(dones),
+            none => *none = Some(Late { dones, until }),
+        }
         self.look_around(&state);
-        Some(Farewell { dones, revoked })
+        drop(state);
+        // The task that drives the group keeps that time.
+        self.part.kick();
+        Some(Farewell { revoked })
     }
 
     /// The automatic commit of what was handed out and freed: the application that leaves has come back

@@ -160,6 +160,16 @@ impl Core {
             Step::Failed(error) => Heard::Failed(error),
         };
         let mut state = self.lock();
+        let heard = match (heard, &mut state.group.farewell) {
+            (Heard::Revoke(_, done), Some(late)) => {
+                late.push(done);
+                // Perhaps too late.
+                drop(state);
+                self.part.kick();
+                return;
+            }
+            (heard, _) => heard,
+        };
         if state.closed || state.group.ending {
             drop(state);
             // The membership takes no answer while it tells.
@@ -178,7 +188,7 @@ impl Core {
     pub(super) fn shares(&self, list: &[TopicPartition]) -> Vec<Share> {
         let share = |one: &TopicPartition| -> Result<Share> {
             Ok(Share {
-                topic: self.cluster.topic(&one.topic)?,
+                topic: self.cluster.topic_of_group(&one.topic)?,
                 name: Name::new(&one.topic)?,
                 number: one.partition,
                 own: self.config.for_topic(&one.topic),
@@ -207,6 +217,19 @@ impl Core {
                 Task::Job(Job(run)) => run(),
                 Task::Tell(event) => tell(event),
             }
+        }
+    }
+
+    /// Does only the membership's own work: inside a callback nothing is told, but what it waits for there may
+    /// wait for that.
+    pub(super) fn run_jobs(&self) {
+        loop {
+            let mut state = self.lock();
+            let Some(Job(run)) = state.group.steps.jobs.pop_front() else { return };
+            self.look_around(&state);
+            drop(state);
+            run();
+            self.part.kick();
         }
     }
 

@@ -193,6 +193,11 @@ impl Steps {
         !self.jobs.is_empty() || !self.outcomes.is_empty() || self.front() == Some(Route::Callback)
     }
 
+    /// Whether some of that is work of the membership's own.
+    pub(super) fn has_job(&self) -> bool {
+        !self.jobs.is_empty()
+    }
+
     /// Whether a step waits as an event.
     pub(in crate::consumer) fn has_event(&self) -> bool {
         self.front() == Some(Route::Event)

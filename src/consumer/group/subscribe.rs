@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::apply::Mode;
-use crate::cluster::{Cluster, Topic, check_name};
+use crate::cluster::{Cluster, Topic};
 use crate::config::Config;
 use crate::consumer::front::Consumer;
 use crate::consumer::partition::Phase;
@@ -27,9 +27,9 @@ impl Consumer {
     /// [`Code::INVALID_REGULAR_EXPRESSION`].
     pub fn subscribe(&self, topics: &[&str]) -> Result<()> {
         drop(self.open()?);
-        let subscription = understand(topics)?;
-        let member = self.core().member()?;
         let cluster = &self.core().cluster;
+        let subscription = understand(topics, |name| cluster.check_name(name))?;
+        let member = self.core().member()?;
         let named: Vec<_> =
             subscription.topics.iter().map(|name| cluster.topic(name)).collect::<Result<_>>()?;
         {
@@ -149,8 +149,8 @@ impl State {
     }
 }
 
-/// The subscription that the application's words mean.
-fn understand(entries: &[&str]) -> Result<Subscription> {
+/// The subscription that the application's words mean; `check` knows which names can be.
+fn understand(entries: &[&str], check: impl Fn(&str) -> Result<()>) -> Result<Subscription> {
     let mut meant = Subscription::default();
     let add = |list: &mut Vec<Arc<str>>, entry: &str| {
         if !list.iter().any(|other| **other == *entry) {
@@ -166,7 +166,7 @@ fn understand(entries: &[&str]) -> Result<Subscription> {
             Pattern::new(except)?;
             add(&mut meant.except, except);
         } else {
-            check_name(entry)?;
+            check(entry)?;
             add(&mut meant.topics, entry);
         }
     }
@@ -187,6 +187,7 @@ pub(super) fn not_subscribed() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cluster::check_name;
 
     fn texts(list: &[Arc<str>]) -> Vec<&str> {
         list.iter().map(|text| &**text).collect()
@@ -194,7 +195,7 @@ mod tests {
 
     #[test]
     fn names_patterns_and_exceptions_are_told_apart_and_counted_once() {
-        let meant = understand(&["a", "^b.*", "a", "!c", "!^d", "^b.*"]).unwrap();
+        let meant = understand(&["a", "^b.*", "a", "!c", "!^d", "^b.*"], check_name).unwrap();
         assert_eq!(texts(&meant.topics), ["a"]);
         assert_eq!(texts(&meant.patterns), ["b.*"]);
         assert_eq!(texts(&meant.except), ["c", "d"]);
@@ -202,7 +203,7 @@ mod tests {
 
     #[test]
     fn nothing_but_exceptions_means_every_other_topic() {
-        let meant = understand(&["!internal-.*"]).unwrap();
+        let meant = understand(&["!internal-.*"], check_name).unwrap();
         assert_eq!(
             (texts(&meant.patterns), texts(&meant.except)),
             (vec![".*"], vec!["internal-.*"])
@@ -211,10 +212,10 @@ mod tests {
 
     #[test]
     fn what_cannot_be_subscribed_to_is_refused() {
-        assert_eq!(understand(&[]).unwrap_err().code(), Code::INVALID_ARGUMENT);
-        assert_eq!(understand(&["a b"]).unwrap_err().code(), Code::INVALID_ARGUMENT);
+        assert_eq!(understand(&[], check_name).unwrap_err().code(), Code::INVALID_ARGUMENT);
+        assert_eq!(understand(&["a b"], check_name).unwrap_err().code(), Code::INVALID_ARGUMENT);
         for wrong in ["^(", "!("] {
-            let code = understand(&[wrong]).unwrap_err().code();
+            let code = understand(&[wrong], check_name).unwrap_err().code();
             assert_eq!(code, Code::INVALID_REGULAR_EXPRESSION);
         }
     }

@@ -171,7 +171,9 @@ impl Machine {
             }
             (Stage::Parting, true) => self.stage = Stage::Waiting,
             (_, true) if !same => self.want("its subscription changed"),
-            (_, true) | (Stage::Out, false) => {}
+            (_, true) => {}
+            // What it lost when it stepped out is none of its any more.
+            (Stage::Out, false) => self.acts.push(Act::Dismiss { shut: false }),
             // Without an id there is nobody yet who could leave: the answer brings it.
             (Stage::Joining, false) if self.who.member.is_empty() => {}
             (_, false) => {

@@ -380,3 +380,15 @@ fn an_application_that_never_hears_keeps_nobody_from_leaving() {
     bench.machine.leave();
     assert_eq!(bench.did(), ["leave \"m\"", "dismiss open", "watch false"]);
 }
+
+#[test]
+fn rule_8_17_who_stepped_out_commits_as_nobody_but_not_what_it_lost_until_it_unsubscribes() {
+    let mut bench = Bench::stable(false, &[0]);
+    bench.machine.step_out();
+    assert_eq!(
+        bench.did(),
+        ["dismiss shut", "watch false", "lost t0", "leave \"m\"", "reopen", "watch false"]
+    );
+    bench.machine.subscribe(None, bench.now);
+    assert_eq!(bench.did(), ["dismiss open"]);
+}

@@ -33,12 +33,23 @@ const FIRST_TOPIC_ID: i16 = 10;
 pub(super) struct Job {
     pub(super) places: Vec<(TopicPartition, Committed)>,
     /// By which assignment each was held when the call was made.
-    pub(super) claims: Vec<Option<u64>>,
+    pub(super) claims: Vec<Claim>,
     pub(super) once: bool,
     pub(super) deadline: Instant,
     pub(super) told: oneshot::Sender<Vec<Result<()>>>,
     /// For who wants to know that it is over.
     pub(super) _asked: Asked,
+}
+
+/// By what right a partition is committed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// The member held it by this assignment.
+    Of(u64),
+    /// None: it is the application's word, which it may have from elsewhere.
+    None,
+    /// None any more: the member had lost it. Java's commits fail in the same way (CommitFailedException).
+    Lost,
 }
 
 impl Job {
@@ -99,7 +110,25 @@ fn concerns_the_member(code: Code) -> bool {
 struct Item {
     place: TopicPartition,
     what: Committed,
-    claim: Option<u64>,
+    claim: Claim,
+}
+
+impl Item {
+    /// Why it cannot be committed any more: partitions that the member held when the call was made and does
+    /// not hold by the same assignment now are another's, or may be (rules 8.17, 9.11).
+    fn is_void(&self, standing: &Standing) -> Option<(Code, &'static str)> {
+        match self.claim {
+            Claim::Of(assignment) if standing.claim_of(&self.place) != Some(assignment) => {
+                let text = "went to another member before its offset was committed";
+                Some((Code::ILLEGAL_GENERATION, text))
+            }
+            Claim::Lost => {
+                let text = "was lost, and may be another member's: nothing of it can be committed";
+                Some((Code::UNKNOWN_MEMBER_ID, text))
+            }
+            Claim::Of(_) | Claim::None => None,
+        }
+    }
 }
 
 /// A commit under way.
@@ -219,20 +248,24 @@ impl Work {
 
     /// One request.
     async fn attempt(&mut self, shared: &Shared, deadline: Instant) -> Next {
+        if self.drop_what_went(shared) {
+            return Next::AtOnce;
+        }
         // Before the gate, which a join may be waiting for.
         let seat = match shared.coordinator.find(deadline).await {
             Ok(seat) => seat,
             Err(error) => return self.failed(error),
         };
-        let Some(pass) = shared.standing.enter(deadline).await else {
+        let is_void = || self.open.values().all(|item| item.is_void(&shared.standing).is_some());
+        let pass = shared.standing.enter(deadline, is_void).await;
+        if self.drop_what_went(shared) {
+            return Next::AtOnce;
+        }
+        let Some(pass) = pass else {
             let text = "the group rebalances, and the member may not commit until that is over";
             self.trouble = Some(Error::new(Code::REBALANCE_IN_PROGRESS, text));
             return Next::Pause;
         };
-        self.drop_what_went(shared);
-        if self.open.is_empty() {
-            return Next::AtOnce;
-        }
         let ids = shared.topic_ids(self.open.keys());
         let stamp = pass.stamp.as_ref();
         let make = |versions: &Versions| {
@@ -263,23 +296,17 @@ impl Work {
         }
     }
 
-    /// Partitions that the member held when the call was made and does not hold by the same assignment
-    /// now are another's, or may be: their commit is void (rules 8.17, 9.11).
-    fn drop_what_went(&mut self, shared: &Shared) {
+    /// What is void has failed; whether nothing is left.
+    fn drop_what_went(&mut self, shared: &Shared) -> bool {
         let ended = &mut self.ended;
         self.open.retain(|spot, item| {
-            let kept = item.claim.is_none() || shared.standing.claim_of(&item.place) == item.claim;
-            if !kept {
-                let code = Code::ILLEGAL_GENERATION;
-                let text = format!(
-                    "topic {}, partition {} went to another member before its offset was committed",
-                    spot.0, spot.1
-                );
-                let error = Error::new(code, text).with_topic(&*spot.0);
-                ended.insert(spot.clone(), Err(error.with_partition(i64::from(spot.1))));
-            }
-            kept
+            let Some((code, why)) = item.is_void(&shared.standing) else { return true };
+            let text = format!("topic {}, partition {} {why}", spot.0, spot.1);
+            let error = Error::new(code, text).with_topic(&*spot.0);
+            ended.insert(spot.clone(), Err(error.with_partition(i64::from(spot.1))));
+            false
         });
+        self.open.is_empty()
     }
 
     /// Takes an answer: a partition that it leaves out has failed (rule 11.6).

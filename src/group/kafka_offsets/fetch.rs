@@ -137,7 +137,7 @@ impl Work {
             Some(rest) => {
                 shared.standing.rested(&rest, deadline).await;
                 // Not while the member is none.
-                match shared.standing.enter(deadline).await {
+                match shared.standing.enter(deadline, || false).await {
                     Some(pass) => pass.stamp.clone(),
                     None => return Ok(()),
                 }

@@ -91,7 +91,7 @@ impl OffsetStore for KafkaOffsets {
     ) -> Boxed<Vec<Result<()>>> {
         let count = places.len();
         let (told, outcome) = oneshot::channel();
-        let claims = places.iter().map(|(place, _)| self.shared.standing.claim_of(place)).collect();
+        let claims = places.iter().map(|(place, _)| self.shared.claim(place)).collect();
         let asked = self.shared.standing.ask();
         let job = commit::Job { places, claims, once, deadline, told, _asked: asked };
         let sent = self.commits.send(job);
@@ -117,6 +117,15 @@ impl OffsetStore for KafkaOffsets {
 const GRACE: Duration = Duration::from_millis(100);
 
 impl Shared {
+    /// By what right a commit of this partition is asked for now.
+    fn claim(&self, place: &TopicPartition) -> commit::Claim {
+        match self.standing.claim_of(place) {
+            Some(assignment) => commit::Claim::Of(assignment),
+            None if self.standing.has_lost(place) => commit::Claim::Lost,
+            None => commit::Claim::None,
+        }
+    }
+
     /// When a request sent now has failed.
     fn request_deadline(&self) -> Instant {
         Instant::now() + self.request_timeout

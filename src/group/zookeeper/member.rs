@@ -265,7 +265,10 @@ impl Member {
                 self.release(session, layout, plan).await?;
                 continue;
             }
-            if let Some(blocked) = self.claim(session, layout, plan.claim).await? {
+            if plan.claim.is_empty() && !self.has_settled {
+                // No partition is for it. Who waits for the first share must hear that this is all.
+                self.teller.assign(Vec::new());
+            } else if let Some(blocked) = self.claim(session, layout, plan.claim).await? {
                 return Ok(Verdict::Blocked(blocked));
             }
             self.has_settled = true;

@@ -7,10 +7,12 @@ use serde_json::Value;
 
 use super::filter::Filter;
 use super::layout::Layout;
+use crate::cluster::{check_legacy_name, check_name};
 use crate::group::{Pattern, Subscription};
 
-/// The most threads of one member that are believed: each of them takes part in the assignment.
-const THREADS_MAX: u32 = 10_000;
+/// The most threads of one member that are believed: each of them takes part in the assignment, and costs
+/// memory in every member for each topic.
+const THREADS_MAX: u32 = 1_000;
 
 /// What a member reads, as its node says.
 #[derive(Clone, Debug)]
@@ -28,12 +30,12 @@ impl Wish {
     pub(super) fn parse(layout: Layout, data: &[u8]) -> Self {
         let Ok(text) = std::str::from_utf8(data) else { return Self::Unreadable };
         let wish = match (layout, text.trim().as_bytes()) {
-            (Layout::PyKafka, _) => bare(text),
+            (Layout::PyKafka, _) => bare(layout, text),
             (Layout::Legacy, [b'{', ..]) => legacy(text),
             (Layout::Legacy, [mark @ (b'*' | b'!'), ..]) => legacy_filter(text.trim(), *mark),
             (Layout::Scala, [b'{', ..]) => scala(text),
             // samsa's members of a group of 0.7, and PyKafka's.
-            _ => bare(text),
+            _ => bare(layout, text),
         };
         wish.unwrap_or(Self::Unreadable)
     }
@@ -50,8 +52,11 @@ impl Wish {
 }
 
 /// A topic's name and nothing else.
-fn bare(text: &str) -> Option<Wish> {
-    crate::cluster::check_name(text).ok()?;
+fn bare(layout: Layout, text: &str) -> Option<Wish> {
+    match layout {
+        Layout::Legacy => check_legacy_name(text).ok()?,
+        Layout::Scala | Layout::PyKafka => check_name(text).ok()?,
+    }
     Some(Wish::Topics([(text.to_owned(), 1)].into()))
 }
 
@@ -90,6 +95,18 @@ fn scala(text: &str) -> Option<Wish> {
     Some(Wish::Filter(Filter::new(&regex, is_black)?, threads))
 }
 
+/// An expression that matches this name alone.
+fn literal(name: &str) -> String {
+    let mut expression = String::new();
+    for c in name.chars() {
+        if r"\.+*?()|[]{}^$".contains(c) {
+            expression.push('\\');
+        }
+        expression.push(c);
+    }
+    expression
+}
+
 /// What this member registers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Registration {
@@ -117,7 +134,7 @@ impl Registration {
         };
         let (patterns, except) = (all(&wish.patterns)?, all(&wish.except)?);
         if wish.except.is_empty() {
-            let named = wish.topics.iter().map(|topic| topic.replace('.', r"\."));
+            let named = wish.topics.iter().map(|topic| literal(topic));
             let parts: Vec<String> =
                 named.chain(wish.patterns.iter().map(|pattern| pattern.to_string())).collect();
             if parts.iter().all(|part| Filter::keeps(part)) {
@@ -151,18 +168,19 @@ impl Registration {
 
     /// The data of the member's node. `timestamp` is in milliseconds.
     pub(super) fn data(&self, layout: Layout, timestamp: i64) -> String {
+        // A name of Kafka 0.7 may hold what JSON does not take as it is.
+        let text = |text: &str| Value::from(text).to_string();
         match layout {
             Layout::Legacy => match self {
                 Self::Topics(topics) => {
                     let entries: Vec<String> =
-                        topics.iter().map(|topic| format!("\"{topic}\": 1")).collect();
+                        topics.iter().map(|topic| format!("{}: 1", text(topic))).collect();
                     format!("{{ {} }}", entries.join(","))
                 }
                 Self::White(regex) => format!("*1*{regex}"),
                 Self::Black(regex) => format!("!1!{regex}"),
             },
             Layout::Scala => {
-                let text = |text: &str| Value::from(text).to_string();
                 let (keys, pattern) = match self {
                     Self::Topics(topics) => {
                         (topics.iter().map(|topic| text(topic)).collect(), "static")

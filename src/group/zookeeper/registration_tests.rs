@@ -15,10 +15,13 @@ fn every_client_s_node_is_read() {
         (legacy, r#"{ "a": 1,"b": 2 }"#, "b", 2),
         (legacy, "{  }", "a", 0),
         (legacy, "*2*wild.*", "wilder", 2),
+        (legacy, r#"{ "load": 1000 }"#, "load", 1000),
         (legacy, "!3!wild.*", "wilder", 0),
         (legacy, "!3!wild.*", "tame", 3),
         (legacy, "load", "load", 1),
         (legacy, "load", "other", 0),
+        (legacy, "tö … 1", "tö … 1", 1),
+        (legacy, "tö … 1", "t", 0),
         (
             scala,
             r#"{"version":1,"subscription":{"zt":1},"pattern":"white_list","timestamp":"1795258536695"}"#,
@@ -51,6 +54,9 @@ fn rule_10_10_a_member_whose_data_cannot_be_read_counts_for_every_topic() {
         (Layout::Legacy, b"*x*a"),
         (Layout::Legacy, b"*1"),
         (Layout::Legacy, b"{ \"a\": }"),
+        (Layout::Legacy, b"a/b"),
+        (Layout::Legacy, br#"{ "a": 1001 }"#),
+        (Layout::Legacy, b"*1001*a"),
         (Layout::PyKafka, b"{}"),
         (Layout::Scala, &[0xff]),
     ] {
@@ -81,6 +87,24 @@ fn what_we_write_is_what_the_scala_client_and_pykafka_write() {
     let expected =
         r#"{"version":1,"subscription":{"x|y.*":1},"pattern":"black_list","timestamp":"7"}"#;
     assert_eq!(black.data(Layout::Scala, 7), expected);
+}
+
+#[test]
+fn names_that_only_0_7_allows_are_written_so_that_all_can_read_them() {
+    let name = r#"a "b" \ (c)"#;
+    let named = Registration::of(&wish(&[name], &[], &[]), &[], true).unwrap();
+    assert_eq!(named.data(Layout::Legacy, 1), r#"{ "a \"b\" \\ (c)": 1 }"#);
+    let names = [name, "c+d", "cd", "w1"].map(Arc::from);
+    for (wish, read) in [
+        (wish(&[name], &[], &[]), vec![name]),
+        (wish(&[name], &["w."], &[]), vec![name, "w1"]),
+        (wish(&["c+d"], &["w."], &[]), vec!["c+d", "w1"]),
+    ] {
+        let registration = Registration::of(&wish, &names, true).unwrap();
+        let parsed = Wish::parse(Layout::Legacy, registration.data(Layout::Legacy, 1).as_bytes());
+        let ours = names.iter().filter(|topic| parsed.threads(topic, true) == 1);
+        assert_eq!(ours.map(|topic| &**topic).collect::<Vec<_>>(), read, "{wish:?}");
+    }
 }
 
 #[test]

@@ -104,7 +104,10 @@ impl Machine {
         self.user_data = None;
         self.queue.clear();
         self.stage = Stage::Out;
-        self.acts.extend([Act::Dismiss { shut: false }, Act::Watch(false)]);
+        // Who only stepped out is subscribed still: what it lost stays lost, though it is nobody now.
+        let stays = self.stepped_out && self.wish.is_some();
+        self.acts.push(if stays { Act::Reopen } else { Act::Dismiss { shut: false } });
+        self.acts.push(Act::Watch(false));
     }
 
     /// Out until the next subscription (rules 8.4, 8.26).
