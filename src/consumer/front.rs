@@ -77,7 +77,7 @@ impl Consumer {
         core.keep(leaders::start(&core));
         let consumer = Arc::new(Self { core, era });
         let child: Weak<dyn Child> = Arc::downgrade(&(Arc::clone(&consumer) as Arc<dyn Child>));
-        cluster.register(child);
+        cluster.register(child)?;
         Ok(consumer)
     }
 
