@@ -241,6 +241,10 @@ fn what_a_zookeeper_server_claims_costs_no_memory() {
     costs::<zookeeper::GetChildren<'_>>(&[&most[..], &one, b"a"].concat(), "one name of 2^31-1");
     costs::<zookeeper::GetChildren<'_>>(&[one, most].concat(), "a name of 2^31-1 bytes");
     costs::<zookeeper::GetChildren<'_>>(&[0, 0, 0, 1, 0, 0, 0, 2, 0xc3, 0x28], "no UTF-8");
+    let nameless = [&1_000_000_i32.to_be_bytes()[..], &[0; 4_000_000]].concat();
+    costs::<zookeeper::GetChildren<'_>>(&nameless, "a million names of nothing");
+    let cut = [&1_000_000_i32.to_be_bytes()[..], &[0xff; 4_000_000]].concat();
+    costs::<zookeeper::GetChildren<'_>>(&cut, "a million names that are none");
     costs::<zookeeper::GetData<'_>>(&most, "data of 2^31-1 bytes");
     costs::<zookeeper::Create<'_>>(&most, "a path of 2^31-1 bytes");
     let password = Bytes::from([&[0; 16][..], &most].concat());

@@ -32,6 +32,10 @@ pub(super) fn merge(old: &Known, registry: &Registry, wanted: &Wanted) -> (Known
         new.metadata.topics.insert(Arc::clone(&name), Arc::new(topic));
         actions.push(Action::Topic(name, change));
     }
+    for name in gone(old, registry, wanted) {
+        new.metadata.topics.remove(&name);
+        actions.push(Action::Topic(name, Change::Removed));
+    }
     if first || !actions.is_empty() {
         new.metadata.number = number + 1;
     }
@@ -64,6 +68,16 @@ fn looked_for(registry: &Registry, wanted: &Wanted) -> Wanted {
         Some(Follow::Topics(names)) => wanted.intersection(names).cloned().collect(),
         Some(Follow::Nothing) | None => Wanted::new(),
     }
+}
+
+/// What nobody has registered any more and nobody wants. Only where all topics are followed: elsewhere
+/// what nobody wants is forgotten without a word.
+fn gone(old: &Known, registry: &Registry, wanted: &Wanted) -> Vec<Arc<str>> {
+    if !matches!(registry.read, Some(Follow::All)) {
+        return Vec::new();
+    }
+    let is_there = |name: &Arc<str>| registry.topics.contains_key(name) || wanted.contains(name);
+    old.metadata.topics.keys().filter(|name| !is_there(name)).cloned().collect()
 }
 
 /// The partitions of a topic in order of broker and number, which is the order that partitioners count
@@ -175,6 +189,25 @@ mod tests {
         let (back, actions) = merge(&same, &registry(&[(0, 2)], &[]), &wanted());
         assert_eq!(actions, [Action::Broker(0, Change::Changed)]);
         assert_eq!(back.metadata.incarnations[&0], 2);
+    }
+
+    #[test]
+    fn a_topic_whose_nodes_went_is_gone_where_all_are_followed_unless_somebody_wants_it() {
+        let mut before = registry(&[(0, 1)], &[(0, 2)]);
+        before.read = Some(Follow::All);
+        let (known, _) = merge(&Known::nothing(), &before, &Wanted::new());
+        assert_eq!(numbers(&known), [(0, 0, false), (0, 1, false)]);
+        let mut after = registry(&[(0, 1)], &[]);
+        let (same, actions) = merge(&known, &after, &Wanted::new());
+        assert!(actions.is_empty() && !same.metadata.topics.is_empty(), "it was not looked for");
+        after.read = Some(Follow::All);
+        let (wanted, actions) = merge(&known, &after, &wanted());
+        assert_eq!(actions, [Action::Topic(name(), Change::Changed)]);
+        assert_eq!(numbers(&wanted), [(0, 0, true)], "it is there virtually");
+        let (gone, actions) = merge(&wanted, &after, &Wanted::new());
+        assert_eq!(actions, [Action::Topic(name(), Change::Removed)]);
+        assert!(gone.metadata.topics.is_empty());
+        assert_eq!(gone.metadata.number, wanted.metadata.number + 1);
     }
 
     #[test]

@@ -325,12 +325,17 @@ impl Loop {
             if let Action::Topic(name, _) = change {
                 let handle = lock(&self.core.topics).get(name).cloned();
                 let metadata = snapshot.topics.get(name).cloned();
-                if let (Some(handle), Some(metadata)) = (&handle, metadata) {
-                    let usable = metadata.error.is_none() && !metadata.partitions.is_empty();
-                    handle.publish(metadata);
-                    if usable {
-                        self.core.wishes(|wishes| wishes.found(handle.index(), now));
+                match (&handle, metadata) {
+                    (Some(handle), Some(metadata)) => {
+                        let usable = metadata.error.is_none() && !metadata.partitions.is_empty();
+                        handle.publish(metadata);
+                        if usable {
+                            self.core.wishes(|wishes| wishes.found(handle.index(), now));
+                        }
                     }
+                    // A handle that nobody uses, of a topic of 0.7 that is gone.
+                    (Some(handle), None) => handle.forget(),
+                    (None, _) => {}
                 }
                 if handle.is_none() && !self.core.client.events.topics {
                     continue;

@@ -157,7 +157,8 @@ pub trait Membership: fmt::Debug + Send + Sync {
     /// The consumer commits for the last time, and leaves then, by [`leave`](Self::leave) or by
     /// subscribing to nothing: from now on no rebalance begins, and commits do not wait for others. A
     /// round that is being completed may delay them for a moment. The next subscription ends it. Nothing
-    /// to do where commits never wait for other members.
+    /// to do where commits never wait for other members. What is revoked from now on the consumer answers
+    /// after its last commit.
     fn finish(&self) {}
 
     /// Leaves the group for good: nothing more is told. The consumer has revoked and committed before.

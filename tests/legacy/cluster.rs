@@ -123,6 +123,26 @@ fn a_topic_that_comes_while_all_are_followed_is_told() {
 }
 
 #[test]
+fn a_topic_whose_nodes_go_while_all_are_followed_is_gone_and_told() {
+    let rig = Rig::start(1, 2);
+    let cluster = rig.open(&[("samsa.events", "topics")]);
+    let told = || {
+        let event = Event::Topic(Arc::from("t"));
+        while cluster.next_event(Some(soon())).expect("told") != event {}
+    };
+    rig.register_topic("t", 0, 2);
+    told();
+    wait_until("it is known", || cluster.metadata().topic("t").is_some());
+    rig.zookeeper.delete("/brokers/topics/t/0").unwrap();
+    rig.zookeeper.delete("/brokers/topics/t").unwrap();
+    wait_until("it is gone", || cluster.metadata().topic("t").is_none());
+    told();
+    rig.register_topic("t", 0, 1);
+    wait_until("it is back", || cluster.metadata().topic("t").is_some());
+    told();
+}
+
+#[test]
 fn a_cluster_that_becomes_one_of_another_generation_is_over() {
     let rig = Rig::start(1, 1);
     let cluster = rig.open(&[]);

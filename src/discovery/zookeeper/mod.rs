@@ -27,6 +27,7 @@ mod settings;
 mod status;
 mod task;
 mod timing;
+mod together;
 mod watches;
 
 pub use client::{Claim, Outcome, Session, ZooKeeper};
@@ -40,6 +41,7 @@ pub(in crate::discovery) use registry::Keeper;
 pub use registry::{Follow, Registry};
 pub use settings::Settings;
 pub use status::{Phase, Status};
+pub(crate) use together::together;
 pub use watches::{WatchEvent, Watcher, Watches};
 
 #[cfg(test)]

@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use super::registration::{
     Generation, RegisteredBroker, RegisteredTopic, partition_count, partitions,
 };
 use super::registry::{Follow, PATIENCE, Registry};
+use super::together::{AT_ONCE, together};
 use super::watches::Watcher;
-use super::{Failure, Session};
+use super::{Failure, Outcome, Session};
 use crate::error::{Code, Error};
-use crate::protocol::zookeeper::NodeEvent;
+use crate::protocol::zookeeper::{NodeEvent, Stat};
 
 const IDS: &str = "/brokers/ids";
 const TOPICS: &str = "/brokers/topics";
@@ -138,25 +141,45 @@ impl Reading {
         if self.ids_stale {
             self.read_ids(session, watcher).await?;
         }
-        while let Some(id) = self.stale_brokers.first().copied() {
-            self.read_broker(id, session, watcher).await.map_err(Ok)?;
-            self.stale_brokers.remove(&id);
+        while !self.stale_brokers.is_empty() {
+            self.read_brokers(session, watcher).await.map_err(Ok)?;
         }
         if self.topics_stale {
             self.read_topics(session, watcher).await.map_err(Ok)?;
         }
         // How a topic is registered depends on the brokers: without any it is not known.
         let Some(generation) = self.generation() else { return Ok(()) };
-        while let Some(name) = self.stale_topics.first().cloned() {
+        while !self.stale_topics.is_empty() {
+            self.read_stale_topics(generation, session, watcher).await.map_err(Ok)?;
+        }
+        Ok(())
+    }
+
+    /// Reads some of the topics that are stale, side by side. Those that were read stay read when
+    /// another one fails.
+    async fn read_stale_topics(
+        &mut self,
+        generation: Generation,
+        session: &Session,
+        watcher: &Watcher,
+    ) -> std::result::Result<(), Failure> {
+        let names: Vec<Arc<str>> = self.stale_topics.iter().take(AT_ONCE).cloned().collect();
+        let reading = names.iter().map(|name| topic(name, generation, session, watcher));
+        let answers = together(reading.collect()).await;
+        let mut outcome = Ok(());
+        for (name, answer) in names.into_iter().zip(answers) {
             self.closed_topics.remove(&name);
-            let topic = match topic(&name, generation, session, watcher).await {
+            let topic = match answer {
                 Ok(topic) => topic,
                 // One topic that is closed to us must not keep the others from being seen.
                 Err(failure @ Failure::Refused { .. }) => {
                     self.closed_topics.insert(Arc::clone(&name), Error::from(failure));
                     None
                 }
-                Err(failure) => return Err(Ok(failure)),
+                Err(failure) => {
+                    outcome = outcome.and(Err(failure));
+                    continue;
+                }
             };
             match topic {
                 Some(topic) if self.is_followed(&name) => {
@@ -171,7 +194,7 @@ impl Reading {
             }
             self.stale_topics.remove(&name);
         }
-        Ok(())
+        outcome
     }
 
     fn generation(&self) -> Option<Generation> {
@@ -213,13 +236,36 @@ impl Reading {
         Ok(())
     }
 
-    async fn read_broker(
+    /// Reads some of the brokers that are stale, side by side. Those that were read stay read when
+    /// another one fails.
+    async fn read_brokers(
         &mut self,
-        id: i32,
         session: &Session,
         watcher: &Watcher,
     ) -> std::result::Result<(), Failure> {
-        match session.get(&format!("{IDS}/{id}"), Some(watcher), soon()).await {
+        let ids: Vec<i32> = self.stale_brokers.iter().take(AT_ONCE).copied().collect();
+        let reading = ids.iter().map(|id| async move {
+            session.get(&format!("{IDS}/{id}"), Some(watcher), soon()).await
+        });
+        let answers = together(reading.collect()).await;
+        let mut outcome = Ok(());
+        for (id, answer) in ids.into_iter().zip(answers) {
+            match self.take_broker(id, answer) {
+                Ok(()) => {
+                    self.stale_brokers.remove(&id);
+                }
+                Err(failure) => outcome = outcome.and(Err(failure)),
+            }
+        }
+        outcome
+    }
+
+    fn take_broker(
+        &mut self,
+        id: i32,
+        answer: Outcome<(Bytes, Stat)>,
+    ) -> std::result::Result<(), Failure> {
+        match answer {
             Ok((data, stat)) => match RegisteredBroker::parse(id, stat.created, &data) {
                 Ok(broker) => {
                     self.unreadable.remove(&id);
@@ -341,9 +387,14 @@ async fn counts(
     watcher: &Watcher,
 ) -> std::result::Result<BTreeMap<i32, i32>, Failure> {
     let (names, _) = session.children(path, Some(watcher), soon()).await?;
+    let ids: Vec<i32> = names.iter().filter_map(|name| name.parse().ok()).collect();
+    let reading = ids
+        .iter()
+        .map(|id| async move { session.get(&format!("{path}/{id}"), Some(watcher), soon()).await });
+    let answers = together(reading.collect()).await;
     let mut counts = BTreeMap::new();
-    for id in names.iter().filter_map(|name| name.parse::<i32>().ok()) {
-        match session.get(&format!("{path}/{id}"), Some(watcher), soon()).await {
+    for (id, answer) in ids.into_iter().zip(answers) {
+        match answer {
             Ok((data, _)) => {
                 if let Ok(count) = partition_count(&data) {
                     counts.insert(id, count);

@@ -17,6 +17,19 @@ pub(super) struct Reconnect {
     blank: bool,
 }
 
+/// What a connection that is lost was good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Worth {
+    /// No request and no ping was answered; what belongs to the beginning (credentials, watches set again)
+    /// does not count. As good as none.
+    Nothing,
+    /// It answered, and was lost soon: a server, or what stands before it, that closes on everybody would
+    /// have us connect without end.
+    Brief,
+    /// It answered, and lasted.
+    Good,
+}
+
 /// One attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Attempt {
@@ -66,10 +79,15 @@ impl Reconnect {
         self.blank = false;
     }
 
-    /// The connection is lost. `useful`: it answered something after the first words; one that never
-    /// did counts as a failed attempt, so that no server can make us spin.
-    pub(super) fn lost(&mut self, useful: bool) {
-        self.failures = if useful { 0 } else { self.failures.saturating_add(1) };
+    /// The connection is lost. After a good one the next follows at once; after a brief one at the pace
+    /// of a first failure, however often; one that was good for nothing counts as a failed attempt.
+    pub(super) fn lost(&mut self, worth: Worth) {
+        let more = self.failures.saturating_add(1);
+        self.failures = match worth {
+            Worth::Nothing => more,
+            Worth::Brief => more.min(self.servers.len()),
+            Worth::Good => 0,
+        };
     }
 }
 
@@ -107,7 +125,7 @@ mod tests {
         reconnect.failed(false, false);
         go(&mut reconnect);
         reconnect.connected();
-        reconnect.lost(true);
+        reconnect.lost(Worth::Good);
         assert_eq!(go(&mut reconnect), (3, 0));
     }
 
@@ -118,9 +136,25 @@ mod tests {
         for _ in 0..7 {
             pauses.push(go(&mut reconnect).1);
             reconnect.connected();
-            reconnect.lost(false);
+            reconnect.lost(Worth::Nothing);
         }
         assert_eq!(pauses, [0, 50, 100, 200, 400, 800, 1_000]);
+    }
+
+    #[test]
+    fn a_server_that_answers_a_little_and_closes_is_tried_at_a_steady_pace() {
+        for (servers, expected) in [(1, vec![0, 50, 50, 50, 50]), (2, vec![0, 0, 50, 50, 50])] {
+            let mut reconnect = reconnect(servers);
+            let mut pauses = Vec::new();
+            for _ in 0..5 {
+                pauses.push(go(&mut reconnect).1);
+                reconnect.connected();
+                reconnect.lost(Worth::Brief);
+            }
+            assert_eq!(pauses, expected);
+            reconnect.lost(Worth::Good);
+            assert_eq!(go(&mut reconnect).1, 0);
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ use tokio::time::{sleep_until, timeout_at};
 use super::Failure;
 use super::inflight::{InFlight, Request};
 use super::link::Link;
+use super::reconnect::Worth;
 use super::task::{Closing, End, Task, close_deadline};
 use super::timing::{Due, Timing};
 use super::watches::Watched;
@@ -26,15 +27,16 @@ struct Talk {
     link: Link,
     flight: InFlight,
     timing: Timing,
-    /// It answered something after the first words.
+    /// It answered a request or a ping.
     useful: bool,
 }
 
 impl Task {
-    /// Serves the session until the connection ends; says how it ended, and whether it was of use.
-    pub(super) async fn serve(&mut self, link: Link, closing: &mut Closing) -> (End, bool) {
+    /// Serves the session until the connection ends; says how it ended, and what it was good for.
+    pub(super) async fn serve(&mut self, link: Link, closing: &mut Closing) -> (End, Worth) {
         let timeout = self.held.as_ref().map_or(self.settings.session_timeout, |held| held.timeout);
-        let timing = Timing::new(timeout, Instant::now());
+        let begun = Instant::now();
+        let timing = Timing::new(timeout, begun);
         let mut talk = Talk { link, flight: InFlight::default(), timing, useful: false };
         let end = match self.converse(&mut talk, closing).await {
             Ok(end) | Err(end) => end,
@@ -45,7 +47,12 @@ impl Task {
             End::Closed => Error::new(Code::CLOSED, "the ZooKeeper session is closed"),
         };
         talk.flight.lost(&lost, &mut self.again);
-        (end, talk.useful)
+        let worth = match (talk.useful, begun.elapsed() >= timeout / 3) {
+            (false, _) => Worth::Nothing,
+            (true, false) => Worth::Brief,
+            (true, true) => Worth::Good,
+        };
+        (end, worth)
     }
 
     async fn converse(&mut self, talk: &mut Talk, closing: &mut Closing) -> Result<End, End> {
@@ -158,12 +165,12 @@ impl Task {
                 let error = Error::new(Code::ZOOKEEPER, text);
                 return Err(End::Refused(error.with_property("samsa.zookeeper.auth")));
             }
-            xid::AUTH => {}
+            xid::AUTH => return Ok(()),
             xid::SET_WATCHES if header.error != ErrorCode::OK => {
                 let text = format!("the watches could not be set again: {}", header.error.text());
                 return Err(End::Lost(Error::new(Code::ZOOKEEPER, text)));
             }
-            xid::SET_WATCHES => {}
+            xid::SET_WATCHES => return Ok(()),
             _ => self.answer(talk, header, reader.rest()?)?,
         }
         talk.useful = true;

@@ -154,8 +154,8 @@ impl Task {
                     None => return closed(),
                 },
             };
-            let (end, useful) = self.serve(link, closing).await;
-            self.reconnect.lost(useful);
+            let (end, worth) = self.serve(link, closing).await;
+            self.reconnect.lost(worth);
             match end {
                 End::Closed => return closed(),
                 End::Refused(error) => {

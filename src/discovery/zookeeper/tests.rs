@@ -281,6 +281,103 @@ async fn rule_10_8_watches_are_set_again_with_the_last_transaction_seen() {
     assert_eq!((xid, &body[..]), (-8, &expected[4..]));
 }
 
+/// A server that takes the session, answers what belongs to the beginning, and closes.
+async fn closes_after_the_beginning(auth: Option<ZooKeeperAuth>) {
+    const ENOUGH: usize = 8;
+    let peer = peer(|asked| match asked {
+        Asked::Request { connection: 0, op: CREATE, .. } => Some(Act::Close),
+        Asked::Request { connection: 1.., op: SET_WATCHES, xid, .. } => {
+            Some(Act::AnswerAndClose(reply(*xid, 9, ErrorCode::OK, |_| ())))
+        }
+        _ => None,
+    })
+    .await;
+    let most = Duration::from_secs(3_600);
+    let reconnect = Backoff { first: MS, most };
+    let begun = Instant::now();
+    let zookeeper = start(Settings { reconnect, auth, ..settings(&[&peer.address]) });
+    let session = zookeeper.session(soon()).await.unwrap();
+    let (watcher, _watches) = Watcher::new();
+    session.get("/a", Some(&watcher), soon()).await.unwrap();
+    let lost = session.create("/b", b"", CreateMode::Persistent, soon()).await;
+    assert!(matches!(lost, Err(Failure::Lost(_))));
+    let hellos = || {
+        let seen = peer.seen();
+        seen.iter().filter(|asked| matches!(asked, Asked::Hello { .. })).count()
+    };
+    while hellos() < ENOUGH {
+        assert!(Instant::now() < soon());
+        tokio::task::yield_now().await;
+    }
+    // However slow the machine: each pause is twice the last one, but for 20 %.
+    let doublings = u32::try_from(hellos()).unwrap() - 1;
+    let least = MS.mul_f64(0.8) * (2_u32.pow(doublings) - 1);
+    assert!(begun.elapsed() >= least, "{} connections in {:?}", hellos(), begun.elapsed());
+}
+
+#[tokio::test]
+async fn a_server_that_closes_after_the_beginning_of_each_connection_does_not_make_us_spin() {
+    closes_after_the_beginning(None).await;
+    let (scheme, credentials) = ("digest".into(), "u:p".into());
+    closes_after_the_beginning(Some(ZooKeeperAuth { scheme, credentials })).await;
+}
+
+/// A server that answers reads only when so many are with it; of Kafka 0.7 or a later one.
+async fn answers_together(brokers: i32, topics: usize, is_legacy: bool) {
+    let held = std::sync::Mutex::new(Vec::new());
+    let together = move |count: usize, answer: Vec<u8>| {
+        let mut held = held.lock().unwrap();
+        held.push(answer);
+        match held.len() == count {
+            true => Act::Answer(held.drain(..).flatten().collect()),
+            false => Act::Silence,
+        }
+    };
+    let children = |names: Vec<String>| {
+        move |w: &mut crate::protocol::zookeeper::Writer| {
+            w.strings(&names).unwrap();
+            stat(w, 0);
+        }
+    };
+    let all = usize::try_from(brokers).unwrap();
+    let peer = peer(move |asked| {
+        let Asked::Request { xid, op, body, .. } = asked else { return None };
+        if !matches!(*op, GET | 12) {
+            return None;
+        }
+        let path = path_of(body);
+        let depth = path.split('/').count() - 1;
+        let ids = || (0..brokers).map(|id| id.to_string()).collect::<Vec<_>>();
+        let list = |names| reply(*xid, 5, ErrorCode::OK, children(names));
+        let read = |data: &[u8]| reply(*xid, 5, ErrorCode::OK, node(data, 0));
+        let broker: &[u8] = match is_legacy {
+            true => b"h-1:127.0.0.1:1",
+            false => br#"{"version":1,"host":"127.0.0.1","port":1}"#,
+        };
+        Some(match (path.as_str(), depth) {
+            ("/brokers/ids", _) => Act::Answer(list(ids())),
+            ("/brokers/topics", _) => {
+                Act::Answer(list((0..topics).map(|topic| format!("t{topic}")).collect()))
+            }
+            (path, 3) if path.starts_with("/brokers/ids/") => together(all, read(broker)),
+            (_, 3) if is_legacy => together(topics, list(ids())),
+            (_, 3) => together(topics, read(br#"{"version":1,"partitions":{"0":[0]}}"#)),
+            _ => together(topics * all, read(b"2")),
+        })
+    })
+    .await;
+    let zookeeper = start(settings(&[&peer.address]));
+    let session = zookeeper.session(soon()).await.unwrap();
+    let registry = reading::everything(&session).await.unwrap();
+    assert_eq!((registry.brokers.len(), registry.topics.len()), (all, topics));
+}
+
+#[tokio::test]
+async fn what_is_registered_is_read_side_by_side() {
+    answers_together(10, 50, false).await;
+    answers_together(10, 5, true).await;
+}
+
 #[tokio::test]
 async fn a_silent_server_is_left_for_another_that_takes_the_session_over() {
     let silent = Peer::start(|asked| match asked {

@@ -29,7 +29,6 @@ mod shared;
 mod store;
 mod task;
 mod teller;
-mod together;
 mod tries;
 
 use std::fmt;

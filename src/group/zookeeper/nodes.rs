@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use super::{Layout, Member, Registration};
-use crate::discovery::zookeeper::{Claim, Failure, Outcome, Session};
+use crate::discovery::zookeeper::{Claim, Failure, Outcome, Session, together};
 use crate::error::{Code, Error};
 use crate::group::TopicPartition;
 use crate::group::zookeeper::layout::pykafka_number;
 use crate::group::zookeeper::plan::Held;
 use crate::group::zookeeper::reading::soon;
-use crate::group::zookeeper::together::together;
 use crate::os::clock::now_ms;
 use crate::protocol::zookeeper::ErrorCode;
 

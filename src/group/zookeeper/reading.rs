@@ -9,10 +9,10 @@ use serde_json::Value;
 use super::layout::{Layout, Partition};
 use super::registration::Wish;
 use super::shared::Shared;
-use super::together::together;
 use crate::config::{OffsetsStorage, ZooKeeperLayout};
 use crate::discovery::zookeeper::{
     Failure, Generation, Outcome, RegisteredBroker, Session, Watcher, partition_count, partitions,
+    together,
 };
 use crate::error::{Code, Error, Result};
 use crate::protocol::zookeeper::ErrorCode;

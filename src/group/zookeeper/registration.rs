@@ -10,8 +10,9 @@ use super::layout::Layout;
 use crate::cluster::{check_legacy_name, check_name};
 use crate::group::{Pattern, Subscription};
 
-/// The most threads of one member that are believed: each of them takes part in the assignment.
-const THREADS_MAX: u32 = 10_000;
+/// The most threads of one member that are believed: each of them takes part in the assignment, and costs
+/// memory in every member for each topic.
+const THREADS_MAX: u32 = 1_000;
 
 /// What a member reads, as its node says.
 #[derive(Clone, Debug)]

@@ -15,6 +15,7 @@ fn every_client_s_node_is_read() {
         (legacy, r#"{ "a": 1,"b": 2 }"#, "b", 2),
         (legacy, "{  }", "a", 0),
         (legacy, "*2*wild.*", "wilder", 2),
+        (legacy, r#"{ "load": 1000 }"#, "load", 1000),
         (legacy, "!3!wild.*", "wilder", 0),
         (legacy, "!3!wild.*", "tame", 3),
         (legacy, "load", "load", 1),
@@ -54,6 +55,8 @@ fn rule_10_10_a_member_whose_data_cannot_be_read_counts_for_every_topic() {
         (Layout::Legacy, b"*1"),
         (Layout::Legacy, b"{ \"a\": }"),
         (Layout::Legacy, b"a/b"),
+        (Layout::Legacy, br#"{ "a": 1001 }"#),
+        (Layout::Legacy, b"*1001*a"),
         (Layout::PyKafka, b"{}"),
         (Layout::Scala, &[0xff]),
     ] {

@@ -52,12 +52,31 @@ impl Reader {
 
     /// Reads a list of texts; null is empty.
     pub fn strings(&mut self) -> Result<Vec<String>> {
+        self.list(Self::string)
+    }
+
+    /// Reads the names of nodes; null is no name. One without a letter is an error: millions of them fit
+    /// into a frame, and each would take several times its place there.
+    pub fn names(&mut self) -> Result<Vec<String>> {
+        self.list(|reader| {
+            let position = reader.0.position();
+            let name = reader.string()?;
+            if name.is_empty() {
+                let text = format!("byte {position}: a node without a name");
+                return Err(Error::new(Code::PROTOCOL, text));
+            }
+            Ok(name)
+        })
+    }
+
+    fn list(&mut self, read: impl Fn(&mut Self) -> Result<String>) -> Result<Vec<String>> {
         let count = self.0.long_length()?.unwrap_or(0);
-        // The length alone takes four bytes: a count that cannot be true allocates nothing.
+        // The length alone takes four bytes: a count that cannot be true allocates nothing, and one that
+        // may be true no more than was read.
         self.0.check_count(count, 4)?;
-        let mut list = Vec::with_capacity(count);
+        let mut list = Vec::new();
         for _ in 0..count {
-            list.push(self.string()?);
+            list.push(read(self)?);
         }
         Ok(list)
     }

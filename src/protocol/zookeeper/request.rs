@@ -194,7 +194,7 @@ watching! {
 
 watching! {
     /// Lists the names of a node's children, in no order.
-    GetChildren: (Vec<String>, Stat), r => Ok((r.strings()?, Stat::read(r)?))
+    GetChildren: (Vec<String>, Stat), r => Ok((r.names()?, Stat::read(r)?))
 }
 
 /// Waits until the server has caught up with the leader: a read behind it sees every change that was

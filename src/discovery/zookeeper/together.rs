@@ -5,10 +5,10 @@ use std::pin::Pin;
 use std::task::Poll;
 
 /// How many are on their way at once.
-const AT_ONCE: usize = 64;
+pub(super) const AT_ONCE: usize = 64;
 
 /// Runs the futures side by side, some at a time, and gives their results in order.
-pub(super) async fn together<T, F: Future<Output = T>>(futures: Vec<F>) -> Vec<T> {
+pub(crate) async fn together<T, F: Future<Output = T>>(futures: Vec<F>) -> Vec<T> {
     let mut waiting: Vec<(Pin<Box<F>>, Option<T>)> =
         futures.into_iter().map(|future| (Box::pin(future), None)).collect();
     for running in waiting.chunks_mut(AT_ONCE) {
