@@ -498,7 +498,7 @@ fn a_fatal_error_reaches_producers_and_consumers() {
     let cluster = open(&kafka);
     let child = Arc::new(Heard::default());
     let weak: Weak<dyn Child> = Arc::downgrade(&(Arc::clone(&child) as Arc<dyn Child>));
-    cluster.register(weak);
+    cluster.register(weak).unwrap();
     cluster.fail(Error::new(Code::PANIC, "a bug"));
     assert_eq!(*child.0.lock().expect("no panic"), Some(Code::PANIC));
     assert_eq!(cluster.wait_ready(None).unwrap_err().code(), Code::PANIC);

@@ -27,6 +27,18 @@ where
     T: Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
 {
+    first_or_all(brokers, ask).await.map_err(|failures| sum(nobody, failures))
+}
+
+/// The same, for who judges by what each said: nobody answered, and these are their errors.
+pub(crate) async fn first_or_all<T, F>(
+    brokers: Vec<Arc<Broker>>,
+    ask: impl Fn(Arc<Broker>) -> F,
+) -> Result<T, Vec<Error>>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+{
     let mut waiting = brokers.into_iter();
     let mut asked = JoinSet::new();
     let mut failures = Vec::new();
@@ -36,7 +48,7 @@ where
         if let Some(broker) = more {
             asked.spawn(ask(broker));
         } else if asked.is_empty() {
-            return Err(sum(nobody, failures));
+            return Err(failures);
         }
         tokio::select! {
             Some(outcome) = asked.join_next() => match outcome {

@@ -40,7 +40,7 @@ pub use admin::NewTopic;
 pub use child::Child;
 pub use epochs::{EpochEnd, EpochQuestion};
 pub use events::Event;
-pub(crate) use hedge::first_answer;
+pub(crate) use hedge::{first_answer, first_or_all};
 pub use held::HeldTopics;
 pub use hint::LeaderHint;
 pub use metadata::{BrokerInfo, Metadata, PartitionMetadata, TopicId, TopicMetadata};
@@ -428,11 +428,15 @@ impl Cluster {
         self.core.fail(error);
     }
 
-    /// Registers a producer or consumer: closed before the cluster, told of fatal errors.
-    pub fn register(&self, child: Weak<dyn Child>) {
+    /// Registers a producer or consumer: closed before the cluster, told of fatal errors. `Err` once the
+    /// cluster was closed or failed: nobody would close it.
+    pub fn register(&self, child: Weak<dyn Child>) -> Result<()> {
         let mut children = lock(&self.core.children);
+        // Under the lock: whoever ends the cluster takes the children afterwards.
+        self.core.check_open()?;
         children.retain(|child| child.strong_count() > 0);
         children.push(child);
+        Ok(())
     }
 
     /// `Err` once the cluster was closed (`CLOSED`) or failed, and in a forked child.
@@ -450,11 +454,18 @@ impl Cluster {
         if self.core.ended().is_some() {
             return Ok(());
         }
+        let mut children = self.core.take_children();
+        // All sends begin before anybody is waited for; who has yet to commit and leave comes first then.
+        children.sort_by_cached_key(|child| child.begin_close());
         let mut outcome = Ok(());
-        for child in self.core.take_children() {
+        for child in children {
             outcome = outcome.and(child.close(deadline));
         }
         self.core.end(Core::closed());
+        // Those that were made meanwhile; a second close of the others does nothing.
+        for child in self.core.take_children() {
+            outcome = outcome.and(child.close(deadline));
+        }
         self.core.signal.notify();
         // A registry in ZooKeeper hears of the end before the process may be gone. It is bounded by
         // itself, and its failure is no failure of the close.

@@ -45,6 +45,16 @@ pub(crate) enum Life {
     Closed = 2,
 }
 
+impl Life {
+    fn of(number: u8) -> Self {
+        match number {
+            0 => Self::Open,
+            1 => Self::Closing,
+            _ => Self::Closed,
+        }
+    }
+}
+
 impl Core {
     /// `signal`: where its callers wait, if not on one of its own.
     pub(crate) fn new(
@@ -87,11 +97,7 @@ impl Core {
     }
 
     pub(crate) fn life(&self) -> Life {
-        match self.life.load(Ordering::Acquire) {
-            0 => Life::Open,
-            1 => Life::Closing,
-            _ => Life::Closed,
-        }
+        Life::of(self.life.load(Ordering::Acquire))
     }
 
     /// Whether its tasks have been told to end.
@@ -101,9 +107,8 @@ impl Core {
 
     /// Goes on to `life`; gives what it was before.
     pub(crate) fn live_on(&self, life: Life) -> Life {
-        let before = self.life();
-        self.life.fetch_max(life as u8, Ordering::AcqRel);
-        before
+        // In one step: of two closes at once only one is the first.
+        Life::of(self.life.fetch_max(life as u8, Ordering::AcqRel))
     }
 
     /// Applies what the cluster knows now of a topic.

@@ -92,6 +92,10 @@ impl Producer {
             core.hand_out(&mut on_deliveries);
             match waited {
                 Ok(Ok(true)) => return Ok(()),
+                // Others may send for ever: the time is over all the same.
+                Ok(Ok(false)) if deadline.is_some_and(|limit| Instant::now() >= limit) => {
+                    return Err(core.late("flush"));
+                }
                 Ok(Ok(false)) => {}
                 Ok(Err(error)) => return Err(error),
                 Err(error) if error.code() == Code::NOTHING => return Err(core.late("flush")),
@@ -129,6 +133,17 @@ impl Producer {
     ) -> Result<()> {
         self.core.era.check()?;
         self.close_by(runtime::deadline(timeout_ms)?, on_deliveries)
+    }
+
+    /// The first part of a close, that waits for nothing. False if it has had it before.
+    pub(super) fn begin_to_close(&self) -> bool {
+        let core = &self.core;
+        let begins = core.era.is_current() && core.life() == Life::Open;
+        if begins {
+            core.refuse_records();
+            core.finish_open_batches();
+        }
+        begins
     }
 
     pub(super) fn close_by(
@@ -244,11 +259,15 @@ impl Core {
         TELLING.try_with(among).unwrap_or(false)
     }
 
+    /// Hands out what waits now; not what comes while the application looks at it, which may never end.
     fn hand_out(&self, on_deliveries: &mut Option<OnDeliveries<'_>>) {
-        if let Some(call) = on_deliveries {
-            while let Some(entries) = self.ledger.outbox.take() {
-                self.telling(|| call(Deliveries::new(entries)));
-            }
+        let Some(call) = on_deliveries else { return };
+        let mut left = self.ledger.outbox.len();
+        while left > 0
+            && let Some(entries) = self.ledger.outbox.take()
+        {
+            left = left.saturating_sub(entries.len());
+            self.telling(|| call(Deliveries::new(entries)));
         }
     }
 

@@ -23,6 +23,7 @@ mod keeper;
 mod kept;
 mod legacy;
 mod lifecycle;
+mod look_up;
 mod mail;
 mod outcome;
 pub mod partitioner;
@@ -72,7 +73,7 @@ impl Producer {
         let config = ProducerConfig::with_overrides(cluster.config(), overrides)?;
         let own = overrides.and_then(Config::attached::<CustomPartitioner>);
         let partitioner = own.or_else(|| cluster.config().attached());
-        Ok(Self::with(cluster, config, partitioner, None))
+        Self::with(cluster, config, partitioner, None)
     }
 
     fn with(
@@ -80,7 +81,7 @@ impl Producer {
         config: ProducerConfig,
         partitioner: Option<Arc<CustomPartitioner>>,
         signal: Option<Arc<Signal>>,
-    ) -> Arc<Self> {
+    ) -> Result<Arc<Self>> {
         for warning in &config.warnings {
             cluster.logger().warn("producer", format_args!("{warning}"));
         }
@@ -88,8 +89,8 @@ impl Producer {
         core.start();
         let producer = Arc::new(Self { core });
         let child: Weak<dyn Child> = Arc::<Self>::downgrade(&producer);
-        cluster.register(child);
-        producer
+        cluster.register(child)?;
+        Ok(producer)
     }
 
     /// The outcomes that are there, each record's once, of some million records at most; waits up to
@@ -105,9 +106,13 @@ impl Producer {
         if let Some(entries) = core.ledger.outbox.take() {
             return Ok(Deliveries::new(entries));
         }
-        let waited = core.signal.wait(deadline, || match core.ledger.outbox.take() {
-            Some(entries) => Some(Ok(entries)),
-            None => (core.life() == Life::Closed).then(|| Err(Error::bare(Code::CLOSED))),
+        let waited = core.signal.wait(deadline, || {
+            // In this order: the last outcome is there before the end of the close.
+            let life = core.life();
+            match core.ledger.outbox.take() {
+                Some(entries) => Some(Ok(entries)),
+                None => (life == Life::Closed).then(|| Err(Error::bare(Code::CLOSED))),
+            }
         });
         match waited {
             Ok(entries) => entries.map(Deliveries::new),
@@ -155,6 +160,10 @@ impl Producer {
 }
 
 impl Child for Producer {
+    fn begin_close(&self) -> bool {
+        self.begin_to_close()
+    }
+
     fn close(&self, deadline: Option<Instant>) -> Result<()> {
         self.close_by(deadline, None)
     }

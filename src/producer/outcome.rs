@@ -218,6 +218,11 @@ impl Outbox {
         self.lock().is_empty()
     }
 
+    /// How many entries wait.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
     pub(crate) fn count_failed(&self, records: u64) {
         self.failed.fetch_add(records, Ordering::Relaxed);
     }

@@ -7,8 +7,9 @@ use std::time::Instant;
 use super::Producer;
 use super::accumulator::{Builder, LARGEST_OVERHEAD, Queue, Reserved, Withdrawn, largest_record};
 use super::core::Core;
+use super::look_up::unreachable_partition;
 use super::record::Record;
-use super::send::{Now, Patience, Seals, unreachable_partition};
+use super::send::{Now, Patience, Seals};
 use super::sender;
 use super::topics::TopicQueues;
 use crate::cluster::Cluster;
@@ -26,7 +27,7 @@ impl Producer {
         config.delivery_report = DeliveryReport::None;
         config.delivery_keep = false;
         let partitioner = cluster.config().attached();
-        Ok(Self::with(cluster, config, partitioner, Some(Arc::clone(cluster.signal()))))
+        Self::with(cluster, config, partitioner, Some(Arc::clone(cluster.signal())))
     }
 
     /// Publishes records to one partition, in order, as one batch, and waits for the outcome: the

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 use super::Producer;
 use super::accumulator::{Appended, Arrival, Duty, Entrance, Seal, largest_encoding};
 use super::core::Core;
+use super::look_up::unreachable_partition;
 use super::record::Record;
 use super::sender;
 use super::topics::TopicQueues;
 use crate::cluster::Topic;
 use crate::error::{Code, Error, Result};
 use crate::os::clock;
-use crate::runtime::Completion;
 
 /// How long a call may wait. The clock is read only if it comes to that.
 pub(super) struct Patience {
@@ -454,72 +454,6 @@ impl Core {
         }
         Ok(queues)
     }
-
-    fn wait_for_partitions(
-        self: &Arc<Self>,
-        queues: &TopicQueues,
-        patience: &mut Patience,
-    ) -> Result<()> {
-        let topic = &queues.topic;
-        if !patience.may_wait() {
-            // First the wish to be told, then the look-up: its answer finds the wish (13.3).
-            self.ledger.budget.wish();
-            self.cluster.want_held_topic(topic);
-            self.update(queues);
-        } else {
-            loop {
-                self.look_up(topic, patience.deadline())?;
-                // Found, but this thread may have stood still so long that the topic went idle and was
-                // let go: it is taken up again, and looked up again if it was forgotten.
-                self.use_topic(queues);
-                self.update(queues);
-                let is_refused = || topic.metadata().is_some_and(|known| known.error.is_some());
-                if queues.partitions() > 0 || is_refused() {
-                    break;
-                }
-            }
-        }
-        if queues.partitions() > 0 {
-            return Ok(());
-        }
-        let refused = topic.metadata().and_then(|metadata| metadata.error.clone());
-        match refused.filter(|error| patience.may_wait() || !error.is_retriable()) {
-            Some(error) => Err(error),
-            None if patience.may_wait() => Err(unreachable_partition(queues)),
-            None => Err(Error::bare(Code::WOULD_BLOCK)),
-        }
-    }
-
-    /// Waits until the cluster answered for this topic: a look-up of its own, so that an older answer
-    /// does not count (invariant 1.10), which a wake-up and a close can end.
-    fn look_up(self: &Arc<Self>, topic: &Arc<Topic>, deadline: Instant) -> Result<()> {
-        let begun = Instant::now();
-        let (sender, answer) = Completion::new();
-        let (core, wanted) = (Arc::clone(self), Arc::clone(topic));
-        let broken = Arc::clone(self);
-        let look_up = async move {
-            let result = tokio::select! {
-                result = core.cluster.held_topic_metadata(&wanted, deadline) => result,
-                // Closed, or broken by a panic: the ledger knows which.
-                () = core.ledger.keeper.ended() => {
-                    Err(core.ledger.check_open().err().unwrap_or_else(|| Error::bare(Code::CLOSED)))
-                }
-            };
-            sender.send(result.map(drop));
-            core.signal.nudge();
-        };
-        self.runtime.spawn("topic look-up", move |_| broken.signal.nudge(), look_up);
-        let waited = self.signal.wait_for_result(Some(deadline), || {
-            answer.try_take().or_else(|| self.ledger.check_open().err().map(Err))
-        });
-        match waited {
-            Ok(result) => result,
-            Err(error) if error.code() == Code::NOTHING => {
-                Err(self.cluster.no_metadata(topic, begun))
-            }
-            Err(error) => Err(error),
-        }
-    }
 }
 
 #[cold]
@@ -528,11 +462,4 @@ fn negative_timestamp(record: &Record<'_>) -> Error {
     let text =
         format!("the timestamp {timestamp} is negative: give milliseconds since 1970 or none");
     Error::new(Code::INVALID_ARGUMENT, text).with_topic(&**record.topic.name())
-}
-
-#[cold]
-pub(super) fn unreachable_partition(topic: &TopicQueues) -> Error {
-    let name = topic.topic.name();
-    let text = format!("the partitions of topic {name} are not known");
-    Error::new(Code::UNKNOWN_TOPIC_OR_PARTITION, text).with_topic(&**name)
 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::accumulator::{Leader, Ledger, Queue};
 use super::idle::LOOKS;
 use super::legacy::Slots;
+use super::look_up::LookUp;
 use super::partitioner::{Chooser, CustomPartitioner};
 use super::record::Record;
 use super::table::Table;
@@ -45,6 +46,8 @@ pub(crate) struct TopicQueues {
     unused: AtomicU8,
     /// Its lock orders updates.
     applied: Mutex<Applied>,
+    /// The look-up for those who do not wait.
+    pub(super) look_up: Mutex<LookUp>,
 }
 
 /// What of a topic's metadata its queues know.
@@ -92,6 +95,7 @@ impl Topics {
                 used: AtomicBool::new(true),
                 unused: AtomicU8::new(0),
                 applied: Mutex::default(),
+                look_up: Mutex::default(),
             })
         })
     }

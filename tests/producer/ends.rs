@@ -1,13 +1,15 @@
 //! Flush, purge, close, drop: no record is forgotten in silence.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
 use std::time::{Duration, Instant};
 
 use samsa::Code;
-use samsa::embedded::FaultKind;
-use samsa::producer::{PurgeWhat, Record};
+use samsa::embedded::{Fault, FaultKind, Options};
+use samsa::producer::{Producer, PurgeWhat, Record};
+use samsa::protocol::modern::ApiKey;
 
-use crate::bench::{MAYBE, NOT, THERE, WAIT, bench, on_produce, seen, soon};
+use crate::bench::{MAYBE, NOT, THERE, WAIT, bench, bench_on, on_produce, seen, soon};
 
 const ALL: PurgeWhat = PurgeWhat { queued: true, in_flight: true };
 
@@ -144,6 +146,98 @@ fn closing_the_cluster_closes_its_producers_first() {
     assert_eq!(bench.stored(), ["1"]);
     assert_eq!(bench.outcomes(1).len(), 1);
     assert_eq!(bench.producer.poll(0).unwrap_err().code(), Code::CLOSED);
+}
+
+#[test]
+fn a_producer_that_cannot_end_does_not_take_the_others_time_when_their_cluster_closes() {
+    let patient = [("linger.ms", "60000"), ("delivery.timeout.ms", "120000")];
+    let bench = bench(&patient);
+    bench.kafka.create_topic("refused", 1).unwrap();
+    let refused = Fault::new(FaultKind::ErrorCode(19)).api(ApiKey::Produce).topic("refused");
+    bench.kafka.inject(refused.always());
+    let never = bench.cluster.topic("refused").unwrap();
+    bench.producer.send(&Record::new(&never, b"never"), WAIT).unwrap();
+    let second = Producer::new(&bench.cluster, None).unwrap();
+    second.send(&Record::new(&bench.topic, b"1"), WAIT).unwrap();
+    let limit = Some(Instant::now() + Duration::from_secs(3));
+    assert_eq!(bench.cluster.close(limit).unwrap_err().code(), Code::TIMED_OUT);
+    assert_eq!(bench.stored(), ["1"]);
+    let told = second.poll(0).unwrap();
+    assert_eq!(told.iter().map(|one| one.status).collect::<Vec<_>>(), [THERE]);
+}
+
+#[test]
+fn a_producer_of_a_closed_cluster_is_refused() {
+    let bench = bench(&[]);
+    bench.cluster.close(soon()).unwrap();
+    assert_eq!(Producer::new(&bench.cluster, None).unwrap_err().code(), Code::CLOSED);
+}
+
+#[test]
+fn of_two_closes_at_once_one_waits_for_the_other() {
+    for _ in 0..50 {
+        let bench = bench(&[]);
+        bench.send(1);
+        let begin = Barrier::new(2);
+        let closed = std::thread::scope(|scope| {
+            let close = || {
+                begin.wait();
+                bench.producer.close(WAIT, None)
+            };
+            let other = scope.spawn(close);
+            [close(), other.join().unwrap()]
+        });
+        closed.into_iter().for_each(|outcome| outcome.unwrap());
+        assert_eq!(bench.outcomes(1).len(), 1);
+    }
+}
+
+#[test]
+fn polls_say_closed_only_after_the_last_outcome() {
+    for _ in 0..100 {
+        let bench = bench(&[]);
+        std::thread::scope(|scope| {
+            let polled = scope.spawn(|| {
+                let mut told = 0;
+                loop {
+                    match bench.producer.poll(0) {
+                        Ok(deliveries) => told += deliveries.iter().count(),
+                        Err(error) if error.code() == Code::CLOSED => return told,
+                        Err(error) => assert_eq!(error.code(), Code::NOTHING),
+                    }
+                }
+            });
+            bench.send(1);
+            bench.producer.close(WAIT, None).unwrap();
+            assert_eq!(polled.join().unwrap(), 1);
+        });
+    }
+}
+
+#[test]
+fn a_flush_keeps_its_time_while_others_send_and_its_callback_is_slow() {
+    let bench = bench_on(Options::default(), 2, &[]);
+    bench.send(1);
+    assert_eq!(bench.flush(), 0);
+    // One partition is stuck; the other goes on, faster than the callback.
+    let stuck = on_produce(FaultKind::Silence).partition(1);
+    bench.kafka.inject(stuck);
+    bench.producer.send(&Record::new(&bench.topic, b"stuck").to_partition(1), WAIT).unwrap();
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let record = Record::new(&bench.topic, b"more").to_partition(0);
+            while !over.load(Ordering::Relaxed) {
+                bench.producer.send(&record, WAIT).unwrap();
+            }
+        });
+        let mut slow = |_| std::thread::sleep(Duration::from_millis(5));
+        let begun = Instant::now();
+        let outcome = bench.producer.flush(300, Some(&mut slow)).1;
+        over.store(true, Ordering::Relaxed);
+        assert_eq!(outcome.unwrap_err().code(), Code::TIMED_OUT);
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    });
 }
 
 #[test]

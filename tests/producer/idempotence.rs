@@ -114,6 +114,18 @@ fn rule_5_9_a_partition_that_begins_anew_leaves_the_others_counting() {
 }
 
 #[test]
+fn rule_1_14_the_producers_id_is_not_bound_to_a_broker_that_says_nothing() {
+    let options = Options { brokers: 2, ..Options::default() };
+    let bench = bench_on(options, 1, &[("request.timeout.ms", "60000")]);
+    // Whichever is asked first.
+    let mute = Fault::new(FaultKind::Silence).api(ApiKey::InitProducerId);
+    let mute = bench.kafka.inject(mute);
+    bench.send(1);
+    assert_eq!(bench.outcomes(1), [(1, Code::NONE, THERE, 0)]);
+    assert_eq!(bench.kafka.injected(mute), 1);
+}
+
+#[test]
 fn rule_5_12_a_batch_that_expired_after_it_was_written_is_never_taken_for_another() {
     let times = [("request.timeout.ms", "300"), ("delivery.timeout.ms", "600")];
     let bench = bench(&times);

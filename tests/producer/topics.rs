@@ -12,6 +12,7 @@ use samsa::protocol::modern::ApiKey;
 use samsa::protocol::record::Header;
 
 use crate::bench::{Bench, THERE, WAIT, bench, bench_on, on_produce, soon};
+use crate::memory::wait_readable;
 
 fn until(what: &str, mut done: impl FnMut() -> bool) {
     let deadline = soon().unwrap();
@@ -128,6 +129,35 @@ fn an_unknown_topic_is_refused_after_max_block_ms_and_never_waited_for_longer() 
         assert_eq!(error.topic(), Some("orders"), "{error}");
         assert!(took >= Duration::from_millis(195) && took < Duration::from_secs(5), "{took:?}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn who_does_not_wait_hears_of_an_unknown_topic_too_and_the_descriptor_says_when() {
+    let kafka =
+        embedded::Cluster::start_with(Options { auto_create_topics: false, ..Options::default() });
+    let bench = crate::bench::on(kafka.unwrap(), &[("max.block.ms", "500")]);
+    let fd = i32::try_from(bench.producer.fd().unwrap()).unwrap();
+    let record = Record::new(&bench.topic, b"x");
+    // As an event loop does it; it may be called for something else, but not again and again.
+    let settled = || {
+        for _ in 0..10 {
+            match bench.producer.send(&record, 0) {
+                Err(error) if error.code() == Code::WOULD_BLOCK => {}
+                result => return result,
+            }
+            until("the descriptor says", || wait_readable(fd));
+            assert_eq!(bench.producer.poll(0).unwrap_err().code(), Code::NOTHING);
+        }
+        panic!("called for nothing");
+    };
+    for _ in 0..2 {
+        let error = settled().unwrap_err();
+        let topic = error.topic();
+        assert_eq!((error.code(), topic), (Code::UNKNOWN_TOPIC_OR_PARTITION, Some("orders")));
+    }
+    bench.kafka.create_topic("orders", 1).unwrap();
+    settled().unwrap();
 }
 
 /// A producer whose topics are idle after 200 ms.

@@ -70,6 +70,14 @@ pub(crate) struct Body {
     reserved: Mutex<Reserved>,
 }
 
+impl Batch {
+    /// Whether no broker ever saw it. A part of one that was too large has attempts of its own, and numbers
+    /// that a broker may have seen.
+    pub(crate) fn was_never_sent(&self) -> bool {
+        self.attempts == 0 && self.stamp.is_none()
+    }
+}
+
 impl Body {
     pub(crate) fn new(sealed: Sealed, reserved: Reserved) -> Arc<Self> {
         Arc::new(Self { sealed, stamp: Stamp::NONE, reserved: Mutex::new(reserved) })

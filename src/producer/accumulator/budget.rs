@@ -297,6 +297,10 @@ impl Reserved {
             self.budget.unread.fetch_add(self.bytes, Ordering::SeqCst);
             self.let_go_of_share(self.bytes);
             self.share = None;
+            // Who stands in line learns that only reading helps now: nothing is released by this.
+            if self.budget.waiting.load(Ordering::SeqCst) > 0 {
+                self.budget.signal.nudge();
+            }
         }
     }
 }

@@ -280,6 +280,19 @@ fn rule_5_12_what_is_purged_in_flight_leaves_a_hole_that_the_next_batch_settles(
 }
 
 #[test]
+fn rule_5_12_a_part_of_a_batch_that_was_too_large_leaves_a_hole_when_it_is_purged() {
+    let bench = proven(&[("batch.size", "1000")]);
+    bench.send(1);
+    bench.send(2);
+    let flight = bench.take().unwrap();
+    assert_eq!(seat(&flight), (0, 1, vec![1, 2]));
+    bench.refuse(flight, 10);
+    bench.queue.purge(Purge { queued: true, in_flight: false }, &Error::bare(Code::PURGED));
+    bench.send(3);
+    assert_eq!(seat(&bench.take().unwrap()), (1, 0, vec![3]), "without being refused first");
+}
+
+#[test]
 fn rules_5_6_and_5_17_a_fenced_producer_goes_on_under_another_id_with_sequences_of_that() {
     let bench = proven(&[]);
     let flight = bench.fly(1..2).pop_front().unwrap();

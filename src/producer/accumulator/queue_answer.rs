@@ -175,6 +175,7 @@ impl Queue {
             maybe_written: batch.maybe_written,
             log_start,
             last_offset: state.books.last_offset(),
+            after_hole: state.books.has_hole_before(stamp),
             required: self.ledger.identity.is_required(),
         });
         match verdict {
@@ -263,7 +264,8 @@ impl Queue {
             (Some(_), false) => String::new(),
         };
         let sent = match batch.attempts {
-            0 => "and was never sent".to_owned(),
+            0 if batch.was_never_sent() => "and was never sent".to_owned(),
+            0 => "since it was cut for being too large".to_owned(),
             attempts => format!("after {attempts} attempts"),
         };
         let error = Error::new(

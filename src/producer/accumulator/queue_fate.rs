@@ -81,7 +81,7 @@ impl Queue {
         let mut records = 0;
         for (batch, persistence) in ended {
             records += u64::from(batch.count);
-            if batch.attempts == 0 && !purge.in_flight {
+            if batch.was_never_sent() && !purge.in_flight {
                 // Never sent: the application does without it, whatever becomes of those before it.
                 self.ledger.settle(self, batch, self.failed(error, persistence));
             } else {

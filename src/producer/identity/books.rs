@@ -147,6 +147,12 @@ impl Books {
         }
     }
 
+    /// Whether a batch before this stamp is known to have ended without being acknowledged.
+    pub(crate) fn has_hole_before(&self, stamp: Stamp) -> bool {
+        let reached = |hole: i32| !is_before(stamp.base_sequence, hole);
+        self.era == Some(stamp.era) && self.hole.is_some_and(reached)
+    }
+
     /// The partition has to begin anew.
     pub(crate) fn renew(&mut self, renewal: Renewal, why: Why) {
         if self.renewal.is_none_or(|(pending, _)| pending < renewal) {
@@ -237,6 +243,15 @@ mod tests {
         books.acknowledged(next, 5, 90, true, Instant::now());
         assert!(books.is_steady(), "it was there after all");
         assert_eq!(books.stamp(1).unwrap().base_sequence, 16, "in the same era");
+    }
+
+    #[test]
+    fn rule_5_12_what_follows_a_hole_is_known_to_follow_it() {
+        let mut books = books();
+        let [first, second, third] = [2, 1, 1].map(|count| books.stamp(count).unwrap());
+        books.left(second, 1);
+        let follow = [first, second, third].map(|stamp| books.has_hole_before(stamp));
+        assert_eq!(follow, [false, false, true]);
     }
 
     #[test]

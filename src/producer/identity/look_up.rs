@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::shared::Identity;
+use crate::cluster::first_or_all;
 use crate::error::{Code, Error, Result};
 use crate::net::{Backoff, Broker, Purpose, jitter};
 use crate::producer::core::Core;
@@ -49,34 +50,33 @@ enum Refusal {
     Trouble(Error),
 }
 
-/// Asks one broker after the other, those first that are connected.
-async fn ask_all(core: &Core) -> Result<i64, Refusal> {
+/// Asks one broker after the other, those first that are connected, and the next one besides when one says
+/// nothing: any of them can answer (invariant 1.14).
+async fn ask_all(core: &Arc<Core>) -> Result<i64, Refusal> {
     let ids: Vec<i32> = core.cluster.metadata().brokers.keys().copied().collect();
     let mut brokers: Vec<_> = ids.into_iter().filter_map(|id| core.cluster.broker(id)).collect();
     brokers.sort_by_key(|broker| !broker.is_connected());
-    let none =
-        || Error::new(Code::CONNECTION_FAILED, "no broker is known to ask for a producer id");
-    let mut refusal = None;
-    for broker in brokers {
-        let error = match ask(core, &broker).await {
-            Ok(id) => return Ok(id),
-            Err(error) => error,
-        };
-        // One that does not know the request says more than one that cannot be reached; but a demand is
-        // refused only when no broker is left that might know it.
-        let unsupported = error.code() == Code::UNSUPPORTED_FEATURE;
-        let rules = unsupported != core.ledger.identity.is_required();
-        if rules || refusal.is_none() {
-            refusal = Some(match unsupported {
-                true => Refusal::Unsupported(error),
-                false => Refusal::Trouble(error),
-            });
-        }
-    }
-    Err(refusal.unwrap_or_else(|| Refusal::Trouble(none())))
+    let asked = first_or_all(brokers, |broker| ask(Arc::clone(core), broker)).await;
+    asked.map_err(|errors| judge(errors, core.ledger.identity.is_required()))
 }
 
-async fn ask(core: &Core, broker: &Arc<Broker>) -> Result<i64> {
+/// One that does not know the request says more than one that cannot be reached; but a demand is refused
+/// only when no broker is left that might know it.
+fn judge(errors: Vec<Error>, is_required: bool) -> Refusal {
+    let unsupported = |error: &Error| error.code() == Code::UNSUPPORTED_FEATURE;
+    let rules = errors.iter().rposition(|error| unsupported(error) != is_required);
+    let mut errors = errors.into_iter();
+    let error = rules.and_then(|at| errors.nth(at)).or_else(|| errors.next());
+    let error = error.unwrap_or_else(|| {
+        Error::new(Code::CONNECTION_FAILED, "no broker is known to ask for a producer id")
+    });
+    match unsupported(&error) {
+        true => Refusal::Unsupported(error),
+        false => Refusal::Trouble(error),
+    }
+}
+
+async fn ask(core: Arc<Core>, broker: Arc<Broker>) -> Result<i64> {
     let within = core.config.request_timeout;
     let connection = broker.connection(Purpose::Control, Instant::now() + within).await?;
     let request = InitProducerIdRequest {

@@ -15,6 +15,8 @@ pub(crate) struct Case {
     pub(crate) log_start: i64,
     /// The offset of the last record that was acknowledged in this partition.
     pub(crate) last_offset: Option<i64>,
+    /// It follows a batch of ours that ended without being acknowledged: the broker misses that one.
+    pub(crate) after_hole: bool,
     /// `enable.idempotence=true` was asked for and does not give way.
     pub(crate) required: bool,
 }
@@ -109,6 +111,10 @@ pub(crate) fn judge(case: &Case) -> Verdict {
         Code::OUT_OF_ORDER_SEQUENCE_NUMBER if retained => {
             Verdict::Restart(Renewal::Epoch, Why::Expired)
         }
+        // Invariant 5.12: known before, and no loss.
+        Code::OUT_OF_ORDER_SEQUENCE_NUMBER if case.after_hole => {
+            Verdict::Restart(Renewal::Epoch, Why::Hole)
+        }
         Code::OUT_OF_ORDER_SEQUENCE_NUMBER => Verdict::Restart(Renewal::Epoch, Why::Gap),
         // Such a broker refuses every batch but one that begins at 0: nothing of before can follow.
         Code::UNKNOWN_PRODUCER_ID if retained => Verdict::Restart(Renewal::Epoch, Why::Expired),
@@ -134,6 +140,7 @@ mod tests {
         maybe_written: false,
         log_start: 0,
         last_offset: Some(10),
+        after_hole: false,
         required: false,
     };
 
@@ -148,6 +155,8 @@ mod tests {
             assert_eq!(judge(&echo), Verdict::Again);
         }
         assert_eq!(judge(&of(45)), Verdict::Restart(Renewal::Epoch, Why::Gap));
+        let expected = Verdict::Restart(Renewal::Epoch, Why::Hole);
+        assert_eq!(judge(&Case { after_hole: true, ..of(45) }), expected, "no alarm");
         let doubtful = Case { maybe_written: true, ..of(45) };
         assert_eq!(judge(&doubtful), Verdict::Fail(Persistence::PossiblyPersisted));
         // Whatever the log start: only the head knows.

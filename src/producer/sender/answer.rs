@@ -1,6 +1,6 @@
 //! From a Produce response to what became of each batch: pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::super::accumulator::{Answer, Flight};
@@ -21,8 +21,9 @@ pub(super) fn answers(
 ) -> Vec<(Flight, Answer)> {
     // Where each partition's answer is: brokers answer in any order.
     let (mut places, mut found) = (Vec::with_capacity(flights.len()), Vec::new());
+    let mut names = Names::new(&flights, ids);
     for topic in response.responses {
-        let Some(asked) = topic_of(topic.topic_id, &topic.name, &flights, ids) else { continue };
+        let Some(asked) = names.topic(topic.topic_id, &topic.name) else { continue };
         let asked = asked.index();
         for partition in topic.partition_responses {
             places.push((asked, partition.index, found.len()));
@@ -94,11 +95,15 @@ pub(super) fn hints(
     ids: Option<&BTreeMap<usize, Uuid>>,
 ) -> (Vec<LeaderHint>, Vec<BrokerInfo>) {
     let mut hints = Vec::new();
+    let mut names = Names::new(flights, ids);
     for topic in &response.responses {
-        let told =
-            topic.partition_responses.iter().filter(|told| told.current_leader.leader_id >= 0);
+        let has_news = |told: &&PartitionProduceResponse| told.current_leader.leader_id >= 0;
+        let mut told = topic.partition_responses.iter().filter(has_news).peekable();
+        if told.peek().is_none() {
+            continue;
+        }
+        let Some(asked) = names.topic(topic.topic_id, &topic.name) else { continue };
         for told in told {
-            let Some(asked) = topic_of(topic.topic_id, &topic.name, flights, ids) else { continue };
             hints.push(LeaderHint {
                 topic: Arc::clone(asked.name()),
                 partition: told.index,
@@ -115,17 +120,54 @@ pub(super) fn hints(
     (hints, endpoints.collect())
 }
 
-/// The topic that the response names.
-fn topic_of<'a>(
-    id: Uuid,
-    name: &str,
+/// How a response names a topic.
+#[derive(PartialEq, Eq, Hash)]
+enum Name<'a> {
+    Id(Uuid),
+    Text(&'a str),
+}
+
+/// The topics of the flights by what a response calls them. A request may be about thousands, and the I/O
+/// thread reads its answer: each is found in one step if it comes in the order of the request, and by a map
+/// if not.
+struct Names<'a> {
     flights: &'a [Flight],
-    ids: Option<&BTreeMap<usize, Uuid>>,
-) -> Option<&'a Arc<Topic>> {
-    let mut topics = flights.iter().map(|flight| flight.queue.topic());
-    match ids {
-        Some(ids) => topics.find(|topic| ids.get(&topic.index()) == Some(&id)),
-        None => topics.find(|topic| **topic.name() == *name),
+    ids: Option<&'a BTreeMap<usize, Uuid>>,
+    /// The flight whose topic is expected next.
+    next: usize,
+    all: Option<HashMap<Name<'a>, &'a Arc<Topic>>>,
+}
+
+impl<'a> Names<'a> {
+    fn new(flights: &'a [Flight], ids: Option<&'a BTreeMap<usize, Uuid>>) -> Self {
+        Self { flights, ids, next: 0, all: None }
+    }
+
+    fn topic(&mut self, id: Uuid, name: &str) -> Option<&'a Arc<Topic>> {
+        let told = match self.ids {
+            Some(_) => Name::Id(id),
+            None => Name::Text(name),
+        };
+        let expected = self.flights.get(self.next).map(|flight| flight.queue.topic());
+        if let Some(topic) = expected.filter(|topic| self.name_of(topic).as_ref() == Some(&told)) {
+            let rest = self.flights.iter().skip(self.next);
+            self.next += rest.take_while(|flight| flight.place.0 == topic.index()).count();
+            return Some(topic);
+        }
+        if self.all.is_none() {
+            let topics = self.flights.iter().map(|flight| flight.queue.topic());
+            let named = topics.filter_map(|topic| Some((self.name_of(topic)?, topic)));
+            self.all = Some(named.collect());
+        }
+        let all: &HashMap<Name<'_>, &'a Arc<Topic>> = self.all.as_ref()?;
+        all.get(&told).copied()
+    }
+
+    fn name_of(&self, topic: &'a Arc<Topic>) -> Option<Name<'a>> {
+        match self.ids {
+            Some(ids) => ids.get(&topic.index()).map(|id| Name::Id(*id)),
+            None => Some(Name::Text(topic.name())),
+        }
     }
 }
 
@@ -164,6 +206,27 @@ mod tests {
             Answer::Unacknowledged => panic!("there is an answer"),
         };
         answers.into_iter().map(one).collect()
+    }
+
+    #[test]
+    fn topics_are_found_in_order_out_of_order_and_twice() {
+        let topics: Vec<_> = (0..9).map(|index| Topic::lone(&format!("t{index}"), index)).collect();
+        let flights: Vec<_> = topics.iter().map(|topic| test_flight(topic, 0)).collect();
+        let ids: BTreeMap<_, _> = topics
+            .iter()
+            .map(|topic| (topic.index(), Uuid([topic.index() as u8 + 1; 16])))
+            .collect();
+        for order in [[0, 1, 2, 3, 4], [0, 1, 7, 3, 3], [8, 6, 4, 2, 0]] {
+            let (mut by_name, mut by_id) =
+                (Names::new(&flights, None), Names::new(&flights, Some(&ids)));
+            for index in order {
+                let named = by_name.topic(Uuid::ZERO, &format!("t{index}")).unwrap();
+                assert_eq!(named.index(), index, "{order:?}");
+                assert_eq!(by_id.topic(ids[&index], "").unwrap().index(), index, "{order:?}");
+            }
+            assert!(by_name.topic(Uuid::ZERO, "other").is_none());
+            assert!(by_id.topic(Uuid::ZERO, "t1").is_none());
+        }
     }
 
     #[test]
