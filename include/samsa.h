@@ -2361,8 +2361,8 @@ samsa_code samsa_consumer_fd(samsa_consumer *consumer,
  * SAMSA_ERR_CLOSED; batches, messages and events stay readable.
  *
  * In a group first: the rebalance callback, if there is one, hears of all partitions as revoked and may
- * commit; with enable.auto.commit=true what was handed out and freed is committed; the group is left, so
- * that the other members need not wait for the end of a session (a static member stays). No event is
+ * commit; with enable.auto.commit=true what was handed out and freed is committed, but not what another
+ * thread got that lives and did not poll again; the group is left, so that the other members need not wait for the end of a session (a static member stays). No event is
  * made. `timeout_ms` bounds all of it; 0 = do not wait for commit and group, -1 = as long as requests
  * may take. Commits that are not waited for any longer are told as failed by SAMSA_ERR_TIMED_OUT where
  * the outcomes of commits are told; they may arrive all the same.
@@ -2440,9 +2440,11 @@ samsa_code samsa_consumer_subscribe(samsa_consumer *consumer,
 
 /**
  * Ends the subscription: the rebalance callback, if there is one, hears of all partitions as revoked and
- * may commit; with enable.auto.commit=true what was handed out and freed is committed; the group is
- * left. No event is made. Does nothing without a subscription. `timeout_ms` bounds the commit; 0 = do
- * not wait for it, -1 = no limit. A wake-up does not end it.
+ * may commit; with enable.auto.commit=true what was handed out and freed is committed, but not what
+ * another thread got that lives and did not poll again; the group is left. No event is made. Does nothing
+ * without a subscription. A subscription made meanwhile, in the callback or by another thread, begins when
+ * this one has ended. `timeout_ms` bounds the commit; 0 = do not wait for it, -1 = as long as a request may
+ * take (request.timeout.ms). A wake-up does not end it.
  *
  * Who frees: nobody. NULL: consumer is required. Thread: any; one of the calls that run callbacks. On
  * error the subscription has ended all the same: SAMSA_ERR_TIMED_OUT, or why the commit failed.
@@ -2589,7 +2591,8 @@ void samsa_membership_free(samsa_membership *membership);
  * SAMSA_ERR_TIMED_OUT; SAMSA_ERR_ILLEGAL_GENERATION or SAMSA_ERR_UNKNOWN_MEMBER_ID (KIP-848: also
  * SAMSA_ERR_FENCED_MEMBER_EPOCH; in ZooKeeper: SAMSA_ERR_NOT_ASSIGNED) when the partitions
  * are another's by now, and UNKNOWN_MEMBER_ID at once for those that the member lost and has not got
- * back. Condition: SAMSA_WOKEN.
+ * back; SAMSA_ERR_CLOSED when another thread closes the consumer meanwhile (it may be committed).
+ * Condition: SAMSA_WOKEN.
  */
 samsa_code samsa_consumer_commit(samsa_consumer *consumer,
                                  const samsa_position *positions,

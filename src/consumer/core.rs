@@ -30,7 +30,27 @@ pub(super) struct Core {
     named: Mutex<Option<HeldTopics>>,
     given: Mutex<Option<HeldTopics>>,
     /// None once stopped.
-    tasks: Mutex<Option<Vec<Task>>>,
+    tasks: Mutex<Option<Kept>>,
+}
+
+/// Tasks to be stopped at the end; look-ups and commits come and go.
+#[derive(Debug, Default)]
+struct Kept {
+    list: Vec<Task>,
+    /// How many were left by the last sweep.
+    swept: usize,
+}
+
+impl Kept {
+    /// Those that ended are forgotten when as many again have come, so that a task costs no more than two
+    /// looks.
+    fn add(&mut self, task: Task) {
+        if self.list.len() > 2 * self.swept + 16 {
+            self.list.retain(|task| !task.is_finished());
+            self.swept = self.list.len();
+        }
+        self.list.push(task);
+    }
 }
 
 impl Core {
@@ -53,7 +73,7 @@ impl Core {
             state: Mutex::new(State::of(group)),
             named: Mutex::default(),
             given: Mutex::default(),
-            tasks: Mutex::new(Some(Vec::new())),
+            tasks: Mutex::new(Some(Kept::default())),
         })
     }
 
@@ -83,11 +103,7 @@ impl Core {
     pub(super) fn keep(&self, task: Task) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         match &mut *tasks {
-            Some(tasks) => {
-                // Look-ups come and go.
-                tasks.retain(|task| !task.is_finished());
-                tasks.push(task);
-            }
+            Some(tasks) => tasks.add(task),
             None => task.abort(),
         }
     }
@@ -101,13 +117,25 @@ impl Core {
     ) -> Result<T> {
         let stop = task.stop();
         self.keep(task);
-        answer.wait(limit, Some(self.signal.own())).inspect_err(|_| stop.abort())
+        answer.wait(limit, Some(self.signal.own())).map_err(|error| {
+            stop.abort();
+            self.why_abandoned(error)
+        })
+    }
+
+    /// An answer was abandoned because its task was stopped: by the close, or by what broke the consumer.
+    pub(super) fn why_abandoned(&self, error: Error) -> Error {
+        if error.code() != Code::ABANDONED {
+            return error;
+        }
+        let why = self.signal.failure().or_else(|| self.lock().check_open().err());
+        why.unwrap_or(error)
     }
 
     /// Stops every task, now and later.
     pub(super) fn stop(&self) {
         let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();
-        tasks.iter().flatten().for_each(Task::abort);
+        tasks.iter().flat_map(|tasks| &tasks.list).for_each(Task::abort);
     }
 
     /// A panic in a task or a fatal error of the cluster: every waiter wakes and gets it.

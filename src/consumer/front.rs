@@ -360,8 +360,8 @@ impl Consumer {
     /// [`Code::CLOSED`]. Batches, messages and events stay readable. A second close does nothing.
     ///
     /// In a group first: the callback hears of all partitions as revoked, what was handed out and freed
-    /// is committed with `enable.auto.commit`, and the group is left. `timeout_ms` bounds it; 0: does not
-    /// wait for the commit and the group's word. TIMED_OUT, or why the commit failed: it is closed all
+    /// is committed with `enable.auto.commit` (but not what another thread got that lives and did not poll
+    /// again), and the group is left. `timeout_ms` bounds it; 0: does not wait for the commit and the group's word. TIMED_OUT, or why the commit failed: it is closed all
     /// the same.
     pub fn close(&self, timeout_ms: i32) -> Result<()> {
         self.close_telling(timeout_ms, None)

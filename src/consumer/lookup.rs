@@ -125,6 +125,8 @@ fn apply(core: &Core, searches: Vec<Search>) {
     }
     let news = state.has_news();
     state.wake_fetchers();
+    // Where a partition stands can be committed now.
+    state.ring();
     drop(state);
     core.kick.notify_one();
     match news {
@@ -146,13 +148,7 @@ impl Core {
         let shared = Arc::clone(self);
         let on_panic = move |error| shared.fail(error);
         let (answer, task) = list_offsets(&self.cluster, isolation, questions, limit, on_panic);
-        self.await_task(task, &answer, deadline.map(last_word)).map_err(|error| {
-            match error.code() {
-                // Close stops the task.
-                Code::ABANDONED => self.lock().check_open().err().unwrap_or(error),
-                _ => error,
-            }
-        })
+        self.await_task(task, &answer, deadline.map(last_word))
     }
 
     /// The offsets of the first records not older than each position's timestamp, in the order

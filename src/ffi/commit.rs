@@ -33,7 +33,8 @@ use crate::error::Result;
 /// SAMSA_ERR_TIMED_OUT; SAMSA_ERR_ILLEGAL_GENERATION or SAMSA_ERR_UNKNOWN_MEMBER_ID (KIP-848: also
 /// SAMSA_ERR_FENCED_MEMBER_EPOCH; in ZooKeeper: SAMSA_ERR_NOT_ASSIGNED) when the partitions
 /// are another's by now, and UNKNOWN_MEMBER_ID at once for those that the member lost and has not got
-/// back. Condition: SAMSA_WOKEN.
+/// back; SAMSA_ERR_CLOSED when another thread closes the consumer meanwhile (it may be committed).
+/// Condition: SAMSA_WOKEN.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn samsa_consumer_commit(
     consumer: *mut samsa_consumer,

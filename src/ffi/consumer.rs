@@ -408,8 +408,8 @@ pub unsafe extern "C" fn samsa_consumer_fd(
 /// SAMSA_ERR_CLOSED; batches, messages and events stay readable.
 ///
 /// In a group first: the rebalance callback, if there is one, hears of all partitions as revoked and may
-/// commit; with enable.auto.commit=true what was handed out and freed is committed; the group is left, so
-/// that the other members need not wait for the end of a session (a static member stays). No event is
+/// commit; with enable.auto.commit=true what was handed out and freed is committed, but not what another
+/// thread got that lives and did not poll again; the group is left, so that the other members need not wait for the end of a session (a static member stays). No event is
 /// made. `timeout_ms` bounds all of it; 0 = do not wait for commit and group, -1 = as long as requests
 /// may take. Commits that are not waited for any longer are told as failed by SAMSA_ERR_TIMED_OUT where
 /// the outcomes of commits are told; they may arrive all the same.

@@ -172,9 +172,11 @@ pub unsafe extern "C" fn samsa_consumer_subscribe(
 }
 
 /// Ends the subscription: the rebalance callback, if there is one, hears of all partitions as revoked and
-/// may commit; with enable.auto.commit=true what was handed out and freed is committed; the group is
-/// left. No event is made. Does nothing without a subscription. `timeout_ms` bounds the commit; 0 = do
-/// not wait for it, -1 = no limit. A wake-up does not end it.
+/// may commit; with enable.auto.commit=true what was handed out and freed is committed, but not what
+/// another thread got that lives and did not poll again; the group is left. No event is made. Does nothing
+/// without a subscription. A subscription made meanwhile, in the callback or by another thread, begins when
+/// this one has ended. `timeout_ms` bounds the commit; 0 = do not wait for it, -1 = as long as a request may
+/// take (request.timeout.ms). A wake-up does not end it.
 ///
 /// Who frees: nobody. NULL: consumer is required. Thread: any; one of the calls that run callbacks. On
 /// error the subscription has ended all the same: SAMSA_ERR_TIMED_OUT, or why the commit failed.

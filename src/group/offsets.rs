@@ -40,11 +40,17 @@ pub trait OffsetStore: fmt::Debug + Send + Sync {
 
     /// Commits, in the order asked; each partition has its own outcome, and one without an answer is an
     /// error (11.6). Commits of one store never overtake each other (11.5). Before `deadline` what passes
-    /// is tried again, unless `once`.
+    /// is tried again, unless `once`; several such may become one, with the newest word on each partition.
     fn commit(
         &self,
         places: Vec<(TopicPartition, Committed)>,
         once: bool,
         deadline: Instant,
     ) -> Boxed<Vec<Result<()>>>;
+
+    /// Whether an offset is forgotten by the age of its own commit, also while the group lives (brokers
+    /// before 2.1; rule 11.8). As of the last answer to [`fetch`](Self::fetch).
+    fn ages(&self) -> bool {
+        false
+    }
 }

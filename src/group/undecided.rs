@@ -220,6 +220,10 @@ impl OffsetStore for Undecided {
             }
         })
     }
+
+    fn ages(&self) -> bool {
+        matches!(&*self.decided.borrow(), Some(Ok(member)) if member.offsets.ages())
+    }
 }
 
 #[cfg(test)]

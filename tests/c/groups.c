@@ -454,6 +454,88 @@ static void members_say_what_they_wish_and_are_told_what_the_leader_thinks(void)
     samsa_consumer_free(b.consumer);
 }
 
+/* What the coordinator keeps of "from outside" for this partition. */
+static int64_t kept(const char *topic, int32_t partition) {
+    int64_t offset;
+
+    OK(samsa_embedded_committed(embedded, "from outside", topic, partition, &offset, &err));
+    return offset;
+}
+
+static void offsets_and_groups_are_deleted_from_outside(void) {
+    samsa_config *config = member("from outside");
+    const char *const topics[] = {"many"};
+    const samsa_position *list;
+    samsa_position places[3];
+    samsa_positions *outcome;
+    samsa_consumer *consumer;
+    samsa_batch *batch;
+    int i;
+
+    OK(samsa_consumer_new(cluster, config, &consumer, &err));
+    samsa_config_free(config);
+    memset(places, 0, sizeof places);
+    for (i = 0; i < 3; i++) {
+        places[i].topic = i == 1 ? "one" : "many";
+        places[i].partition = i;
+        places[i].offset = 3 + i;
+        places[i].flags = SAMSA_POSITION_OFFSET;
+    }
+    places[1].partition = 0;
+    OK(samsa_consumer_commit(consumer, places, 3, sizeof *places, 10000, NULL, &err));
+    CHECK(kept("many", 0) == 3 && kept("one", 0) == 4 && kept("many", 2) == 5);
+
+    /* The outcome is in the order asked, which is no other's. */
+    OK(samsa_cluster_delete_offsets(cluster, "from outside", places + 1, 2, sizeof *places, 10000,
+                                    &outcome, &err));
+    CHECK(samsa_positions_list(outcome, &list) == 2);
+    CHECK(strcmp(list[0].topic, "one") == 0 && list[0].partition == 0 && list[0].code == SAMSA_OK);
+    CHECK(strcmp(list[1].topic, "many") == 0 && list[1].partition == 2 && list[1].code == SAMSA_OK);
+    samsa_positions_free(outcome);
+    CHECK(kept("many", 0) == 3 && kept("one", 0) == -1 && kept("many", 2) == -1);
+
+    /* Each partition has its own code: no coordinator knows the second. */
+    places[1].partition = INT64_C(1) << 31;
+    OK(samsa_consumer_commit(consumer, places + 2, 1, sizeof *places, 10000, NULL, &err));
+    GIVES(SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION,
+          samsa_cluster_delete_offsets(cluster, "from outside", places, 3, sizeof *places, 10000,
+                                       &outcome, &err));
+    CHECK(samsa_positions_list(outcome, &list) == 3 && list[1].partition == INT64_C(1) << 31);
+    CHECK(list[0].code == SAMSA_OK && list[2].code == SAMSA_OK);
+    CHECK(list[1].code == SAMSA_ERR_UNKNOWN_TOPIC_OR_PARTITION);
+    samsa_positions_free(outcome);
+    CHECK(kept("many", 0) == -1 && kept("many", 2) == -1);
+    places[1].partition = 0;
+
+    OK(samsa_consumer_commit(consumer, places, 3, sizeof *places, 10000, NULL, &err));
+    OK(samsa_consumer_subscribe(consumer, topics, 1, &err));
+    do {
+        CHECK(samsa_consumer_poll(consumer, 10, &batch, NULL) == SAMSA_NOTHING);
+        OK(samsa_consumer_assignment(consumer, &outcome, &err));
+        i = (int)samsa_positions_list(outcome, NULL);
+        samsa_positions_free(outcome);
+    } while (i < 3);
+    GIVES(SAMSA_ERR_GROUP_SUBSCRIBED_TO_TOPIC,
+          samsa_cluster_delete_offsets(cluster, "from outside", places, 1, sizeof *places, 10000,
+                                       &outcome, &err));
+    CHECK(samsa_positions_list(outcome, &list) == 1);
+    CHECK(list[0].code == SAMSA_ERR_GROUP_SUBSCRIBED_TO_TOPIC);
+    samsa_positions_free(outcome);
+    CHECK(kept("many", 0) == 3);
+
+    GIVES(SAMSA_ERR_NON_EMPTY_GROUP,
+          samsa_cluster_delete_group(cluster, "from outside", 10000, &err));
+    OK(samsa_consumer_close(consumer, 10000, &err));
+    samsa_consumer_free(consumer);
+    OK(samsa_cluster_delete_group(cluster, "from outside", 10000, &err));
+    CHECK(kept("many", 0) == -1 && kept("many", 2) == -1);
+    GIVES(SAMSA_ERR_GROUP_ID_NOT_FOUND,
+          samsa_cluster_delete_group(cluster, "from outside", 10000, &err));
+    GIVES(SAMSA_ERR_GROUP_ID_NOT_FOUND,
+          samsa_cluster_delete_offsets(cluster, "from outside", places, 1, sizeof *places, 10000,
+                                       NULL, &err));
+}
+
 int main(void) {
     OK(samsa_embedded_start(1, &embedded, &err));
     OK(samsa_embedded_set(embedded, "group.initial.rebalance.delay.ms", "0", &err));
@@ -468,6 +550,7 @@ int main(void) {
     partitions_are_stopped_and_committed();
     an_assignor_of_the_program_shares_partitions_out();
     members_say_what_they_wish_and_are_told_what_the_leader_thinks();
+    offsets_and_groups_are_deleted_from_outside();
     OK(samsa_cluster_close(cluster, 10000, &err));
     samsa_cluster_free(cluster);
     samsa_embedded_free(embedded);

@@ -4,13 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use samsa::Code;
-use samsa::consumer::{Callbacks, Event};
+use samsa::config::Config;
+use samsa::consumer::{Callbacks, Consumer, Event};
+use samsa::embedded::{Fault, FaultKind};
 use samsa::group::Committed;
 use samsa::protocol::record::Compression;
 
 use crate::group_script::{SLOW, words};
-use crate::rig::{Rig, assert_code, batch, place, poll, poll_error, read};
+use crate::rig::{Rig, assert_code, batch, deadline, place, poll, poll_error, read};
 
+/// Its API key, as faults take it.
+const OFFSET_COMMIT: i16 = 8;
 const BY_HAND: (&str, &str) = ("enable.auto.commit", "false");
 const QUICK: (&str, &str) = ("auto.commit.interval.ms", "20");
 const FOUR: (&str, &str) = ("max.poll.records", "4");
@@ -362,4 +366,69 @@ fn rule_11_11_nothing_is_committed_by_the_clock_while_partitions_change_hands() 
         assert!(std::time::Instant::now() < limit, "{:?}", script.commits());
         assert_code(consumer.poll(5), Code::NOTHING);
     }
+}
+
+#[test]
+fn rule_11_8_a_quiet_partition_of_a_broker_that_forgets_is_committed_again_once() {
+    let rig = Rig::new(1);
+    rig.write(0, 5);
+    let (consumer, script) = rig.scripted(&[QUICK]);
+    script.set_offset(0, 5);
+    script.forget_by_age();
+    consumer.subscribe(&["t"]).unwrap();
+    script.assign(&[0]).wait();
+    assert_eq!(script.wait_commits(1), [[(0, 5)]]);
+    rig.write(0, 1);
+    drop(poll(&consumer));
+    assert_code(consumer.poll(0), Code::NOTHING);
+    script.wait_offset(0, 6);
+    assert_eq!(script.commits(), [[(0, 5)], [(0, 6)]], "and not each interval");
+}
+
+#[test]
+fn rule_11_8_a_close_repeats_what_is_quiet_only_where_it_is_forgotten() {
+    let rig = Rig::new(1);
+    rig.write(0, 5);
+    for forgets in [true, false] {
+        let (consumer, script) = rig.scripted(&[SLOW]);
+        script.set_offset(0, 5);
+        if forgets {
+            script.forget_by_age();
+        }
+        consumer.subscribe(&["t"]).unwrap();
+        script.assign(&[0]);
+        consumer.wait_started(Some(deadline())).unwrap();
+        consumer.close(20_000).unwrap();
+        let commits: &[&[(i64, i64)]] = if forgets { &[&[(0, 5)]] } else { &[] };
+        assert_eq!(script.commits(), commits);
+    }
+}
+
+#[test]
+fn asynchronous_commits_faster_than_the_coordinator_go_together_and_each_is_told() {
+    const COMMITS: i64 = 2_000;
+    let rig = Rig::new(1);
+    let slowly = Fault::new(FaultKind::Delay(5)).api(OFFSET_COMMIT).times(u32::MAX);
+    rig.kafka.inject(slowly);
+    let mut config = Config::new();
+    config.set("group.id", "g").unwrap();
+    config.set("enable.auto.commit", "false").unwrap();
+    let callbacks = Callbacks { rebalance: false, commit: true };
+    let consumer = Consumer::with_callbacks(&rig.cluster, Some(&config), callbacks).unwrap();
+    consumer.assign(&[place(0)]).unwrap();
+    for offset in 1..=COMMITS {
+        consumer.commit(Some(&[place(0).at(offset)]), 0, None).unwrap();
+    }
+    let mut told = 0;
+    let mut tell = |event: Event| {
+        let Event::Committed(list) = event else { panic!("{event:?}") };
+        assert!(list.list()[0].error.is_none(), "{list:?}");
+        told += 1;
+    };
+    let last = [place(0).at(COMMITS + 1)];
+    consumer.commit(Some(&last), 20_000, Some(&mut tell)).unwrap();
+    assert_eq!(told, COMMITS);
+    assert_eq!(rig.kafka.committed("g", "t", 0), Some(COMMITS + 1));
+    let requests = rig.kafka.history().iter().filter(|seen| seen.api == OFFSET_COMMIT).count();
+    assert!(requests < 1_000, "{requests} requests");
 }

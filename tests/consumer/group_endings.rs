@@ -1,12 +1,14 @@
 //! How a member leaves: close, unsubscribe, drop, a coordinator that says nothing.
 
+use std::sync::{Arc, Barrier, mpsc};
 use std::time::{Duration, Instant};
 
-use samsa::Code;
-use samsa::consumer::{Callbacks, Event};
+use samsa::config::Config;
+use samsa::consumer::{Callbacks, Consumer, Event};
+use samsa::{Code, Result};
 
 use crate::group_script::{SLOW, words};
-use crate::rig::{Rig, assert_code, deadline, place, poll, read};
+use crate::rig::{PATIENCE, Rig, assert_code, deadline, place, poll, read};
 
 #[test]
 fn rule_8_25_close_tells_the_callback_commits_and_leaves() {
@@ -256,4 +258,184 @@ fn what_the_group_says_after_the_end_takes_nothing_that_was_assigned_by_hand_sin
     script.lose(&[0]);
     assert_eq!(read(&consumer, 3)[&0], [2, 3, 4]);
     assert_eq!(consumer.assignment().unwrap().len(), 1);
+}
+
+/// What a call in a thread of its own gives, which has to end.
+fn meanwhile<T: Send + 'static>(
+    consumer: &Arc<Consumer>,
+    call: impl FnOnce(&Consumer) -> Result<T> + Send + 'static,
+) -> mpsc::Receiver<Result<T>> {
+    let (told, outcome) = mpsc::channel();
+    let consumer = Arc::clone(consumer);
+    std::thread::spawn(move || told.send(call(&consumer)));
+    outcome
+}
+
+fn assert_closed<T: std::fmt::Debug>(outcome: &mpsc::Receiver<Result<T>>) {
+    let outcome = outcome.recv_timeout(PATIENCE).expect("the call ends with the consumer");
+    assert_code(outcome, Code::CLOSED);
+}
+
+#[test]
+fn calls_that_wait_without_a_limit_end_when_another_thread_closes_the_consumer() {
+    let rig = Rig::new(1);
+    for round in 0..60 {
+        let (consumer, script) = rig.member(&[("enable.auto.commit", "false")], &[0]);
+        script.fall_silent();
+        let at = [place(0).at(3)];
+        let commit = meanwhile(&consumer, move |consumer| consumer.commit(Some(&at), -1, None));
+        let committed = meanwhile(&consumer, |consumer| consumer.committed(None, -1));
+        let (waiting, _) = rig.scripted(&[SLOW]);
+        waiting.subscribe(&["t"]).unwrap();
+        let started = meanwhile(&waiting, |consumer| consumer.wait_started(None));
+        if round % 2 == 0 {
+            script.wait_call("commit");
+        }
+        // The coordinator is silent: out of time or not, the consumer is closed.
+        let _ = consumer.close(round % 3);
+        waiting.close(0).unwrap();
+        assert_closed(&commit);
+        assert_closed(&committed);
+        assert_closed(&started);
+    }
+}
+
+#[test]
+fn who_waits_for_the_first_partitions_of_a_group_is_told_that_the_cluster_was_closed() {
+    for _ in 0..10 {
+        let rig = Rig::new(1);
+        let (consumer, _script) = rig.scripted(&[SLOW]);
+        consumer.subscribe(&["t"]).unwrap();
+        let started = meanwhile(&consumer, |consumer| consumer.wait_started(None));
+        rig.cluster.close(Some(deadline())).unwrap();
+        assert_closed(&started);
+    }
+}
+
+#[test]
+fn a_commit_that_its_caller_gave_up_on_is_told_when_a_close_cuts_it_off() {
+    let rig = Rig::new(1);
+    let callbacks = Callbacks { rebalance: false, commit: true };
+    let (consumer, script) = rig.scripted_with(&[("enable.auto.commit", "false")], callbacks);
+    consumer.subscribe(&["t"]).unwrap();
+    script.assign(&[0]).wait();
+    script.fall_silent();
+    consumer.wakeup();
+    assert_code(consumer.commit(Some(&[place(0).at(3)]), -1, None), Code::WOKEN);
+    let mut seen = Vec::new();
+    let closed = consumer.close_telling(50, Some(&mut |event| seen.push(event)));
+    assert_code(closed, Code::TIMED_OUT);
+    let [Event::Committed(list)] = seen.as_slice() else { panic!("{seen:?}") };
+    let error = list.list()[0].error.as_ref().expect("an error");
+    assert_eq!((list.list()[0].offset, error.code()), (Some(3), Code::TIMED_OUT));
+}
+
+#[test]
+fn a_subscription_made_while_another_ends_is_told_behind_the_end() {
+    let rig = Rig::new(2);
+    rig.kafka.create_topic("u", 1).unwrap();
+    let callbacks = Callbacks { rebalance: true, commit: false };
+    for elsewhere in [false, true] {
+        let (consumer, script) = rig.scripted_with(&[SLOW], callbacks);
+        consumer.subscribe(&["t"]).unwrap();
+        script.assign(&[0]);
+        assert_code(consumer.poll_telling(50, &mut |_| {}), Code::NOTHING);
+        let mut tell = |event: Event| {
+            assert_eq!(words(&event), "revoked [0]");
+            std::thread::scope(|scope| match elsewhere {
+                true => scope.spawn(|| consumer.subscribe(&["u"])).join().unwrap().unwrap(),
+                false => consumer.subscribe(&["u"]).unwrap(),
+            });
+            // This share is still one of the old subscription.
+            script.assign(&[1]).wait();
+        };
+        consumer.unsubscribe(20_000, Some(&mut tell)).unwrap();
+        let calls = script.calls().into_iter().filter(|call| call.ends_with("subscribe"));
+        assert_eq!(calls.collect::<Vec<_>>(), ["subscribe", "unsubscribe", "subscribe"]);
+        assert_eq!(*script.subscription().unwrap().topics[0], *"u");
+        assert_eq!(*consumer.subscription().unwrap()[0], *"u");
+        assert!(consumer.assignment().unwrap().is_empty());
+        script.assign(&[1]);
+        assert_code(consumer.poll_telling(50, &mut |_| {}), Code::NOTHING);
+        assert_eq!(consumer.assignment().unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn a_topic_subscribed_to_again_in_the_callback_of_an_unsubscribe_is_read() {
+    let rig = Rig::new(1);
+    rig.write(0, 5);
+    let mut config = Config::new();
+    config.set("group.id", "g").unwrap();
+    let callbacks = Callbacks { rebalance: true, commit: false };
+    let consumer = Consumer::with_callbacks(&rig.cluster, Some(&config), callbacks).unwrap();
+    consumer.subscribe(&["t"]).unwrap();
+    let next = || {
+        let limit = deadline();
+        loop {
+            match consumer.poll_telling(1_000, &mut |_| {}) {
+                Ok(batch) => return batch.iter().next().map(|record| record.offset()),
+                Err(error) => assert_eq!(error.code(), Code::NOTHING),
+            }
+            assert!(Instant::now() < limit, "nothing is read");
+        }
+    };
+    assert_eq!(next(), Some(0));
+    let mut tell = |_| consumer.subscribe(&["t"]).unwrap();
+    consumer.unsubscribe(20_000, Some(&mut tell)).unwrap();
+    rig.write(0, 1);
+    assert_eq!(next(), Some(5), "what was handled is committed, and the rest read");
+}
+
+#[test]
+fn partitions_assigned_by_hand_in_the_callback_of_an_unsubscribe_stay() {
+    let rig = Rig::new(1);
+    rig.write(0, 5);
+    let callbacks = Callbacks { rebalance: true, commit: false };
+    let (consumer, script) = rig.scripted_with(&[SLOW], callbacks);
+    consumer.subscribe(&["t"]).unwrap();
+    script.assign(&[0]);
+    drop(poll(&consumer));
+    let mut tell = |_| consumer.assign(&[place(0).at(2)]).unwrap();
+    consumer.unsubscribe(20_000, Some(&mut tell)).unwrap();
+    assert_eq!(read(&consumer, 3)[&0], [2, 3, 4]);
+}
+
+#[test]
+fn rule_11_2_a_last_commit_stops_at_what_another_thread_still_works_on() {
+    let ends: [fn(&Rig, &Consumer); 3] = [
+        |_, consumer| consumer.close(20_000).unwrap(),
+        |_, consumer| consumer.unsubscribe(20_000, None).unwrap(),
+        |rig, _| rig.cluster.close(Some(deadline())).unwrap(),
+    ];
+    for end in ends {
+        let rig = Rig::new(1);
+        rig.write(0, 8);
+        let (consumer, script) = rig.member(&[SLOW, ("max.poll.records", "4")], &[0]);
+        drop(poll(&consumer));
+        let barrier = Barrier::new(2);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                // Bindings copy what they hand on: the work goes on when the batch is freed.
+                drop(poll(&consumer));
+                barrier.wait();
+                barrier.wait();
+            });
+            barrier.wait();
+            end(&rig, &consumer);
+            assert_eq!(script.commits(), [[(0, 4)]], "what the thread that leaves came back for");
+            barrier.wait();
+        });
+    }
+}
+
+#[test]
+fn rule_11_2_a_thread_that_ended_does_not_hold_back_a_last_commit() {
+    let rig = Rig::new(1);
+    rig.write(0, 5);
+    let (consumer, script) = rig.member(&[SLOW], &[0]);
+    let other = Arc::clone(&consumer);
+    std::thread::spawn(move || drop(poll(&other))).join().unwrap();
+    consumer.close(20_000).unwrap();
+    assert_eq!(script.commits(), [[(0, 5)]]);
 }

@@ -30,6 +30,8 @@ struct Facts {
     silent: bool,
     /// Commits take their time.
     slow: bool,
+    /// Offsets are forgotten by their own age.
+    ages: bool,
 }
 
 impl Facts {
@@ -177,6 +179,11 @@ impl Script {
         self.facts().slow = false;
     }
 
+    /// Offsets are forgotten by their own age, as by brokers before 2.1.
+    pub(crate) fn forget_by_age(&self) {
+        self.facts().ages = true;
+    }
+
     pub(crate) fn subscription(&self) -> Option<Subscription> {
         self.facts().subscription.clone()
     }
@@ -266,9 +273,15 @@ impl OffsetStore for Mine {
     fn fetch(
         &self,
         partitions: Vec<TopicPartition>,
-        _deadline: Instant,
+        deadline: Instant,
     ) -> Boxed<Result<Vec<Result<Option<Committed>>>>> {
         let facts = self.0.facts();
+        if facts.silent {
+            return Box::pin(async move {
+                tokio::time::sleep_until(deadline.into()).await;
+                Err(Error::bare(Code::TIMED_OUT))
+            });
+        }
         let of = |one: &TopicPartition| {
             let key = (one.topic.to_string(), one.partition);
             Ok(facts.committed.get(&key).cloned())
@@ -285,6 +298,8 @@ impl OffsetStore for Mine {
     ) -> Boxed<Vec<Result<()>>> {
         let mut facts = self.0.facts();
         if facts.silent {
+            facts.calls.push("commit".to_owned());
+            self.0.changed.notify_all();
             return Box::pin(async move {
                 tokio::time::sleep_until(deadline.into()).await;
                 places.iter().map(|_| Err(Error::bare(Code::TIMED_OUT))).collect()
@@ -302,6 +317,10 @@ impl OffsetStore for Mine {
             script.changed.notify_all();
             outcomes
         })
+    }
+
+    fn ages(&self) -> bool {
+        self.0.facts().ages
     }
 }
 

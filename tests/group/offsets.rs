@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use samsa::Code;
 use samsa::embedded::{Fault, FaultKind, Options, Release};
-use samsa::group::{Committed, KafkaOffsets, OffsetStore, TopicPartition};
+use samsa::group::{Boxed, Committed, KafkaOffsets, OffsetStore, TopicPartition};
 use samsa::protocol::modern::ApiKey;
 
 use super::rig::{Rig, assert_code, at, error, place, soon};
@@ -49,6 +49,22 @@ fn rule_11_9_offsets_come_back_in_the_versions_of_every_release() {
         assert_eq!(last.metadata, place_with.metadata, "{release:?}");
         let knows_epochs = release >= Release::V2_8;
         assert_eq!(last.leader_epoch, Some(0).filter(|_| knows_epochs), "{release:?}");
+    }
+}
+
+#[test]
+fn rule_11_8_brokers_before_2_1_are_known_to_forget_offsets_by_their_age() {
+    for (release, ages) in [
+        (Release::V0_8_2, true),
+        (Release::V0_10_0, true),
+        (Release::V1_1, true),
+        (Release::V2_8, false),
+        (Release::Newest, false),
+    ] {
+        let rig = Rig::with(Options { release, ..Options::default() });
+        let store = rig.alone();
+        assert_eq!(rig.committed(&*store).expect("fetched"), None, "{release:?}");
+        assert_eq!(store.ages(), ages, "{release:?}");
     }
 }
 
@@ -264,4 +280,39 @@ fn after_the_end_of_the_cluster_calls_say_that_it_is_closed() {
     rig.cluster.close(Some(soon())).expect("closed");
     assert_code(rig.committed(&*store), Code::CLOSED);
     assert_code(rig.commit(&*store, 2), Code::CLOSED);
+}
+
+#[test]
+fn rule_11_5_commits_that_go_together_leave_the_newest_word_of_each_partition() {
+    let rig = Rig::new(1);
+    let store = rig.alone();
+    rig.commit(&*store, 1).expect("the coordinator is known");
+    rig.kafka.inject(Fault::new(FaultKind::Delay(50)).api(COMMIT));
+    let with = |offset, text: &str| Committed { metadata: Some(Arc::from(text)), ..at(offset) };
+    let commit = |places| store.commit(places, true, soon());
+    let commits = vec![
+        // While this one is out, the others queue up.
+        commit(vec![(place(0), at(2))]),
+        commit(vec![(place(0), with(9, "long")), (place(1), at(4))]),
+        commit(vec![(place(0), with(7, "new")), (place(3), at(5))]),
+        // Its metadata might be refused: not for the one before.
+        commit(vec![(place(3), with(6, "longer"))]),
+        // Tried again what may pass: a request of its own.
+        store.commit(vec![(place(1), at(8))], false, soon()),
+        commit(vec![(place(1), at(3))]),
+    ];
+    for outcomes in rig.run(futures_in_order(commits)) {
+        assert!(outcomes.iter().all(Result::is_ok), "{outcomes:?}");
+    }
+    let found = rig.run(store.fetch(vec![place(0), place(1), place(3)], soon())).expect("fetched");
+    let found: Vec<_> = found.into_iter().map(|one| one.unwrap().unwrap()).collect();
+    assert_eq!(found, [with(7, "new"), at(3), with(6, "longer")]);
+}
+
+async fn futures_in_order<T>(all: Vec<Boxed<T>>) -> Vec<T> {
+    let mut done = Vec::new();
+    for one in all {
+        done.push(one.await);
+    }
+    done
 }

@@ -56,6 +56,9 @@ pub(in crate::consumer) struct Membered {
     pub(in crate::consumer) assignments: u64,
     /// The consumer leaves its group for good.
     pub(in crate::consumer) ending: bool,
+    /// So many threads end a subscription: the membership has not heard of that yet, and what it tells
+    /// belongs to the old one, also if there is a new one.
+    pub(super) unsubscribing: usize,
     /// The consumer's last commit before it leaves is still to come.
     pub(super) farewell: Option<Late>,
     /// The thread that closes the consumer.
@@ -150,7 +153,9 @@ impl State {
     /// A step arrives. From now on nothing is handed out of what it takes away.
     pub(super) fn hear(&mut self, heard: Heard) {
         match heard {
-            Heard::Assign(shares, done) if self.group.is_subscribed() => {
+            Heard::Assign(shares, done)
+                if self.group.is_subscribed() && self.group.unsubscribing == 0 =>
+            {
                 self.group.steps.push(Turn::Assigned, shares, Some(done));
             }
             // They crossed the end of the subscription; what was assigned by hand since is not the group's.

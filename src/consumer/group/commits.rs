@@ -1,5 +1,6 @@
 //! Commits on their way, and what becomes of their outcomes.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -34,8 +35,10 @@ pub(in crate::consumer) enum Then {
     Step(u64),
     /// The application, in its time; by the number in [`CommitsOut`].
     Tell(u64),
-    /// The application, now.
-    Answer(Sender<Vec<Position>>),
+    /// The application, now; by the number in [`CommitsOut`] too, for it may give up waiting.
+    Answer(u64, Sender<Vec<Position>>),
+    /// The end of the subscription, or of the consumer.
+    Last(Sender<Vec<Position>>),
 }
 
 /// Which positions a commit without positions takes.
@@ -43,62 +46,96 @@ pub(in crate::consumer) enum Then {
 pub(in crate::consumer) enum How {
     /// By itself: only what the application came back for (9.19), and only news.
     Auto,
-    /// By itself when it leaves: what is free, and only news.
-    Leaving,
     /// Because the application asks: what is free.
     Asked,
 }
 
-/// Commits under way that the application sent and does not wait for: it counts on them all the same, so
-/// that the end of the consumer waits for them, and on hearing how they ended.
+/// Commits under way that the application sent. Those that it does not wait for it counts on all the same,
+/// so that the end of the consumer waits for them, and on hearing how they ended. There may be thousands:
+/// nothing here looks at all of them for one.
 #[derive(Debug, Default)]
 pub(in crate::consumer) struct CommitsOut {
-    ends: Vec<Completion<()>>,
+    /// Oldest first.
+    ends: VecDeque<Completion<()>>,
     /// Whose outcome was not told yet, by number.
-    untold: Vec<(u64, Vec<Item>)>,
+    untold: BTreeMap<u64, Untold>,
     last: u64,
+    /// The consumer ends: whose outcome comes later hears of it no more.
+    ended: bool,
+}
+
+#[derive(Debug)]
+struct Untold {
+    items: Vec<Item>,
+    /// Somebody waits for it.
+    awaited: bool,
+    end: Option<Completion<()>>,
 }
 
 impl CommitsOut {
     /// Another one is to be sent; gives its number.
-    pub(super) fn note(&mut self, items: &[Item]) -> u64 {
+    pub(super) fn note(&mut self, items: &[Item], awaited: bool) -> u64 {
         self.last += 1;
-        self.untold.push((self.last, items.to_vec()));
+        let untold = Untold { items: items.to_vec(), awaited, end: None };
+        self.untold.insert(self.last, untold);
         self.last
     }
 
-    /// The number of the newest one.
-    pub(super) fn last(&self) -> u64 {
-        self.last
+    /// Who waited for it gives up: its outcome comes as that of one that nobody waits for. None if it has
+    /// one by now; false if nobody will tell it any more.
+    pub(super) fn give_up(&mut self, number: u64) -> Option<bool> {
+        self.untold.get_mut(&number)?.awaited = false;
+        Some(!self.ended)
     }
 
-    /// Whether one of the first `count` ones was not told yet.
+    /// Whether one of the first `count` ones that nobody waits for was not told yet.
     pub(super) fn are_untold(&self, count: u64) -> bool {
-        self.untold.iter().any(|(number, _)| *number <= count)
+        self.untold.range(..=count).any(|(_, untold)| !untold.awaited)
     }
 
-    fn add(&mut self, end: Completion<()>) {
-        // Those that are over are forgotten.
-        self.are_any();
-        self.ends.push(end);
+    fn add(&mut self, then: &Then, end: Completion<()>) {
+        match then {
+            Then::Tell(_) => {
+                // Those that are over are forgotten.
+                self.are_any();
+                self.ends.push_back(end);
+            }
+            Then::Answer(number, _) => {
+                if let Some(untold) = self.untold.get_mut(number) {
+                    untold.end = Some(end);
+                }
+            }
+            Then::Timed | Then::Step(_) | Then::Last(_) => {}
+        }
     }
 
-    /// Whether there are any.
+    /// Whether there are any that nobody ever waited for.
     pub(super) fn are_any(&mut self) -> bool {
-        self.ends.retain(|end| end.try_take().is_none());
+        while self.ends.front().is_some_and(|end| end.try_take().is_some()) {
+            self.ends.pop_front();
+        }
         !self.ends.is_empty()
     }
 
-    /// Their ends, to be waited for.
+    /// The ends of those that nobody waits for, to be waited for.
     pub(super) fn take_ends(&mut self) -> Vec<Completion<()>> {
-        std::mem::take(&mut self.ends)
+        let left = self.untold.values_mut().filter(|untold| !untold.awaited);
+        let left = left.filter_map(|untold| untold.end.take());
+        std::mem::take(&mut self.ends).into_iter().chain(left).collect()
     }
 
-    /// Its outcome is told now; false if it was before.
-    fn tells(&mut self, number: u64) -> bool {
-        let before = self.untold.len();
-        self.untold.retain(|(other, _)| *other != number);
-        self.untold.len() < before
+    /// Its outcome is told now; none if it was before.
+    fn tells(&mut self, number: u64) -> Option<Untold> {
+        self.untold.remove(&number)
+    }
+
+    /// The consumer ends: those that were not told and that nobody waits for.
+    fn end(&mut self) -> Vec<Untold> {
+        self.ended = true;
+        let (awaited, left) =
+            std::mem::take(&mut self.untold).into_iter().partition(|(_, u)| u.awaited);
+        self.untold = awaited;
+        BTreeMap::into_values(left).collect()
     }
 }
 
@@ -117,7 +154,7 @@ impl State {
     pub(super) fn items(&mut self, indices: &[usize], how: How, now: Instant) -> Vec<Item> {
         let mut items = Vec::new();
         for &index in indices {
-            let Some(due) = self.due_commit(index, how != How::Auto) else { continue };
+            let Some(due) = self.due_commit(index, how == How::Asked) else { continue };
             let Some(partition) = self.partitions.get(index) else { continue };
             if how != How::Asked && partition.books.is_known(due.place, now) {
                 continue;
@@ -178,9 +215,7 @@ impl Core {
         let places = items.iter().map(|i| (i.partition.clone(), i.committed.clone())).collect();
         let outcomes = member.offsets.commit(places, once, deadline);
         let (over, end) = Completion::new();
-        if matches!(then, Then::Tell(_)) {
-            self.lock().group.commits_out.add(end);
-        }
+        self.lock().group.commits_out.add(&then, end);
         let (shared, core) = (Arc::clone(self), Arc::clone(self));
         let task =
             self.cluster.runtime().spawn("commit", move |error| shared.fail(error), async move {
@@ -205,12 +240,20 @@ impl Core {
                 self.report_failure(&mut state, &outcomes, items);
                 state.group.steps.committed(id);
             }
-            // The end of the consumer did not wait for it any longer, and has said so.
-            Then::Tell(number) if !state.group.commits_out.tells(number) => {}
-            Then::Tell(_) => self.tell_outcome(&mut state, told),
-            // Who waited gave up: it comes as that of an asynchronous one.
-            Then::Answer(sender) if sender.is_abandoned() => self.tell_outcome(&mut state, told),
-            Then::Answer(sender) => sender.send(Ok(told)),
+            Then::Tell(number) => {
+                // Else the end of the consumer did not wait for it any longer, and has said so.
+                if state.group.commits_out.tells(number).is_some() {
+                    self.tell_outcome(&mut state, told);
+                }
+            }
+            Then::Answer(number, sender) => match state.group.commits_out.tells(number) {
+                Some(Untold { awaited: true, .. }) => sender.send(Ok(told)),
+                // Who waited gave up: it comes as that of an asynchronous one.
+                Some(_) => self.tell_outcome(&mut state, told),
+                None => {}
+            },
+            Then::Last(sender) if sender.is_abandoned() => self.tell_outcome(&mut state, told),
+            Then::Last(sender) => sender.send(Ok(told)),
         }
         self.look_around(&state);
         let news = state.has_news();
@@ -282,7 +325,7 @@ impl Core {
     /// The consumer ends, and with it the tasks that would hear how these commits end.
     pub(super) fn tell_open_commits(&self) {
         let mut state = self.lock();
-        for (_, items) in std::mem::take(&mut state.group.commits_out.untold) {
+        for Untold { items, .. } in state.group.commits_out.end() {
             let late = || {
                 let text = "the consumer was closed before the group answered: it may be committed";
                 Err(Error::new(Code::TIMED_OUT, text))

@@ -33,7 +33,8 @@ async fn run(core: Arc<Core>, slots: Vec<Slot>) {
         Err(error) => slots.iter().map(|_| Err(error.clone())).collect(),
     };
     found.resize_with(slots.len(), || Err(Error::bare(Code::ABANDONED)));
-    apply(&core, slots, found);
+    let ages = core.part.made().is_some_and(|member| member.offsets.ages());
+    apply(&core, slots, found, ages);
 }
 
 fn names(state: &mut State, slots: &[Slot]) -> (Vec<Slot>, Vec<TopicPartition>) {
@@ -48,7 +49,7 @@ fn names(state: &mut State, slots: &[Slot]) -> (Vec<Slot>, Vec<TopicPartition>) 
 
 /// An answer counts only in the era that asked (7.4): a seek meanwhile decided, and a partition that was
 /// taken away and came back asks anew (8.13). A failed question is asked again and never becomes a reset.
-fn apply(core: &Core, slots: Vec<Slot>, found: Vec<Result<Option<Committed>>>) {
+fn apply(core: &Core, slots: Vec<Slot>, found: Vec<Result<Option<Committed>>>, ages: bool) {
     let now = Instant::now();
     let mut state = core.lock();
     for (slot, found) in slots.into_iter().zip(found) {
@@ -60,7 +61,7 @@ fn apply(core: &Core, slots: Vec<Slot>, found: Vec<Result<Option<Committed>>>) {
                 let place = Place::from(&committed);
                 state.restart(slot.index, Start::Offset(place.offset), place.epoch);
                 if let Some(partition) = state.partitions.get_mut(slot.index) {
-                    partition.books.note(place, partition.books.life, now);
+                    partition.books.fetched(place, now, ages);
                 }
             }
             Ok(_) => state.restart(slot.index, Start::Policy, -1),
@@ -74,6 +75,8 @@ fn apply(core: &Core, slots: Vec<Slot>, found: Vec<Result<Option<Committed>>>) {
     }
     let news = state.has_news();
     state.wake_fetchers();
+    // Where a partition stands can be committed now.
+    state.ring();
     drop(state);
     core.kick.notify_one();
     match news {

@@ -105,14 +105,13 @@ fn plan(core: &Core, state: &mut State, now: Instant) -> Plan {
     }
     live(state, now, limit, &mut plan);
     timed(core, state, now, &mut plan);
-    // Once in a while is enough: what rang is not asked to ring at once again.
-    let rang = std::mem::take(&mut state.group.woken);
-    match rang {
-        true => plan.sooner(now + limit / LOOKS),
-        false if !plan.watches || state.group.timed.rests() => {
-            state.group.alarm = Some(Arc::clone(&core.part.kick));
-        }
-        false => {}
+    // Once in a while is enough: what rang is not asked to ring at once again. A clock that rests is: what
+    // rang may be that messages came, and the next that they are handed out, which is to be committed.
+    let (rang, rests) = (std::mem::take(&mut state.group.woken), state.group.timed.rests());
+    if rests || !rang && !plan.watches {
+        state.group.alarm = Some(Arc::clone(&core.part.kick));
+    } else if rang {
+        plan.sooner(now + limit / LOOKS);
     }
     let (held, live) = (state.group.steps.held.iter(), &state.group.liveness);
     if let Some(end) = held.map(|held| live.end(held.since, limit)).min() {

@@ -27,6 +27,7 @@ impl Consumer {
     /// # Errors
     /// [`Code::INVALID_GROUP_ID`] without `group.id`; [`Code::INVALID_ARGUMENT`] for a position without
     /// an offset; TIMED_OUT and WOKEN (a condition): the outcome comes as that of an asynchronous one.
+    /// CLOSED when another thread closes the consumer meanwhile: it may be committed.
     pub fn commit(
         &self,
         positions: Option<&[Position]>,
@@ -74,27 +75,30 @@ impl Consumer {
             if !items.is_empty() {
                 // An asynchronous commit is not repeated: a newer one may be behind it (11.5).
                 let deadline = Instant::now() + core.config.request_timeout;
-                let number = core.lock().group.commits_out.note(&items);
+                let number = core.lock().group.commits_out.note(&items, false);
                 core.send_commit(items, true, deadline, Then::Tell(number));
             }
             return Ok(list);
         };
         let (sender, answer) = Completion::new();
         let deadline = limit.unwrap_or_else(runtime::far);
-        let before = core.lock().group.commits_out.last();
-        core.send_commit(items, false, deadline, Then::Answer(sender));
-        self.await_commit(&answer, before, limit.map(|limit| limit + LAST_WORD), tell)
+        let number = core.lock().group.commits_out.note(&items, true);
+        core.send_commit(items, false, deadline, Then::Answer(number, sender));
+        self.await_commit(&answer, number, limit.map(|limit| limit + LAST_WORD), tell)
     }
 
     /// Waits for the outcome; what the membership asks of a polling thread meanwhile is done, for the
     /// commit may wait for just that. Inside a callback, which has no `tell`, only its own work is.
     ///
-    /// The outcomes of the asynchronous ones up to number `before` are told first (11.5). Each commit
+    /// The outcomes of the asynchronous ones before this `number` are told first (11.5). Each commit
     /// has a task of its own, so that an answer which came later may be at hand sooner.
+    ///
+    /// A close in another thread ends the wait: it stops the task, and does not say so to `answer` in
+    /// time for who looks at it when the close is told.
     fn await_commit(
         &self,
         answer: &Completion<Vec<Position>>,
-        before: u64,
+        number: u64,
         limit: Option<Instant>,
         mut tell: Option<&mut Tell<'_>>,
     ) -> Result<Vec<Position>> {
@@ -103,14 +107,24 @@ impl Consumer {
         loop {
             let found = core.signal.wait_for_result(limit, || {
                 outcome = outcome.take().or_else(|| answer.try_take());
-                if outcome.is_some() && !core.lock().group.commits_out.are_untold(before) {
+                let state = core.lock();
+                if state.closed || outcome.is_some() && !state.group.commits_out.are_untold(number)
+                {
                     return Some(true);
                 }
                 let is_inside = tell.is_none();
                 let turn = core.part.has_turn();
-                let turn = turn && (!is_inside || core.lock().group.steps.has_job());
+                let turn = turn && (!is_inside || state.group.steps.has_job());
                 turn.then_some(false)
             });
+            if found.is_err() && outcome.is_none() {
+                match core.lock().group.commits_out.give_up(number) {
+                    Some(true) => {}
+                    // Its outcome came just now, or never comes.
+                    Some(false) => outcome = Some(Err(Error::bare(Code::ABANDONED))),
+                    None => outcome = answer.try_take(),
+                }
+            }
             match (found, tell.as_deref_mut()) {
                 (Ok(true), _) => break,
                 (Ok(false), Some(tell)) => core.take_turn(tell),
@@ -132,7 +146,8 @@ impl Consumer {
         if let Some(tell) = tell {
             core.take_turn(tell);
         }
-        outcome.unwrap_or_else(|| Err(Error::bare(Code::ABANDONED)))
+        let outcome = outcome.unwrap_or_else(|| Err(Error::bare(Code::ABANDONED)));
+        outcome.map_err(|error| core.why_abandoned(error))
     }
 
     /// The items of positions that the application gives.

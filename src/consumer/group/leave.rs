@@ -8,6 +8,7 @@ use super::commits::{How, Item, Then, are_over};
 use super::handed::thread;
 use super::part::Tell;
 use super::steps::{Route, Turn};
+use super::subscribe::understand;
 use crate::consumer::core::Core;
 use crate::consumer::event::{Event, Partitions};
 use crate::consumer::front::Consumer;
@@ -19,9 +20,40 @@ use crate::runtime::{self, Completion};
 /// What is done, in this order (8.25): nothing more is handed out; the membership ends the rebalance that
 /// is under way, or goes on without it; the application's callback, which may commit; the automatic
 /// commit; then the membership leaves.
-struct Farewell {
+struct Farewell<'a> {
     /// What the application is told of, if by a callback.
     revoked: Vec<Position>,
+    /// The last: the membership hears of it behind the rest.
+    end: Option<SubscriptionEnd<'a>>,
+}
+
+/// Tells the membership that a subscription ended, and of the one that the application made meanwhile (in
+/// the callback, or in another thread) and that was not told for that reason. When it is dropped, also by a
+/// callback that panics: else no later subscription would be told.
+struct SubscriptionEnd<'a>(&'a Core);
+
+impl Drop for SubscriptionEnd<'_> {
+    fn drop(&mut self) {
+        let core = self.0;
+        let _telling = core.part.telling();
+        let Some(member) = core.part.made() else { return };
+        member.membership.subscribe(Subscription::default());
+        let (mode, others) = {
+            let mut state = core.lock();
+            state.group.unsubscribing = state.group.unsubscribing.saturating_sub(1);
+            (state.group.mode.clone(), state.group.unsubscribing > 0)
+        };
+        if mode == Mode::Idle {
+            core.let_topics_go();
+        }
+        if let (Mode::Subscribed(entries), false) = (mode, others) {
+            let entries: Vec<&str> = entries.iter().map(|entry| &**entry).collect();
+            // It was understood once.
+            if let Ok(subscription) = understand(&entries, |_| Ok(())) {
+                member.membership.subscribe(subscription);
+            }
+        }
+    }
 }
 
 /// Steps of the membership that are answered after the last commit: what is given up before cannot be
@@ -50,8 +82,10 @@ impl Late {
 
 impl Consumer {
     /// Ends the subscription: the callback hears of all partitions as revoked, what was handed out and
-    /// freed is committed with `enable.auto.commit`, and the group is left. No event is made. Does
-    /// nothing without a subscription. `timeout_ms` bounds it; 0: does not wait for the commit.
+    /// freed is committed with `enable.auto.commit` (but not what another thread got that lives and did not
+    /// poll again), and the group is left. No event is made. Does nothing without a subscription; one that
+    /// is made meanwhile begins when this one has ended. `timeout_ms` bounds it; 0: does not wait for the
+    /// commit; −1: as long as a request may take.
     ///
     /// # Errors
     /// TIMED_OUT, or why the commit failed: the subscription has ended all the same.
@@ -71,11 +105,12 @@ impl Core {
         for_good: bool,
     ) -> Result<()> {
         let Some(member) = self.part.made() else { return Ok(()) };
-        let Some(farewell) = self.begin_farewell(for_good) else { return Ok(()) };
+        let Some(mut farewell) = self.begin_farewell(for_good) else { return Ok(()) };
         // First: the callback may commit too, and neither waits for a rebalance of others (8.25).
         member.membership.finish();
         if let Some(tell) = tell.as_deref_mut().filter(|_| !farewell.revoked.is_empty()) {
-            tell(Event::Revoked(Partitions::new(farewell.revoked, None)));
+            let revoked = std::mem::take(&mut farewell.revoked);
+            tell(Event::Revoked(Partitions::new(revoked, None)));
         }
         // With no time at all nothing is waited for, and nothing missed.
         let waits = limit.is_none_or(|limit| limit > Instant::now());
@@ -94,8 +129,7 @@ impl Core {
         let late = self.lock().group.farewell.take();
         drop(late);
         if !for_good {
-            self.let_topics_go();
-            member.membership.subscribe(Subscription::default());
+            drop(farewell.end);
             return committed;
         }
         if !waits {
@@ -161,7 +195,7 @@ impl Core {
     }
 
     /// Stops delivery; none if there is nothing to leave.
-    fn begin_farewell(&self, for_good: bool) -> Option<Farewell> {
+    fn begin_farewell(&self, for_good: bool) -> Option<Farewell<'_>> {
         let mut state = self.lock();
         let subscribed = state.group.is_subscribed();
         if state.closed || state.group.ending || !(subscribed || for_good) {
@@ -188,20 +222,28 @@ impl Core {
             none => *none = Some(Late { dones, until }),
         }
         self.look_around(&state);
+        let end = (!for_good).then(|| {
+            state.group.unsubscribing += 1;
+            SubscriptionEnd(self)
+        });
         drop(state);
         // The task that drives the group keeps that time.
         self.part.kick();
-        Some(Farewell { revoked })
+        Some(Farewell { revoked, end })
     }
 
-    /// The automatic commit of what was handed out and freed: the application that leaves has come back
-    /// for it.
+    /// The automatic commit of what was handed out and freed, and what the threads that got it came back
+    /// for: the one that leaves has.
     fn last_commit(self: &Arc<Self>, limit: Instant, for_good: bool) -> Result<()> {
         let now = Instant::now();
         let mut state = self.lock();
-        let assigned = state.assigned();
+        // Who leaves has come back; what other threads got they may still work on.
+        state.group.readers.came_back(thread());
+        // What was assigned by hand since is not the group's.
+        let by_hand = !for_good && state.group.mode == Mode::Assigned;
+        let assigned = if by_hand { Vec::new() } else { state.assigned() };
         let items = match self.config.group.auto_commit {
-            true => state.items(&assigned, How::Leaving, now),
+            true => state.items(&assigned, How::Auto, now),
             false => Vec::new(),
         };
         if !for_good {
@@ -226,7 +268,7 @@ impl Core {
         // Who does not wait lets it go its way.
         let deadline = if limit <= now { now + self.config.request_timeout } else { limit };
         // Not one of the tasks that the end of the consumer stops.
-        drop(self.start_commit(items, false, deadline, Then::Answer(sender)));
+        drop(self.start_commit(items, false, deadline, Then::Last(sender)));
         if limit <= now {
             return Ok(());
         }

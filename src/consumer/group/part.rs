@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -44,6 +44,9 @@ pub(in crate::consumer) struct Part {
     own: OwnAssignor,
     /// What the member says of itself to that assignor.
     said: Mutex<Option<Bytes>>,
+    /// Held while a subscription is noted and told: the member's is that of the state, whatever other
+    /// threads do. Taken before the state's lock.
+    telling: Mutex<()>,
 }
 
 impl fmt::Debug for Part {
@@ -55,13 +58,18 @@ impl fmt::Debug for Part {
 impl Part {
     pub(in crate::consumer) fn new(make: Box<MakeMember>, own: OwnAssignor) -> Self {
         let (kick, turn) = (Arc::default(), AtomicBool::new(false));
-        let (member, said) = (OnceCell::new(), Mutex::default());
-        Self { kick, turn, lease: Lease::new(), member, make, own, said }
+        let (member, said, telling) = Default::default();
+        Self { kick, turn, lease: Lease::new(), member, make, own, said, telling }
     }
 
     /// The member, if it was needed yet.
     pub(super) fn made(&self) -> Option<&Member> {
         self.member.get()
+    }
+
+    /// Nobody else notes or tells a subscription as long as it is held.
+    pub(super) fn telling(&self) -> MutexGuard<'_, ()> {
+        self.telling.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether a thread that polls has something to do first.

@@ -79,6 +79,13 @@ impl Books {
         }
     }
 
+    /// The group has this place. `ages`: and forgets it by the age of its commit, which is not known: it
+    /// is committed again, once in each assignment (11.8).
+    pub(in crate::consumer) fn fetched(&mut self, place: Place, now: Instant, ages: bool) {
+        self.note(place, self.life, now);
+        self.committed = self.committed.filter(|_| !ages);
+    }
+
     /// Whether a commit of this place would tell the group nothing.
     pub(in crate::consumer) fn is_known(&self, place: Place, now: Instant) -> bool {
         self.committed.is_some_and(|(known, since)| {
@@ -109,6 +116,18 @@ mod tests {
         assert!(books.is_known(at(5, 1), now + COMMIT_AGAIN / 2));
         assert!(!books.is_known(at(5, 1), now + COMMIT_AGAIN));
         assert!(!books.is_known(at(6, 1), now));
+    }
+
+    #[test]
+    fn rule_11_8_what_was_fetched_from_a_broker_that_forgets_is_committed_again() {
+        let (mut books, now) = (Books::default(), Instant::now());
+        books.fetched(at(5, 1), now, false);
+        assert!(books.is_known(at(5, 1), now));
+        books.fetched(at(5, 1), now, true);
+        assert!(!books.is_known(at(5, 1), now));
+        assert_eq!(books.floor, Some(at(5, 1)));
+        books.note(at(5, 1), books.life, now);
+        assert!(books.is_known(at(5, 1), now), "once");
     }
 
     #[test]

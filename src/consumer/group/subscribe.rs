@@ -32,7 +32,8 @@ impl Consumer {
         let member = self.core().member()?;
         let named: Vec<_> =
             subscription.topics.iter().map(|name| cluster.topic(name)).collect::<Result<_>>()?;
-        {
+        let telling = self.core().part.telling();
+        let unsubscribing = {
             let mut state = self.open()?;
             if state.group.mode == Mode::Assigned {
                 let text = "partitions were assigned by hand: assign nothing (NULL, 0) before \
@@ -41,9 +42,14 @@ impl Consumer {
             }
             let names = topics.iter().map(|&name| Arc::from(name)).collect();
             state.group.mode = Mode::Subscribed(names);
-        }
+            state.group.unsubscribing > 0
+        };
         self.core().hold(named);
-        member.membership.subscribe(subscription);
+        // Else who ends the old one tells it, behind the end.
+        if !unsubscribing {
+            member.membership.subscribe(subscription);
+        }
+        drop(telling);
         self.core().part.kick();
         // What is known of the topics already may have to be told.
         self.core().kick.notify_one();
@@ -150,7 +156,10 @@ impl State {
 }
 
 /// The subscription that the application's words mean; `check` knows which names can be.
-fn understand(entries: &[&str], check: impl Fn(&str) -> Result<()>) -> Result<Subscription> {
+pub(super) fn understand(
+    entries: &[&str],
+    check: impl Fn(&str) -> Result<()>,
+) -> Result<Subscription> {
     let mut meant = Subscription::default();
     let add = |list: &mut Vec<Arc<str>>, entry: &str| {
         if !list.iter().any(|other| **other == *entry) {

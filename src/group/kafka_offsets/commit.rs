@@ -131,9 +131,20 @@ impl Item {
     }
 }
 
+impl Item {
+    /// How long its metadata is.
+    fn extra(&self) -> usize {
+        self.what.metadata.as_deref().map_or(0, str::len)
+    }
+}
+
 /// A commit under way.
 pub(super) struct Work {
-    job: Job,
+    /// The calls that it serves, in their order; several if newer ones went with it.
+    jobs: Vec<Job>,
+    once: bool,
+    /// That of the newest.
+    deadline: Instant,
     open: BTreeMap<Spot, Item>,
     ended: BTreeMap<Spot, Result<()>>,
     trouble: Option<Error>,
@@ -159,12 +170,44 @@ impl Work {
         }
         let (ended, trouble, rest) = (BTreeMap::new(), None, None);
         let (attempts, unknown, by_name, outrun) = (0, 0, false, false);
-        Self { job, open, ended, trouble, attempts, rest, unknown, by_name, outrun }
+        let (once, deadline, jobs) = (job.once, job.deadline, vec![job]);
+        Self {
+            jobs,
+            once,
+            deadline,
+            open,
+            ended,
+            trouble,
+            attempts,
+            rest,
+            unknown,
+            by_name,
+            outrun,
+        }
+    }
+
+    /// Whether a commit that was asked for later can go in the same request: neither was tried yet, each is
+    /// tried once only, and of a partition in both the newer word may stand for the older. It may if it is
+    /// of the same assignment, and its metadata is not longer: that could be refused for itself.
+    pub(super) fn takes(&self, newer: &Self) -> bool {
+        let is_fresh = |work: &Self| work.once && work.attempts == 0;
+        let stands = |(spot, item): (&Spot, &Item)| {
+            let older = self.open.get(spot);
+            older.is_none_or(|older| older.claim == item.claim && item.extra() <= older.extra())
+        };
+        is_fresh(self) && is_fresh(newer) && newer.open.iter().all(stands)
+    }
+
+    /// Takes it along. Who asked for either hears how the newer word on a partition ended.
+    pub(super) fn take_along(&mut self, newer: Self) {
+        self.open.extend(newer.open);
+        self.jobs.extend(newer.jobs);
+        self.deadline = self.deadline.max(newer.deadline);
     }
 
     /// Whether nobody wants it any more.
     pub(super) fn is_late(&self, now: Instant) -> bool {
-        self.job.is_late(now)
+        self.jobs.iter().all(|job| job.is_late(now))
     }
 
     /// Whether it commits a partition that the other one commits too.
@@ -174,32 +217,35 @@ impl Work {
 
     /// Until when it rests if nothing changes; none: it can go on.
     pub(super) fn rests(&self, standing: &Standing, now: Instant) -> Option<Instant> {
-        let rest = self.rest.as_ref().filter(|_| now < self.job.deadline)?;
-        standing.rests(rest, now).map(|end| end.min(self.job.deadline))
+        let rest = self.rest.as_ref().filter(|_| now < self.deadline)?;
+        standing.rests(rest, now).map(|end| end.min(self.deadline))
     }
 
-    /// Its caller is told.
-    pub(super) fn tell(self) {
-        let outcome = |(place, _): &(TopicPartition, Committed)| {
-            let spot = spot(place)?;
-            self.ended.get(&spot).cloned().unwrap_or_else(|| {
-                let text = format!(
-                    "no commit of topic {}, partition {} was acknowledged within the time",
-                    spot.0, spot.1
-                );
-                let error = Error::new(Code::TIMED_OUT, text);
-                let error = error.with_topic(&*spot.0).with_partition(place.partition);
-                Err(self.trouble.clone().map_or(error.clone(), |cause| error.caused_by(cause)))
-            })
-        };
-        let outcomes = self.job.places.iter().map(outcome).collect();
-        // Nobody may be there to hear it.
-        let _ = self.job.told.send(outcomes);
+    /// Its callers are told.
+    pub(super) fn tell(mut self) {
+        for job in std::mem::take(&mut self.jobs) {
+            let outcomes = job.places.iter().map(|place| self.outcome(place)).collect();
+            // Nobody may be there to hear it.
+            let _ = job.told.send(outcomes);
+        }
+    }
+
+    fn outcome(&self, (place, _): &(TopicPartition, Committed)) -> Result<()> {
+        let spot = spot(place)?;
+        self.ended.get(&spot).cloned().unwrap_or_else(|| {
+            let text = format!(
+                "no commit of topic {}, partition {} was acknowledged within the time",
+                spot.0, spot.1
+            );
+            let error = Error::new(Code::TIMED_OUT, text);
+            let error = error.with_topic(&*spot.0).with_partition(place.partition);
+            Err(self.trouble.clone().map_or(error.clone(), |cause| error.caused_by(cause)))
+        })
     }
 
     /// Goes on until it is over, which is true then, or has to rest.
     pub(super) async fn run(&mut self, shared: &Shared) -> bool {
-        let deadline = self.job.deadline;
+        let deadline = self.deadline;
         if self.rest.take().is_some() && Instant::now() >= deadline {
             return true;
         }
@@ -211,7 +257,7 @@ impl Work {
             }
             match next {
                 // Rule 11.5: tried once, it fails with what came.
-                Next::Pause if self.job.once => {
+                Next::Pause if self.once => {
                     self.give_up();
                     return true;
                 }

@@ -147,6 +147,7 @@ impl Work {
         let seat = shared.coordinator.find(deadline).await?;
         let ids = shared.topic_ids(self.open.iter());
         let make = |versions: &Versions| {
+            shared.note_age(versions);
             let version = pick(versions, !self.by_name && ids.are_complete(), stamp.is_some())?;
             let group = shared.coordinator.group();
             Ok((version, request(version, group, stamp.as_ref(), &self.open, &ids)))

@@ -1,4 +1,6 @@
-//! Commits in a line: one request at a time, in the order of the calls.
+//! Commits in a line: one request at a time, in the order of the calls. Those that are tried once only and
+//! wait behind each other go together: a program that commits each message without waiting makes one
+//! request a round trip, not a backlog.
 //!
 //! A commit that waits for the member's next epoch (rule 9.11) lets those behind it pass, but not one of
 //! a partition that it commits too, nor one that waits behind such a one: of a partition an older commit
@@ -24,6 +26,7 @@ pub(super) async fn run(shared: Arc<Shared>, mut queue: mpsc::UnboundedReceiver<
         let news = shared.standing.news();
         match line.next(&shared.standing, Instant::now()) {
             Turn::Now(at) => {
+                line.gather(at);
                 // In its place: what comes meanwhile queues up behind it.
                 let Some(work) = line.0.get_mut(at) else { continue };
                 if work.run(&shared).await {
@@ -76,5 +79,21 @@ impl Line {
             }
         }
         Turn::Later(soonest)
+    }
+
+    /// The work at this place takes along those right behind it that can go with it, and overtake nobody
+    /// by that who commits the same partition and rests.
+    fn gather(&mut self, at: usize) {
+        let mut behind = self.0.split_off(at + 1).into_iter().peekable();
+        let Some(mut work) = self.0.pop() else { return };
+        let resting = &self.0;
+        let can_go = |work: &Work, newer: &Work| {
+            work.takes(newer) && !resting.iter().any(|older| older.meets(newer))
+        };
+        while let Some(newer) = behind.next_if(|newer| can_go(&work, newer)) {
+            work.take_along(newer);
+        }
+        self.0.push(work);
+        self.0.extend(behind);
     }
 }

@@ -11,6 +11,7 @@ mod line;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, oneshot};
@@ -22,8 +23,8 @@ use super::standing::Standing;
 use crate::cluster::{Cluster, TopicId};
 use crate::config::GroupConfig;
 use crate::error::{Code, Error, Result};
-use crate::net::Backoff;
-use crate::protocol::modern::Uuid;
+use crate::net::{Backoff, Versions};
+use crate::protocol::modern::{ApiKey, Uuid};
 
 /// A partition as the coordinator names it.
 type Spot = (Arc<str>, i32);
@@ -44,7 +45,12 @@ struct Shared {
     standing: Arc<Standing>,
     backoff: Backoff,
     request_timeout: Duration,
+    /// The coordinator forgets offsets by their own age.
+    ages: AtomicBool,
 }
+
+/// The first OffsetCommit of the release from which on a live group keeps its offsets (2.1, KIP-211).
+const FIRST_AGELESS: i16 = 5;
 
 impl KafkaOffsets {
     /// The offsets of the group that `config` names, for somebody who is no member of it: commits are
@@ -65,7 +71,8 @@ impl KafkaOffsets {
         let backoff = Backoff { first: config.retry_backoff, most: config.retry_backoff_max };
         let runtime = coordinator.cluster().runtime();
         let request_timeout = config.request_timeout;
-        let shared = Arc::new(Shared { coordinator, standing, backoff, request_timeout });
+        let ages = AtomicBool::new(false);
+        let shared = Arc::new(Shared { coordinator, standing, backoff, request_timeout, ages });
         let (commits, queue) = mpsc::unbounded_channel();
         // After a panic the queue is gone, and every commit says so.
         runtime.spawn("commits", drop, line::run(Arc::clone(&shared), queue));
@@ -111,12 +118,22 @@ impl OffsetStore for KafkaOffsets {
             }
         })
     }
+
+    fn ages(&self) -> bool {
+        self.shared.ages.load(Ordering::Relaxed)
+    }
 }
 
 /// The task keeps the deadline itself and knows why it was missed; a little more for its word.
 const GRACE: Duration = Duration::from_millis(100);
 
 impl Shared {
+    /// Takes from the coordinator's versions what release it is of.
+    fn note_age(&self, versions: &Versions) {
+        let most = versions.range(ApiKey::OffsetCommit).map(|(_, most)| most);
+        self.ages.store(most.is_none_or(|most| most < FIRST_AGELESS), Ordering::Relaxed);
+    }
+
     /// By what right a commit of this partition is asked for now.
     fn claim(&self, place: &TopicPartition) -> commit::Claim {
         match self.standing.claim_of(place) {

@@ -91,6 +91,10 @@ impl OffsetStore for Store {
             outcome.await.unwrap_or_else(abandoned)
         })
     }
+
+    fn ages(&self) -> bool {
+        self.inner.kafka.as_ref().is_some_and(|kafka| kafka.ages())
+    }
 }
 
 impl Inner {
