@@ -658,7 +658,8 @@ typedef struct samsa_config samsa_config;
 typedef struct samsa_consumer samsa_consumer;
 
 /**
- * Outcomes of records, each record's exactly once, in order within a partition.
+ * Outcomes of records, each record's exactly once, in order within a partition (but for what
+ * samsa_producer_purge ends before it was sent: it does not wait for what is in flight).
  *
  * It never changes: any number of threads may read it. It outlives its producer if need be. With
  * samsa.delivery.keep it holds the records, which count against buffer.memory until it is freed.
@@ -2021,7 +2022,8 @@ samsa_code samsa_producer_flush(samsa_producer *producer,
 
 /**
  * Ends records that have no outcome yet: their deliveries say SAMSA_ERR_PURGED. `flags`:
- * SAMSA_PURGE_QUEUED, SAMSA_PURGE_IN_FLIGHT or both. Later records are not concerned.
+ * SAMSA_PURGE_QUEUED, SAMSA_PURGE_IN_FLIGHT or both. Later records are not concerned. With
+ * SAMSA_PURGE_QUEUED alone, records that were never sent are told before those of their partition in flight.
  *
  * `*purged` is how many that were. Who frees: nobody. NULL: `producer` is required; `purged` may be NULL.
  * Thread: any. On error: nothing is purged; SAMSA_ERR_INVALID_ARGUMENT for other flags.

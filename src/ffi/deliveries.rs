@@ -14,7 +14,8 @@ use super::samsa_code;
 use crate::error::{Code, Error, Result};
 use crate::producer::{Deliveries, Delivery};
 
-/// Outcomes of records, each record's exactly once, in order within a partition.
+/// Outcomes of records, each record's exactly once, in order within a partition (but for what
+/// samsa_producer_purge ends before it was sent: it does not wait for what is in flight).
 ///
 /// It never changes: any number of threads may read it. It outlives its producer if need be. With
 /// samsa.delivery.keep it holds the records, which count against buffer.memory until it is freed.

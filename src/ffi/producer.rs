@@ -309,7 +309,8 @@ pub unsafe extern "C" fn samsa_producer_flush(
 }
 
 /// Ends records that have no outcome yet: their deliveries say SAMSA_ERR_PURGED. `flags`:
-/// SAMSA_PURGE_QUEUED, SAMSA_PURGE_IN_FLIGHT or both. Later records are not concerned.
+/// SAMSA_PURGE_QUEUED, SAMSA_PURGE_IN_FLIGHT or both. Later records are not concerned. With
+/// SAMSA_PURGE_QUEUED alone, records that were never sent are told before those of their partition in flight.
 ///
 /// `*purged` is how many that were. Who frees: nobody. NULL: `producer` is required; `purged` may be NULL.
 /// Thread: any. On error: nothing is purged; SAMSA_ERR_INVALID_ARGUMENT for other flags.

@@ -7,3 +7,4 @@ mod faults;
 mod membership;
 mod offsets;
 mod rig;
+mod versions;

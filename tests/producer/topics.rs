@@ -328,3 +328,33 @@ fn a_broker_that_is_gone_is_not_called_for_partitions_that_have_moved() {
     let more = bench.kafka.wait_requests(ApiKey::Metadata, before + 10, later);
     assert_eq!(more.unwrap_err().code(), Code::TIMED_OUT, "metadata is asked for again and again");
 }
+
+#[test]
+fn rule_4_15_requests_are_full_and_every_partition_is_served_once_before_any_twice() {
+    const PARTITIONS: i32 = 20;
+    const ROUNDS: u64 = 3;
+    let properties = [
+        ("batch.size", "1"),
+        ("max.request.size", "4000"),
+        ("max.in.flight.requests.per.connection", "1"),
+    ];
+    let bench = bench_on(Options::default(), PARTITIONS, &properties);
+    let send = |partition: i32, mark: u64| {
+        let record = Record::new(&bench.topic, &[0; 400]).with_opaque(mark);
+        bench.producer.send(&record.to_partition(partition), WAIT).unwrap();
+    };
+    send(0, 1);
+    bench.outcomes(1);
+    let before = bench.kafka.requests(ApiKey::Produce);
+    // While one request is at the broker the others gather.
+    bench.kafka.inject(on_produce(FaultKind::Delay(1_000)));
+    send(0, 1);
+    (1..=ROUNDS).for_each(|round| (0..PARTITIONS).for_each(|partition| send(partition, round)));
+    let told = bench.outcomes(1 + ROUNDS as usize * PARTITIONS as usize);
+    let rounds: Vec<u64> = told[1..].iter().map(|outcome| outcome.0).collect();
+    let expected: Vec<u64> = (1..=ROUNDS).flat_map(|round| [round; PARTITIONS as usize]).collect();
+    assert_eq!(rounds, expected, "in the order of the rounds");
+    // 61 batches of some 470 bytes: 8 of them fit, not more.
+    let requests = bench.kafka.requests(ApiKey::Produce) - before;
+    assert!((8..=20).contains(&requests), "{requests} requests");
+}

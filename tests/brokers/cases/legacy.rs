@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use samsa::Code;
 use samsa::cluster::Cluster;
@@ -54,6 +54,42 @@ fn publish(cluster: &Arc<Cluster>, topic: &str, broker: i64, value: &str) {
     let record = Record::new(&topic, value.as_bytes()).to_partition(broker << 32);
     publisher.publish(&[record], Some(soon())).expect("published");
     publisher.close(5_000, None).expect("closed");
+}
+
+/// What brokers registered, and the group's nodes, are one user's. Who gives the password finds the cluster
+/// and is a member; nobody else is.
+pub fn closed(place: &Place) {
+    const USER: &str = "me:pass:word";
+    let options = Options { brokers: 1, partitions: 1, zookeeper: None, ..Options::default() };
+    let brokers = Brokers::start(options).expect("the embedded broker");
+    let port = brokers.address(0).expect("a broker").port();
+    let witness = place.witness();
+    for path in ["/brokers", "/brokers/ids", "/brokers/topics", "/brokers/topics/t", "/consumers"] {
+        witness.create_closed(path, b"", USER);
+    }
+    let broker = format!("127.0.0.1-1:127.0.0.1:{port}");
+    witness.create_closed("/brokers/ids/0", broker.as_bytes(), USER);
+    witness.create_closed("/brokers/topics/t/0", b"1", USER);
+
+    let stranger = Cluster::open(&config(&place.connect(), &[])).expect("open does not wait");
+    let refused = stranger.wait_ready(Some(Instant::now() + Duration::from_secs(2)));
+    let refused = refused.expect_err("it may read nothing").to_string();
+    assert!(stranger.metadata().brokers.is_empty(), "{refused}");
+
+    let known = ("samsa.zookeeper.auth", "digest:me:pass:word");
+    let cluster = open(place, &[known]);
+    publish(&cluster, "t", 0, "one");
+    let options = [known, ("group.id", "g"), ("auto.offset.reset", "earliest")];
+    let cluster = open(place, &options);
+    let member = Consumer::new(&cluster, None).expect("a consumer");
+    member.subscribe(&["t"]).expect("subscribed");
+    let message = member.next(60_000).expect("a message");
+    assert_eq!(message.record().value(), Some(&b"one"[..]));
+    drop(message);
+    assert_eq!(witness.children("/consumers/g/owners/t"), ["0-0"]);
+    member.close(60_000).expect("committed and left");
+    let (offset, _) = witness.get("/consumers/g/offsets/t/0-0").expect("committed");
+    assert_eq!(offset, brokers.log_end(0, "t", 0).expect("a broker").to_string().as_bytes());
 }
 
 /// Brokers register themselves as those of 0.7 do, unregister as they stop, and register again when

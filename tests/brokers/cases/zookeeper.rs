@@ -36,6 +36,7 @@ const CASES: &[Case] = &[
     ("partitions_appear_as_zookeeper_shows_them", discovery::live_partitions),
     ("a_lost_zookeeper_leaves_the_brokers_usable", discovery::zookeeper_away),
     ("kafka_0_7_is_recognised_and_followed", discovery::legacy),
+    ("clusters_and_groups_on_nodes_that_are_closed_to_others_need_the_password", legacy::closed),
     ("every_publish_to_0_7_is_written_while_brokers_die", legacy::publishing),
     ("a_topic_of_0_7_is_virtual_until_it_is_written_to", legacy::virtual_partitions),
     ("brokers_of_0_7_register_themselves_as_0_7_does", legacy::registration),
