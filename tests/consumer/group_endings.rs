@@ -423,8 +423,10 @@ fn rule_11_2_a_last_commit_stops_at_what_another_thread_still_works_on() {
             });
             barrier.wait();
             end(&rig, &consumer);
-            assert_eq!(script.commits(), [[(0, 4)]], "what the thread that leaves came back for");
+            let commits = script.commits();
+            // Before anything can fail: it would wait for ever.
             barrier.wait();
+            assert_eq!(commits, [[(0, 4)]], "what the thread that leaves came back for");
         });
     }
 }
