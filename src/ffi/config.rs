@@ -210,6 +210,8 @@ mod tests {
     fn what_another_thread_sets_while_a_file_is_read_is_not_lost() {
         let path = std::env::temp_dir().join(format!("samsa-load-{}", std::process::id()));
         let name = CString::new(path.to_str().unwrap()).unwrap();
+        // Of a run that failed, by a process of the same number.
+        let _ = std::fs::remove_file(&path);
         // SAFETY: a path that ends with NUL.
         assert_eq!(unsafe { libc::mkfifo(name.as_ptr(), 0o600) }, 0);
         let config = samsa_config_new();

@@ -93,7 +93,7 @@ impl Producer {
             match waited {
                 Ok(Ok(true)) => return Ok(()),
                 // Others may send for ever: the time is over all the same.
-                Ok(Ok(false)) if deadline.is_some_and(|limit| Instant::now() >= limit) => {
+                Ok(Ok(false)) if is_over(deadline) && !core.ledger.pending.is_settled(stretch) => {
                     return Err(core.late("flush"));
                 }
                 Ok(Ok(false)) => {}
@@ -182,6 +182,10 @@ impl Producer {
     }
 }
 
+fn is_over(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|limit| Instant::now() >= limit)
+}
+
 impl Core {
     /// Closes every open batch and finishes it on this thread.
     fn finish_open_batches(&self) {
@@ -214,6 +218,10 @@ impl Core {
             self.hand_out(on_deliveries);
             if waited? {
                 return Ok(());
+            }
+            // What is queued may be much, and the callback slow: the time is over all the same.
+            if is_over(deadline) && !self.ledger.pending.is_settled(last) {
+                return Err(Error::bare(Code::NOTHING));
             }
         }
     }

@@ -18,8 +18,9 @@ pub(super) enum LookUp {
     #[default]
     Idle,
     UnderWay,
-    /// It came to nothing: the next sender is told, and one more begins after that.
-    Refused(Error),
+    /// It came to nothing at that time: the next sender is told, unless so much time has passed that it would
+    /// be news of the past, and one more begins after that.
+    Refused(Error, Instant),
 }
 
 impl Core {
@@ -55,12 +56,17 @@ impl Core {
             let mut look_up = queues.look_up.lock().unwrap_or_else(PoisonError::into_inner);
             match &*look_up {
                 LookUp::UnderWay => LookUp::UnderWay,
-                LookUp::Refused(_) => std::mem::take(&mut *look_up),
-                LookUp::Idle => std::mem::replace(&mut *look_up, LookUp::UnderWay),
+                LookUp::Refused(_, at) if at.elapsed() < self.config.max_block => {
+                    std::mem::take(&mut *look_up)
+                }
+                LookUp::Refused(..) | LookUp::Idle => {
+                    *look_up = LookUp::UnderWay;
+                    LookUp::Idle
+                }
             }
         };
         match before {
-            LookUp::Refused(error) => return Err(error),
+            LookUp::Refused(error, _) => return Err(error),
             LookUp::Idle => self.look_up_aside(Arc::clone(queues)),
             LookUp::UnderWay => {}
         }
@@ -83,9 +89,10 @@ impl Core {
             let next = match found {
                 Ok(()) => LookUp::Idle,
                 Err(error) if error.code().is_condition() => {
-                    LookUp::Refused(core.cluster.no_metadata(&queues.topic, begun))
+                    let error = core.cluster.no_metadata(&queues.topic, begun);
+                    LookUp::Refused(error, Instant::now())
                 }
-                Err(error) => LookUp::Refused(error),
+                Err(error) => LookUp::Refused(error, Instant::now()),
             };
             *queues.look_up.lock().unwrap_or_else(PoisonError::into_inner) = next;
             core.ledger.budget.grant_wish();

@@ -8,7 +8,8 @@ use std::time::Instant;
 use super::accumulator::Queue;
 
 /// Earliest first. A queue has one timer of a kind at a time (its own lock sees to that), so that
-/// this is bounded by the number of queues.
+/// this is bounded by the number of queues; on 0.7 one more stays until it fires for each time that a batch
+/// which expires earlier came from another partition.
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     /// Those that came in their order: nearly all, because a producer's lingers are equal.

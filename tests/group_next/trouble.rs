@@ -96,6 +96,25 @@ fn rule_9_10_a_late_commit_does_not_rewind_who_reads_on() {
 }
 
 #[test]
+fn rule_9_10_nor_does_the_last_commit_of_one_that_ends() {
+    let rig = Rig::new(2);
+    let (a, b) = (rig.member(&[]), rig.member(&[]));
+    rig.settled(&[&a, &b], 2);
+    let place = a.owned().into_iter().next().expect("one");
+    let partition = i32::try_from(place.1).expect("small");
+    a.member.membership.step_out();
+    b.owns(2);
+    b.commit(&place, 9).expect("its own");
+    b.diary.hold();
+    a.member.membership.finish();
+    a.member.membership.step_in();
+    until("it is one again", || a.identity().is_some());
+    assert_eq!(a.commit(&place, 3), Err(Code::UNKNOWN_MEMBER_ID));
+    assert_eq!(rig.kafka.committed("g", "t", partition), Some(9));
+    b.diary.release();
+}
+
+#[test]
 fn rule_9_10_a_loss_while_the_application_is_busy_makes_its_step_void() {
     let rig = Rig::new(2);
     let member = rig.idle(&[]);

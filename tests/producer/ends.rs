@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use samsa::Code;
 use samsa::embedded::{Fault, FaultKind, Options};
-use samsa::producer::{Producer, PurgeWhat, Record};
+use samsa::producer::{Deliveries, Producer, PurgeWhat, Record};
 use samsa::protocol::modern::ApiKey;
 
 use crate::bench::{MAYBE, NOT, THERE, WAIT, bench, bench_on, on_produce, seen, soon};
@@ -158,10 +158,14 @@ fn a_producer_that_cannot_end_does_not_take_the_others_time_when_their_cluster_c
     let never = bench.cluster.topic("refused").unwrap();
     bench.producer.send(&Record::new(&never, b"never"), WAIT).unwrap();
     let second = Producer::new(&bench.cluster, None).unwrap();
+    // Its connection and its id are there: the close needs one round trip.
+    second.send(&Record::new(&bench.topic, b"0"), WAIT).unwrap();
+    second.flush(WAIT, None).1.unwrap();
+    drop(second.poll(0).unwrap());
     second.send(&Record::new(&bench.topic, b"1"), WAIT).unwrap();
     let limit = Some(Instant::now() + Duration::from_secs(3));
     assert_eq!(bench.cluster.close(limit).unwrap_err().code(), Code::TIMED_OUT);
-    assert_eq!(bench.stored(), ["1"]);
+    assert_eq!(bench.stored(), ["0", "1"]);
     let told = second.poll(0).unwrap();
     assert_eq!(told.iter().map(|one| one.status).collect::<Vec<_>>(), [THERE]);
 }
@@ -216,7 +220,8 @@ fn polls_say_closed_only_after_the_last_outcome() {
 
 #[test]
 fn a_flush_keeps_its_time_while_others_send_and_its_callback_is_slow() {
-    let bench = bench_on(Options::default(), 2, &[]);
+    // Each partition has a broker of its own: silence is a connection's.
+    let bench = bench_on(Options { brokers: 2, ..Options::default() }, 2, &[]);
     bench.send(1);
     assert_eq!(bench.flush(), 0);
     // One partition is stuck; the other goes on, faster than the callback.
@@ -228,16 +233,61 @@ fn a_flush_keeps_its_time_while_others_send_and_its_callback_is_slow() {
         scope.spawn(|| {
             let record = Record::new(&bench.topic, b"more").to_partition(0);
             while !over.load(Ordering::Relaxed) {
-                bench.producer.send(&record, WAIT).unwrap();
+                let _ = bench.producer.send(&record, 100);
             }
         });
-        let mut slow = |_| std::thread::sleep(Duration::from_millis(5));
+        let mut told = 0;
+        let mut slow = |_| {
+            told += 1;
+            std::thread::sleep(Duration::from_millis(5));
+        };
         let begun = Instant::now();
         let outcome = bench.producer.flush(300, Some(&mut slow)).1;
         over.store(true, Ordering::Relaxed);
         assert_eq!(outcome.unwrap_err().code(), Code::TIMED_OUT);
         assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        assert!(told > 0, "the callback was to be slow");
     });
+}
+
+#[test]
+fn a_flush_that_is_through_when_its_time_is_over_says_so() {
+    let bench = bench(&[]);
+    bench.send(1);
+    assert_eq!(bench.flush(), 0);
+    drop(bench.outcomes(1));
+    bench.send(2);
+    bench.send(3);
+    // The callback takes longer than the flush may, and all is settled meanwhile.
+    let mut told = Vec::new();
+    let mut slow = |deliveries: Deliveries| {
+        told.extend(deliveries.iter().map(|one| one.opaque));
+        let late = Instant::now() + Duration::from_millis(600);
+        while Instant::now() < late || bench.producer.load().unwrap().batches > 0 {
+            std::thread::yield_now();
+        }
+    };
+    let outcome = bench.producer.flush(500, Some(&mut slow)).1;
+    if told.is_empty() {
+        // Too slow a machine to be acknowledged within the time.
+        assert_eq!(outcome.unwrap_err().code(), Code::TIMED_OUT);
+    } else {
+        outcome.unwrap();
+        assert_eq!(told, [2, 3]);
+    }
+}
+
+#[test]
+fn a_close_keeps_its_time_although_its_callback_is_slow() {
+    let bench = bench(&[("batch.size", "1"), ("buffer.memory", "1000000")]);
+    bench.send(1);
+    assert_eq!(bench.flush(), 0);
+    (0..2_000).for_each(|mark| bench.send(mark));
+    let mut slow = |_| std::thread::sleep(Duration::from_millis(20));
+    let begun = Instant::now();
+    let outcome = bench.producer.close(50, Some(&mut slow));
+    let took = begun.elapsed();
+    assert!(outcome.is_ok() || took < Duration::from_secs(20), "{took:?}");
 }
 
 #[test]

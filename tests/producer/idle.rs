@@ -4,7 +4,7 @@ use crate::bench::{THERE, bench};
 use samsa::Code;
 
 #[test]
-fn a_cluster_that_never_closes_idle_connections_or_at_once_works_all_the_same() {
+fn a_cluster_that_never_closes_idle_connections_or_very_soon_works_all_the_same() {
     for idle in ["-1", "0", "1"] {
         let bench = bench(&[("connections.max.idle.ms", idle)]);
         for mark in 0..20 {

@@ -233,7 +233,7 @@ pub(super) const ROWS: &[Property] = &[
         "throttle_cb",
         Owner::Client,
         &[],
-        "silence that a broker asks for is kept without a word",
+        "silence that a broker asks for is kept, five minutes of it at most; more is logged",
         &[],
     ),
     refused("stats_cb", Owner::Client, &[], "statistics are not there yet", &[]),

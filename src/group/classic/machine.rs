@@ -274,6 +274,8 @@ impl Machine {
             // Who holds something is kept by its heartbeats, which tell when they were sent.
             self.hear(now, now);
         }
+        // One of the new generation is not due before the others have heard of it.
+        (self.beat_due, self.beat_failures) = (now + self.rules.heartbeat, 0);
         (self.who, self.beat_out) = (joined.who, false);
         if self.last_round.is_some() {
             // The former generation is over.

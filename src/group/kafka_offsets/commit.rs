@@ -122,11 +122,14 @@ impl Item {
                 let text = "went to another member before its offset was committed";
                 Some((Code::ILLEGAL_GENERATION, text))
             }
-            Claim::Lost => {
+            // Until the loss is forgotten: the subscription's end may be on its way when the call is made.
+            Claim::Lost
+                if standing.has_lost(&self.place) || standing.claim_of(&self.place).is_some() =>
+            {
                 let text = "was lost, and may be another member's: nothing of it can be committed";
                 Some((Code::UNKNOWN_MEMBER_ID, text))
             }
-            Claim::Of(_) | Claim::None => None,
+            Claim::Of(_) | Claim::Lost | Claim::None => None,
         }
     }
 }

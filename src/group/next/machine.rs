@@ -60,6 +60,8 @@ pub(super) enum Action {
     Elsewhere,
     /// It is no member now. Commits wait for it to be one again; or they go as nobody's.
     Unknown { waits: bool },
+    /// Commits wait no longer for it to be a member: it ends.
+    Reopen,
     /// Leave with this id and epoch, whatever is on its way; [`Machine::left`] when that is over.
     Leave(Arc<str>, i32),
     /// The brokers have no such groups: be a member of a classic one, from now on (9.17).
@@ -403,11 +405,20 @@ impl Machine {
         }
     }
 
+    /// It is no member, by its own will or for now. What it lost stays lost also if it commits for the last
+    /// time meanwhile: only the commits of all else go on.
+    fn unknown(&mut self, waits: bool) {
+        self.actions.push(Action::Unknown { waits });
+        if waits && self.finishing {
+            self.actions.push(Action::Reopen);
+        }
+    }
+
     fn join(&mut self, now: Instant) {
         self.phase = Phase::Joining;
         self.acknowledge = false;
         (self.epoch, self.said, self.contacted, self.proven) = (0, None, false, None);
-        self.actions.push(Action::Unknown { waits: !self.finishing });
+        self.unknown(true);
         self.hasten(now);
     }
 
@@ -510,7 +521,7 @@ impl Machine {
     pub(super) fn finish(&mut self) {
         self.finishing = true;
         if matches!(self.phase, Phase::Joining | Phase::Leaving(_) | Phase::Away) {
-            self.actions.push(Action::Unknown { waits: false });
+            self.actions.push(Action::Reopen);
         }
     }
 
@@ -543,8 +554,7 @@ impl Machine {
         self.said = None;
         self.acknowledge = false;
         self.phase = Phase::Leaving(after);
-        let waits = matches!(after, After::Away | After::Rejoin) && !self.finishing;
-        self.actions.push(Action::Unknown { waits });
+        self.unknown(matches!(after, After::Away | After::Rejoin));
         if after == After::Idle && !told.is_empty() {
             self.actions.push(Action::Overtaken(told));
         }

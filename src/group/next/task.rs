@@ -380,6 +380,7 @@ impl Task {
                     self.standing.dismiss(waits);
                     self.shared.set_identity(None);
                 }
+                Action::Reopen => self.standing.reopen(),
                 Action::Leave(member, epoch) => {
                     let constants = self.machine.constants().clone();
                     let (coordinator, timeout) =
