@@ -2580,7 +2580,8 @@ void samsa_membership_free(samsa_membership *membership);
  * else a failure is an error of the next poll. Otherwise it waits (-1 = no limit), tries again what may
  * pass, and gives the error of the first partition that failed; out of time the outcome comes as that of
  * an asynchronous one. Commits never overtake each other, nor do their
- * outcomes.
+ * outcomes. Asynchronous ones that queue up may become one: each is told how the newest word on its
+ * partition ended.
  *
  * `*outcome`, may be NULL: what was committed (asynchronous: is to be), with the code of each partition;
  * freed by samsa_positions_free. It is there also when a partition failed.

@@ -1,6 +1,6 @@
 //! How a member leaves: close, unsubscribe, drop, a coordinator that says nothing.
 
-use std::sync::{Arc, Barrier, mpsc};
+use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use samsa::config::Config;
@@ -142,7 +142,7 @@ fn a_second_close_does_not_take_the_last_commit_of_the_first() {
 #[test]
 fn a_commit_that_a_close_does_not_wait_for_is_told_as_failed_once() {
     for (events, commit) in [("", true), ("committed", false)] {
-        for timeout in [0, 50] {
+        for timeout in [0, 1_000] {
             let rig = Rig::new(1);
             rig.write(0, 5);
             let callbacks = Callbacks { rebalance: false, commit };
@@ -323,7 +323,7 @@ fn a_commit_that_its_caller_gave_up_on_is_told_when_a_close_cuts_it_off() {
     consumer.wakeup();
     assert_code(consumer.commit(Some(&[place(0).at(3)]), -1, None), Code::WOKEN);
     let mut seen = Vec::new();
-    let closed = consumer.close_telling(50, Some(&mut |event| seen.push(event)));
+    let closed = consumer.close_telling(2_000, Some(&mut |event| seen.push(event)));
     assert_code(closed, Code::TIMED_OUT);
     let [Event::Committed(list)] = seen.as_slice() else { panic!("{seen:?}") };
     let error = list.list()[0].error.as_ref().expect("an error");
@@ -403,29 +403,31 @@ fn partitions_assigned_by_hand_in_the_callback_of_an_unsubscribe_stay() {
 
 #[test]
 fn rule_11_2_a_last_commit_stops_at_what_another_thread_still_works_on() {
-    let ends: [fn(&Rig, &Consumer); 3] = [
-        |_, consumer| consumer.close(20_000).unwrap(),
-        |_, consumer| consumer.unsubscribe(20_000, None).unwrap(),
-        |rig, _| rig.cluster.close(Some(deadline())).unwrap(),
+    let ends: [fn(&Rig, &Consumer) -> Result<()>; 3] = [
+        |_, consumer| consumer.close(20_000),
+        |_, consumer| consumer.unsubscribe(20_000, None),
+        |rig, _| rig.cluster.close(Some(deadline())),
     ];
     for end in ends {
         let rig = Rig::new(1);
         rig.write(0, 8);
         let (consumer, script) = rig.member(&[SLOW, ("max.poll.records", "4")], &[0]);
         drop(poll(&consumer));
-        let barrier = Barrier::new(2);
+        let ((got, works), (over, goes)) = (mpsc::channel(), mpsc::channel::<()>());
         std::thread::scope(|scope| {
-            scope.spawn(|| {
+            let consumer = &consumer;
+            scope.spawn(move || {
                 // Bindings copy what they hand on: the work goes on when the batch is freed.
-                drop(poll(&consumer));
-                barrier.wait();
-                barrier.wait();
+                drop(poll(consumer));
+                got.send(()).unwrap();
+                // Until it is told, or the other failed.
+                let _ = goes.recv_timeout(PATIENCE);
             });
-            barrier.wait();
-            end(&rig, &consumer);
+            works.recv_timeout(PATIENCE).expect("it gets what is left");
+            let ended = end(&rig, consumer);
             let commits = script.commits();
-            // Before anything can fail: it would wait for ever.
-            barrier.wait();
+            drop(over);
+            ended.unwrap();
             assert_eq!(commits, [[(0, 4)]], "what the thread that leaves came back for");
         });
     }

@@ -192,7 +192,7 @@ fn a_callback_that_never_returns_holds_a_revocation_up_only_for_the_time_between
     let callbacks = Callbacks { rebalance: true, commit: false };
     let rig = Rig::new(1);
     rig.write(0, 5);
-    let (member, script) = rig.scripted_with(&[SLOW, ("max.poll.interval.ms", "1000")], callbacks);
+    let (member, script) = rig.scripted_with(&[SLOW, ("max.poll.interval.ms", "3000")], callbacks);
     member.subscribe(&["t"]).unwrap();
     script.assign(&[0]);
     drop(member.poll_telling(PATIENCE.as_millis() as i32, &mut |event| drop(event)).unwrap());
