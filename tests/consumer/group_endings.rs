@@ -331,6 +331,27 @@ fn a_commit_that_its_caller_gave_up_on_is_told_when_a_close_cuts_it_off() {
 }
 
 #[test]
+fn a_close_whose_callback_takes_all_its_time_tells_that_commits_are_still_out() {
+    let rig = Rig::new(1);
+    let callbacks = Callbacks { rebalance: true, commit: true };
+    let (consumer, script) = rig.scripted_with(&[("enable.auto.commit", "false")], callbacks);
+    consumer.subscribe(&["t"]).unwrap();
+    script.assign(&[0]);
+    assert_code(consumer.poll_telling(50, &mut |_| {}), Code::NOTHING);
+    script.fall_silent();
+    consumer.commit(Some(&[place(0).at(3)]), 0, None).unwrap();
+    let mut seen = Vec::new();
+    let mut tell = |event: Event| {
+        if matches!(event, Event::Revoked(_)) {
+            std::thread::sleep(Duration::from_millis(1_000));
+        }
+        seen.push(words(&event));
+    };
+    assert_code(consumer.close_telling(1_000, Some(&mut tell)), Code::TIMED_OUT);
+    assert_eq!(seen, ["revoked [0]", "committed [0]"]);
+}
+
+#[test]
 fn a_subscription_made_while_another_ends_is_told_behind_the_end() {
     let rig = Rig::new(2);
     rig.kafka.create_topic("u", 1).unwrap();

@@ -8,7 +8,7 @@ use samsa::Code;
 use samsa::consumer::{Callbacks, Consumer};
 use samsa::embedded::{Fault, FaultId, FaultKind};
 
-use crate::group_script::SLOW;
+use crate::group_script::{SLOW, Script, words};
 use crate::rig::{PATIENCE, Rig, assert_code, deadline, read};
 
 /// API keys as faults take them.
@@ -199,6 +199,82 @@ fn a_callback_that_never_returns_holds_a_revocation_up_only_for_the_time_between
     // It would wait for ever: others need the partition first.
     let mut tell = |_| script.revoke(&[0]).wait();
     member.close_telling(PATIENCE.as_millis() as i32, Some(&mut tell)).unwrap();
+}
+
+/// A member that was told of partition 0 and read five messages of it, which are free.
+fn told_reader(rig: &Rig, properties: &[(&str, &str)]) -> (Arc<Consumer>, Arc<Script>) {
+    let callbacks = Callbacks { rebalance: true, commit: false };
+    rig.write(0, 5);
+    let (member, script) = rig.scripted_with(properties, callbacks);
+    member.subscribe(&["t"]).unwrap();
+    script.assign(&[0]);
+    drop(member.poll_telling(PATIENCE.as_millis() as i32, &mut |event| drop(event)).unwrap());
+    (member, script)
+}
+
+#[test]
+fn rule_11_2_a_close_commits_what_a_thread_came_back_for_that_ends_the_subscription_meanwhile() {
+    let rig = Rig::new(1);
+    let (member, script) = told_reader(&rig, &[SLOW]);
+    let (mut closed, mut committed) = (None, Vec::new());
+    let time = PATIENCE.as_millis() as i32;
+    let mut tell = |_| {
+        closed = std::thread::scope(|scope| scope.spawn(|| member.close(time)).join().ok());
+        committed = script.commits();
+    };
+    member.unsubscribe(time, Some(&mut tell)).unwrap();
+    closed.expect("told").unwrap();
+    assert_eq!(committed, [[(0, 5)]]);
+}
+
+#[test]
+fn rule_10_1_of_two_threads_that_end_subscriptions_the_last_one_gives_partitions_up() {
+    let rig = Rig::new(1);
+    let (member, script) = told_reader(&rig, &[("enable.auto.commit", "false")]);
+    let time = PATIENCE.as_millis() as i32;
+    let (mut revoked, mut given_up, mut outcomes) = (None, true, Vec::new());
+    let mut tell = |_| {
+        let flag = script.revoke(&[0]);
+        std::thread::scope(|scope| {
+            let second = || member.subscribe(&["t"]).and_then(|()| member.unsubscribe(time, None));
+            outcomes.push(scope.spawn(second).join().unwrap());
+        });
+        given_up = flag.is_set() || script.calls().iter().any(|call| call == "unsubscribe");
+        outcomes.push(member.commit(None, time, None).map(drop));
+        revoked = Some(flag);
+    };
+    member.unsubscribe(time, Some(&mut tell)).unwrap();
+    outcomes.into_iter().for_each(|outcome| outcome.unwrap());
+    assert!(!given_up, "what the first handled could not be committed any more");
+    assert_eq!(script.offset(0).map(|place| place.offset), Some(5));
+    revoked.expect("told").wait();
+    assert_eq!(script.calls().iter().filter(|call| *call == "unsubscribe").count(), 1);
+    assert!(member.assignment().unwrap().is_empty());
+}
+
+#[test]
+fn a_callback_that_panics_at_the_end_of_a_subscription_leaves_the_next_one_its_revocations() {
+    let rig = Rig::new(1);
+    let (member, script) = told_reader(&rig, &[SLOW]);
+    let mut revoked = None;
+    let mut tell = |_| {
+        revoked = Some(script.revoke(&[0]));
+        std::panic::resume_unwind(Box::new("the application's"));
+    };
+    let end = || member.unsubscribe(PATIENCE.as_millis() as i32, Some(&mut tell));
+    assert!(std::panic::catch_unwind(std::panic::AssertUnwindSafe(end)).is_err());
+    revoked.expect("told").wait();
+    member.subscribe(&["t"]).unwrap();
+    script.assign(&[0]);
+    let (mut seen, mut revoked, limit) = (Vec::new(), None, deadline());
+    while seen.len() < 2 {
+        assert!(Instant::now() < limit, "{seen:?}");
+        drop(member.poll_telling(5, &mut |event| seen.push(words(&event))));
+        if !seen.is_empty() && revoked.is_none() {
+            revoked = Some(script.revoke(&[0]));
+        }
+    }
+    assert_eq!(seen, ["assigned [0]", "revoked [0]"]);
 }
 
 #[test]

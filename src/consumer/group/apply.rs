@@ -59,7 +59,7 @@ pub(in crate::consumer) struct Membered {
     /// So many threads end a subscription: the membership has not heard of that yet, and what it tells
     /// belongs to the old one, also if there is a new one.
     pub(super) unsubscribing: usize,
-    /// The consumer's last commit before it leaves is still to come.
+    /// The last commit before partitions are given up is still to come, be it of several threads.
     pub(super) farewell: Option<Late>,
     /// The thread that closes the consumer.
     pub(super) closing: Option<usize>,

@@ -24,19 +24,54 @@ struct Farewell<'a> {
     /// What the application is told of, if by a callback.
     revoked: Vec<Position>,
     /// The last: the membership hears of it behind the rest.
-    end: Option<SubscriptionEnd<'a>>,
+    end: End<'a>,
 }
 
-/// Tells the membership that a subscription ended, and of the one that the application made meanwhile (in
-/// the callback, or in another thread) and that was not told for that reason. When it is dropped, also by a
-/// callback that panics: else no later subscription would be told.
-struct SubscriptionEnd<'a>(&'a Core);
+/// The end of a farewell, when it is dropped, also by a callback that panics: else what the group says
+/// later would wait for it, and no later subscription would be told.
+///
+/// Partitions are given up only now, also those whose revocation was not told yet (10.1): until then they
+/// can be committed. So of several threads that end subscriptions the last one does it; but who leaves for
+/// good waits for none of them, for it may run in their callback.
+struct End<'a> {
+    core: &'a Core,
+    for_good: bool,
+}
 
-impl Drop for SubscriptionEnd<'_> {
+impl Drop for End<'_> {
     fn drop(&mut self) {
-        let core = self.0;
+        match self.for_good {
+            // The membership hears without our lock held.
+            true => {
+                let late = self.core.lock().group.farewell.take();
+                drop(late);
+            }
+            false => self.end_subscription(),
+        }
+    }
+}
+
+impl End<'_> {
+    /// Tells the membership that the subscription ended, and of the one that the application made meanwhile
+    /// (in the callback, or in another thread) and that was not told for that reason.
+    fn end_subscription(&self) {
+        let core = self.core;
         let _telling = core.part.telling();
         let Some(member) = core.part.made() else { return };
+        let late = {
+            let mut state = core.lock();
+            if state.group.unsubscribing > 1 || state.group.ending {
+                state.group.unsubscribing = state.group.unsubscribing.saturating_sub(1);
+                return;
+            }
+            // What was assigned by hand since is not the group's.
+            if state.group.mode != Mode::Assigned {
+                state.assigned().into_iter().for_each(|index| state.remove(index));
+            }
+            state.group.farewell.take()
+        };
+        core.kick.notify_one();
+        drop(late);
         member.membership.subscribe(Subscription::default());
         let (mode, others) = {
             let mut state = core.lock();
@@ -105,6 +140,8 @@ impl Core {
         for_good: bool,
     ) -> Result<()> {
         let Some(member) = self.part.made() else { return Ok(()) };
+        // With no time at all nothing is waited for, and nothing missed; but a callback may take all of it.
+        let had_time = limit.is_none_or(|limit| limit > Instant::now());
         let Some(mut farewell) = self.begin_farewell(for_good) else { return Ok(()) };
         // First: the callback may commit too, and neither waits for a rebalance of others (8.25).
         member.membership.finish();
@@ -112,11 +149,10 @@ impl Core {
             let revoked = std::mem::take(&mut farewell.revoked);
             tell(Event::Revoked(Partitions::new(revoked, None)));
         }
-        // With no time at all nothing is waited for, and nothing missed.
         let waits = limit.is_none_or(|limit| limit > Instant::now());
         // A coordinator that never answers does not hold up who waits without a limit.
         let limit = limit.unwrap_or_else(|| Instant::now() + self.config.request_timeout);
-        let committed = self.last_commit(limit, for_good);
+        let committed = self.last_commit(limit, had_time, for_good);
         if for_good {
             self.tell_open_commits();
         }
@@ -124,12 +160,8 @@ impl Core {
             // How the commits ended that the application sent before.
             self.take_turn(tell);
         }
-        // Only now are partitions given up whose revocation was not told yet (10.1): until then they
-        // can be committed. The membership hears without our lock held.
-        let late = self.lock().group.farewell.take();
-        drop(late);
+        drop(farewell.end);
         if !for_good {
-            drop(farewell.end);
             return committed;
         }
         if !waits {
@@ -202,6 +234,9 @@ impl Core {
             return None;
         }
         state.group.ending = for_good;
+        // Who leaves has come back, also for the last commit of another thread that leaves meanwhile; what
+        // other threads got they may still work on.
+        state.group.readers.came_back(thread());
         let mut revoked = Vec::new();
         for index in state.assigned() {
             state.fence(index);
@@ -222,23 +257,18 @@ impl Core {
             none => *none = Some(Late { dones, until }),
         }
         self.look_around(&state);
-        let end = (!for_good).then(|| {
-            state.group.unsubscribing += 1;
-            SubscriptionEnd(self)
-        });
+        state.group.unsubscribing += usize::from(!for_good);
         drop(state);
         // The task that drives the group keeps that time.
         self.part.kick();
-        Some(Farewell { revoked, end })
+        Some(Farewell { revoked, end: End { core: self, for_good } })
     }
 
     /// The automatic commit of what was handed out and freed, and what the threads that got it came back
     /// for: the one that leaves has.
-    fn last_commit(self: &Arc<Self>, limit: Instant, for_good: bool) -> Result<()> {
+    fn last_commit(self: &Arc<Self>, limit: Instant, had_time: bool, for_good: bool) -> Result<()> {
         let now = Instant::now();
         let mut state = self.lock();
-        // Who leaves has come back; what other threads got they may still work on.
-        state.group.readers.came_back(thread());
         // What was assigned by hand since is not the group's.
         let by_hand = !for_good && state.group.mode == Mode::Assigned;
         let assigned = if by_hand { Vec::new() } else { state.assigned() };
@@ -246,15 +276,11 @@ impl Core {
             true => state.items(&assigned, How::Auto, now),
             false => Vec::new(),
         };
-        if !for_good {
-            assigned.into_iter().for_each(|index| state.remove(index));
-        }
         let out = state.group.commits_out.take_ends();
         drop(state);
-        self.kick.notify_one();
         let last = self.commit_last(items, limit, now);
         // What the application sent is not cut off by the end; it is bounded by the same time.
-        if limit > now && !are_over(out, limit) {
+        if had_time && !are_over(out, limit) {
             return last.and_then(|()| Err(late()));
         }
         last
